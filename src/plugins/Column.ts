@@ -1,0 +1,95 @@
+/**
+ * The columns that an exporter's table can have.
+ *
+ * A column is a plain value: what it means (`label`, `gauge`, `counter`), how it is stored (`type`), what it counts
+ * (`unit`), and what it is called on the wire (`from`, where that differs from the column's name). Wire schema, table,
+ * insert statement, roll-ups, catalog and documentation are derived from it.
+ *
+ * Nothing here does I/O or keeps state.
+ */
+
+/** How a number is stored: `double precision`, `integer` (at most 2^31 - 1) or `bigint` (at most 2^53 - 1, the largest whole number that JSON carries exactly). */
+export type NumberType = "double" | "integer" | "bigint"
+
+/** Identifies what a row is about, such as the name of a process group. Part of the natural key, never null. */
+export interface Label {
+  readonly kind: "label"
+  readonly doc: string
+  readonly from?: string
+}
+
+/** A value that goes up and down. Finite, and not negative unless `signed`. */
+export interface Gauge<Nullable extends boolean = boolean> {
+  readonly kind: "gauge"
+  readonly type: NumberType
+  readonly unit?: string
+  readonly doc: string
+  readonly from?: string
+  readonly nullable: Nullable
+  readonly signed: boolean
+}
+
+/** A value that only grows until whatever counts it restarts from 0. Finite and not negative. */
+export interface Counter<Nullable extends boolean = boolean> {
+  readonly kind: "counter"
+  readonly type: NumberType
+  readonly unit?: string
+  readonly doc: string
+  readonly from?: string
+  readonly nullable: Nullable
+}
+
+export type Column = Label | Gauge | Counter
+export type Columns = Readonly<Record<string, Column>>
+
+interface NumberOptions {
+  /** Defaults to `double`. */
+  readonly type?: NumberType
+  /** The unit in the plural, as in Prometheus metric names: `seconds`, `bytes`. Absent for plain counts and ratios. */
+  readonly unit?: string
+  /** One sentence for the catalog, the documentation and the column's comment in the database. */
+  readonly doc: string
+  /** The field's name on the wire, where it differs from the column's name. */
+  readonly from?: string
+  /** Whether a row may lack the value: some versions of the exporter do not have it. Stored as NULL, never as 0. */
+  readonly nullable?: boolean
+}
+
+type IsNullable<O> = O extends { readonly nullable: true } ? true : false
+
+/** A text that names what the row is about. */
+export const label = (options: Omit<Label, "kind">): Label => ({ kind: "label", ...options })
+
+/** A value that goes up and down; `signed` where it can be negative (a temperature). */
+export const gauge = <const O extends NumberOptions & { readonly signed?: boolean }>(
+  options: O
+): Gauge<IsNullable<O>> => ({
+  kind: "gauge",
+  ...options,
+  type: options.type ?? "double",
+  nullable: (options.nullable ?? false) as IsNullable<O>,
+  signed: options.signed ?? false
+})
+
+/** A value that only grows, until it restarts from 0. */
+export const counter = <const O extends NumberOptions>(options: O): Counter<IsNullable<O>> => ({
+  kind: "counter",
+  ...options,
+  type: options.type ?? "double",
+  nullable: (options.nullable ?? false) as IsNullable<O>
+})
+
+/** The names of the columns of `C` whose kind is `K`. */
+export type NamesOf<C extends Columns, K extends Column["kind"]> = {
+  readonly [N in keyof C]: C[N]["kind"] extends K ? N : never
+}[keyof C] &
+  string
+
+/** What `parse` returns for each row: every column by its name, null only where the column allows it. */
+export type Row<C extends Columns> = {
+  readonly [N in keyof C]: C[N] extends Label
+    ? string
+    : C[N] extends { readonly nullable: true }
+      ? number | null
+      : number
+}

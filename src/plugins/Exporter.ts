@@ -1,0 +1,145 @@
+/**
+ * The plugin contract: what an exporter declares, and all that the rest of NodePulse knows about it.
+ *
+ * An exporter is a value. It does no I/O, reads no clock, keeps no state and does nothing on import. Agent, ingest,
+ * digest, migrations, retention, roll-ups, API, page, documentation and conformance tests are derived from it, so that
+ * a new exporter is one folder and one line in `plugins.config.ts`.
+ *
+ * The compiler checks the declaration: a misspelt or missing column in `parse`, a ranking of a label, a counter ranked
+ * by anything but its rate, a default ranking that does not exist do not compile (`test/contract.types.ts`).
+ */
+import { Duration, type Result, Schema } from "effect"
+import type { Columns, NamesOf, Row } from "./Column.ts"
+import type { Sample } from "./Exposition.ts"
+import type { TopQuery } from "./TopQuery.ts"
+
+/** The scrape as a whole says nothing that this exporter understands: the wrong exporter, or a version that is too old. */
+export class ParseError extends Schema.TaggedError<ParseError>()("ParseError", {
+  exporter: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.exporter}: ${this.reason}`
+  }
+}
+
+/** A part of a scrape that was left out, and why. `line` is 1-based where the part is a line of the exposition. */
+export interface Skipped {
+  readonly line?: number
+  readonly reason: string
+}
+
+/** What `parse` makes of one scrape. */
+export interface ParsedScrape<R> {
+  readonly rows: ReadonlyArray<R>
+  readonly skipped: ReadonlyArray<Skipped>
+  /**
+   * When the counters of this scrape began, as epoch milliseconds; null where the exporter does not say. It reveals a
+   * counter reset that the values hide (TRUTH.md, vector 17).
+   */
+  readonly countersSince: number | null
+}
+
+/** What of the host's state an exporter's rows tell: at most one exporter of a registry declares it. */
+export interface HostFacts<C extends Columns> {
+  /** Gauge: how many cores the host has. */
+  readonly cores: NamesOf<C, "gauge">
+  /** Gauge: how much memory the host has, in bytes. */
+  readonly memoryTotal: NamesOf<C, "gauge">
+  /** Counters in seconds that together are the host's busy CPU time (not idle, iowait or steal). */
+  readonly cpuBusy: ReadonlyArray<NamesOf<C, "counter">>
+}
+
+export interface Declaration<C extends Columns, R extends string> {
+  /** Wire name, metric label and config key, such as `process_exporter`. */
+  readonly name: string
+  /** What a person calls it: "Processes". */
+  readonly title: string
+  readonly scrape: {
+    /** Where the exporter listens unless configured otherwise. */
+    readonly endpoint: string
+    readonly interval: Duration.Input
+    readonly timeout: Duration.Input
+    /** Metric families that `parse` looks at; lines of other families are passed over unread. Absent: all. */
+    readonly families?: ReadonlyArray<string>
+  }
+  readonly table: {
+    /** The table's name in the schema `admiral`. */
+    readonly name: string
+    /** How long raw rows are kept. */
+    readonly retention: Duration.Input
+    /** A longer time between two scrapes is a hole: nothing is said about it. Defaults to 5 minutes (TRUTH.md). */
+    readonly staleAfter?: Duration.Input
+    /** In the order of the table. Only ever append: messages on their way are read by position. */
+    readonly columns: C
+  }
+  /** Pure and total: rows and what was skipped, or a typed error. Never throws, whatever the samples are. */
+  readonly parse: (
+    samples: ReadonlyArray<Sample>,
+    scrapedAt: Date
+  ) => Result.Result<ParsedScrape<Row<NoInfer<C>>>, ParseError>
+  readonly top?: TopQuery<NoInfer<C>, R>
+  readonly host?: HostFacts<NoInfer<C>>
+}
+
+/** A declaration with its defaults filled in and its types widened: what the rest of NodePulse handles. */
+export interface Exporter {
+  readonly name: string
+  readonly title: string
+  /** The resource in addresses: `top.resource`, else the name without `_exporter`. */
+  readonly resource: string
+  readonly scrape: {
+    readonly endpoint: string
+    readonly interval: Duration.Duration
+    readonly timeout: Duration.Duration
+    readonly families: ReadonlyArray<string> | undefined
+  }
+  readonly table: {
+    readonly name: string
+    readonly retention: Duration.Duration
+    readonly staleAfter: Duration.Duration
+    readonly columns: Columns
+  }
+  readonly parse: (
+    samples: ReadonlyArray<Sample>,
+    scrapedAt: Date
+  ) => Result.Result<ParsedScrape<Row<Columns>>, ParseError>
+  readonly top: TopQuery<Columns, string> | undefined
+  readonly host: HostFacts<Columns> | undefined
+}
+
+/** What an operator may set in `plugins.config.ts` without touching the plugin. */
+export interface ExporterOptions {
+  readonly endpoint?: string
+  readonly interval?: Duration.Input
+  readonly timeout?: Duration.Input
+  readonly retention?: Duration.Input
+  readonly staleAfter?: Duration.Input
+}
+
+/** Calling it gives the exporter, with the operator's options applied. */
+export type ExporterFactory = (options?: ExporterOptions) => Exporter
+
+/** Declares an exporter. `plugins.config.ts` calls the result: `exporters: [processExporter()]`. */
+export const defineExporter =
+  <const C extends Columns, const R extends string = never>(declaration: Declaration<C, R>): ExporterFactory =>
+  (options = {}) => ({
+    name: declaration.name,
+    title: declaration.title,
+    resource: declaration.top?.resource ?? declaration.name.replace(/_exporter$/, ""),
+    scrape: {
+      endpoint: options.endpoint ?? declaration.scrape.endpoint,
+      interval: Duration.fromInputUnsafe(options.interval ?? declaration.scrape.interval),
+      timeout: Duration.fromInputUnsafe(options.timeout ?? declaration.scrape.timeout),
+      families: declaration.scrape.families
+    },
+    table: {
+      name: declaration.table.name,
+      retention: Duration.fromInputUnsafe(options.retention ?? declaration.table.retention),
+      staleAfter: Duration.fromInputUnsafe(options.staleAfter ?? declaration.table.staleAfter ?? "5 minutes"),
+      columns: declaration.table.columns
+    },
+    parse: declaration.parse,
+    top: declaration.top as TopQuery<Columns, string> | undefined,
+    host: declaration.host as HostFacts<Columns> | undefined
+  })

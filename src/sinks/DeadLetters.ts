@@ -1,0 +1,42 @@
+/**
+ * What could not be stored, kept for inspection with its reason, as a port. Nothing that was acknowledged disappears:
+ * it is a row, or a dead letter.
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { RowsUnavailable } from "./SnapshotRows.ts"
+
+export interface DeadLetter {
+  readonly id: string
+  readonly exporter: string
+  readonly serverId: string
+  readonly reason: string
+  /** The snapshot as it travelled: `StreamEntry.snapshot`. */
+  readonly payload: string
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+}
+
+/** `key` makes a repeated `put` change nothing: the id of the message in its stream, with the stream's name. */
+export type NewDeadLetter = Omit<DeadLetter, "id" | "createdAt"> & { readonly key: string }
+
+export class UnknownDeadLetter extends Schema.TaggedError<UnknownDeadLetter>()("UnknownDeadLetter", {
+  id: Schema.String
+}) {
+  override get message(): string {
+    return `there is no dead letter "${this.id}"`
+  }
+}
+
+export class DeadLetters extends Context.Service<
+  DeadLetters,
+  {
+    readonly put: (letters: ReadonlyArray<NewDeadLetter>) => Effect.Effect<void, RowsUnavailable>
+    /** Newest first; `before` is the id to continue after. */
+    readonly list: (options: {
+      readonly limit: number
+      readonly before?: string
+    }) => Effect.Effect<{ readonly letters: ReadonlyArray<DeadLetter>; readonly total: number }, RowsUnavailable>
+    readonly get: (id: string) => Effect.Effect<DeadLetter, UnknownDeadLetter | RowsUnavailable>
+    readonly drop: (ids: ReadonlyArray<string>) => Effect.Effect<number, RowsUnavailable>
+  }
+>()("nodepulse/sinks/DeadLetters") {}
