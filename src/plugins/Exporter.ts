@@ -40,6 +40,9 @@ export interface ParsedScrape<R> {
   readonly countersSince: number | null
 }
 
+/** The state of the machine as a whole, or its processes by command name. */
+export type BuiltInCollector = "node" | "process"
+
 /** What of the host's state an exporter's rows tell: at most one exporter of a registry declares it. */
 export interface HostFacts<C extends Columns> {
   /** Gauge: how many cores the host has. */
@@ -60,8 +63,10 @@ export interface Declaration<C extends Columns, R extends string> {
     readonly endpoint: string
     readonly interval: Duration.Input
     readonly timeout: Duration.Input
-    /** Metric families that `parse` looks at; lines of other families are passed over unread. Absent: all. */
+    /** Names of the samples that `parse` looks at; lines of other names are passed over unread. Absent: all. */
     readonly families?: ReadonlyArray<string>
+    /** Which of the agent's built-in collectors (Linux) serves this exporter's format and stands in where none answers. */
+    readonly collector?: BuiltInCollector
   }
   readonly table: {
     /** The table's name in the schema `admiral`. */
@@ -93,6 +98,7 @@ export interface Exporter {
     readonly interval: Duration.Duration
     readonly timeout: Duration.Duration
     readonly families: ReadonlyArray<string> | undefined
+    readonly collector: BuiltInCollector | undefined
   }
   readonly table: {
     readonly name: string
@@ -131,7 +137,8 @@ export const defineExporter =
       endpoint: options.endpoint ?? declaration.scrape.endpoint,
       interval: Duration.fromInputUnsafe(options.interval ?? declaration.scrape.interval),
       timeout: Duration.fromInputUnsafe(options.timeout ?? declaration.scrape.timeout),
-      families: declaration.scrape.families
+      families: declaration.scrape.families,
+      collector: declaration.scrape.collector
     },
     table: {
       name: declaration.table.name,

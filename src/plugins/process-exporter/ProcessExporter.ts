@@ -15,7 +15,8 @@ export const processExporter = defineExporter({
     endpoint: "http://127.0.0.1:9256/metrics",
     interval: "15 seconds",
     timeout: "5 seconds",
-    families: [CPU, MEMORY, COUNT, STARTED]
+    families: [CPU, MEMORY, COUNT, STARTED],
+    collector: "process"
   },
   table: {
     name: "process_snapshots",

@@ -1,0 +1,58 @@
+/**
+ * What was scraped and not yet delivered, as a port. One record is one scrape of one exporter.
+ *
+ * Guarantees of every layer (`SpoolSuite.ts`):
+ * - It is the only place in NodePulse that may drop: the oldest first, when it is over its bound of bytes or age, and
+ *   every dropped record is counted.
+ * - `append` never fails and never blocks the scraper on the network: what cannot be kept on disk is kept in memory,
+ *   within the same bound, and `stats` says so.
+ * - A record stays until `remove` names it; an unknown id is ignored.
+ */
+import { Context, type Effect } from "effect"
+
+export interface NewSpoolRecord {
+  readonly exporter: string
+  /** When it was scraped, epoch milliseconds. */
+  readonly scrapedAt: number
+  /** The JSON array of snapshots as it goes into the payload: `[{"timestamp":"…",…},…]`. */
+  readonly rows: string
+}
+
+export interface SpoolRecord extends NewSpoolRecord {
+  /** Ascending in the order of appending, over restarts too. */
+  readonly id: number
+}
+
+export interface SpoolStats {
+  readonly records: number
+  readonly bytes: number
+  readonly maxBytes: number
+  /** Records dropped because of the bounds, since the process started. */
+  readonly dropped: number
+  /** Records lost to torn or damaged segments, since the process started. */
+  readonly damaged: number
+  /** When the oldest record was scraped, epoch milliseconds. */
+  readonly oldest: number | null
+  /** Whether records survive the process; `reason` says why not. */
+  readonly durable: boolean
+  readonly reason: string | null
+}
+
+export class Spool extends Context.Service<
+  Spool,
+  {
+    readonly append: (records: ReadonlyArray<NewSpoolRecord>) => Effect.Effect<void>
+    /**
+     * Up to `maxBytes` of `rows`, but at least one record where there is one: the oldest or the newest first. Does not
+     * remove, does not wait.
+     */
+    readonly peek: (options: {
+      readonly order: "oldest" | "newest"
+      readonly maxBytes: number
+    }) => Effect.Effect<ReadonlyArray<SpoolRecord>>
+    /** Resolves once there is a record. */
+    readonly awaitRecord: Effect.Effect<void>
+    readonly remove: (ids: ReadonlyArray<number>) => Effect.Effect<void>
+    readonly stats: Effect.Effect<SpoolStats>
+  }
+>()("nodepulse/agent/Spool") {}
