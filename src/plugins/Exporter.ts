@@ -8,9 +8,10 @@
  * The compiler checks the declaration: a misspelt or missing column in `parse`, a ranking of a label, a counter ranked
  * by anything but its rate, a default ranking that does not exist do not compile (`test/contract.types.ts`).
  */
-import { Duration, type Result, Schema } from "effect"
+import { Duration, Result, Schema } from "effect"
 import type { Columns, NamesOf, Row } from "./Column.ts"
 import type { Sample } from "./Exposition.ts"
+import { storable } from "./Storable.ts"
 import type { TopQuery } from "./TopQuery.ts"
 
 /** The scrape as a whole says nothing that this exporter understands: the wrong exporter, or a version that is too old. */
@@ -126,7 +127,12 @@ export interface ExporterOptions {
 /** Calling it gives the exporter, with the operator's options applied. */
 export type ExporterFactory = (options?: ExporterOptions) => Exporter
 
-/** Declares an exporter. `plugins.config.ts` calls the result: `exporters: [processExporter()]`. */
+/**
+ * Declares an exporter. `plugins.config.ts` calls the result: `exporters: [processExporter()]`.
+ *
+ * A plugin's `parse` need not look for NaN or numbers out of range: the exporter's own `parse` passes what it returns
+ * through `storable`, which turns them into null where the column allows it and else leaves the row out, with a note.
+ */
 export const defineExporter =
   <const C extends Columns, const R extends string = never>(declaration: Declaration<C, R>): ExporterFactory =>
   (options = {}) => ({
@@ -146,7 +152,8 @@ export const defineExporter =
       staleAfter: Duration.fromInputUnsafe(options.staleAfter ?? declaration.table.staleAfter ?? "5 minutes"),
       columns: declaration.table.columns
     },
-    parse: declaration.parse,
+    parse: (samples, scrapedAt) =>
+      Result.map(declaration.parse(samples, scrapedAt), (parsed) => storable(declaration.table.columns, parsed)),
     top: declaration.top as TopQuery<Columns, string> | undefined,
     host: declaration.host as HostFacts<Columns> | undefined
   })

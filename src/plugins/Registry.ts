@@ -1,7 +1,221 @@
+/**
+ * The exporters that are enabled, checked once at start: agent and server are built from the same registry.
+ *
+ * Guarantee: what a registry holds has passed every rule that the compiler cannot check (names, collisions, times,
+ * references of a declaration whose types were widened). A registry that breaks one does not start, and says which.
+ * Bound: {@link EXPORTERS_MAX} exporters, {@link COLUMNS_MAX} columns each. It does not look for exporters: they are
+ * listed in `plugins.config.ts`.
+ */
+import { Context, Duration, Effect, Layer, Result, Schema } from "effect"
+import type { Column, Columns } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
+import { rankingFields } from "./TopQuery.ts"
+import { wireName } from "./Wire.ts"
 
 export interface Config {
   readonly exporters: ReadonlyArray<Exporter>
 }
 
+/** Names the enabled exporters: the default export of `plugins.config.ts`. */
 export const defineConfig = (config: Config): Config => config
+
+export const EXPORTERS_MAX = 50
+export const COLUMNS_MAX = 200
+export const IDENTIFIER_LENGTH_MAX = 40
+
+/** A declaration breaks a rule. Not retryable: the program must be changed. */
+export class InvalidExporter extends Schema.TaggedError<InvalidExporter>()("InvalidExporter", {
+  exporter: Schema.String,
+  field: Schema.String,
+  value: Schema.String,
+  reason: Schema.String
+}) {
+  readonly retryable = false
+  override get message(): string {
+    return `exporter "${this.exporter}": ${this.field} "${this.value}" ${this.reason}`
+  }
+}
+
+export interface RegistryShape {
+  /** In the order of `plugins.config.ts`. */
+  readonly exporters: ReadonlyArray<Exporter>
+  readonly get: (name: string) => Exporter | undefined
+  /** The exporter behind `/api/servers/{id}/{resource}`. */
+  readonly byResource: (resource: string) => Exporter | undefined
+  /** The exporter that tells the host's cores, memory and busy CPU. */
+  readonly host: Exporter | undefined
+}
+
+export class Registry extends Context.Service<Registry, RegistryShape>()("nodepulse/plugins/Registry") {
+  static readonly layer = (config: Config): Layer.Layer<Registry, InvalidExporter> =>
+    Layer.effect(Registry, Effect.fromResult(makeRegistry(config)))
+}
+
+/** The registry of a config, or the first rule that the config breaks. */
+export const makeRegistry = (config: Config): Result.Result<RegistryShape, InvalidExporter> => {
+  const invalid = findInvalid(config.exporters)
+  if (invalid !== undefined) return Result.fail(invalid)
+  const byName = new Map(config.exporters.map((exporter) => [exporter.name, exporter]))
+  const byResource = new Map(config.exporters.map((exporter) => [exporter.resource, exporter]))
+  return Result.succeed({
+    exporters: config.exporters,
+    get: (name) => byName.get(name),
+    byResource: (resource) => byResource.get(resource),
+    host: config.exporters.find(({ host }) => host !== undefined)
+  })
+}
+
+/** Columns that every table has, and `constructor`, the one name in snake case that every JavaScript object answers to. */
+const RESERVED_COLUMNS = new Set(["server_id", "timestamp", "created_at", "counters_since", "constructor"])
+
+/** Tables of the core in the same schema. */
+const RESERVED_TABLES = new Set([
+  "servers",
+  "tokens",
+  "sessions",
+  "dead_letters",
+  "migrations",
+  "effect_sql_migrations"
+])
+
+type Rule = (field: string, value: unknown, holds: boolean, reason: string) => void
+
+const findInvalid = (exporters: ReadonlyArray<Exporter>): InvalidExporter | undefined => {
+  const found: Array<InvalidExporter> = []
+  const names = new Set<string>()
+  const resources = new Set<string>()
+  const tables = new Set<string>()
+  let host: string | undefined
+  for (const exporter of exporters) {
+    const rule: Rule = (field, value, holds, reason) => {
+      if (!holds) found.push(new InvalidExporter({ exporter: exporter.name, field, value: String(value), reason }))
+    }
+    checkNames(exporter, rule)
+    rule("name", exporter.name, !names.has(exporter.name), "is taken by another exporter")
+    rule("resource", exporter.resource, !resources.has(exporter.resource), "is taken by another exporter")
+    rule("table.name", exporter.table.name, !tables.has(exporter.table.name), "is taken by another exporter")
+    rule("host", exporter.name, exporter.host === undefined || host === undefined, `is declared by "${host}" already`)
+    checkScrape(exporter, rule)
+    checkColumns(exporter.table.columns, rule)
+    checkTop(exporter, rule)
+    checkHost(exporter, rule)
+    names.add(exporter.name)
+    resources.add(exporter.resource)
+    tables.add(exporter.table.name)
+    if (exporter.host !== undefined) host = exporter.name
+    if (found.length > 0) return found[0]
+  }
+  return exporters.length <= EXPORTERS_MAX
+    ? undefined
+    : new InvalidExporter({
+        exporter: exporters[EXPORTERS_MAX]!.name,
+        field: "exporters",
+        value: String(exporters.length),
+        reason: `are more than ${EXPORTERS_MAX}`
+      })
+}
+
+const IDENTIFIER = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/
+const IDENTIFIER_RULE = `must be snake_case (a-z, 0-9, _), at most ${IDENTIFIER_LENGTH_MAX} characters`
+
+const identifier = (rule: Rule, field: string, value: string) =>
+  rule(field, value, IDENTIFIER.test(value) && value.length <= IDENTIFIER_LENGTH_MAX, IDENTIFIER_RULE)
+
+const checkNames = (exporter: Exporter, rule: Rule) => {
+  identifier(rule, "name", exporter.name)
+  identifier(rule, "resource", exporter.resource)
+  identifier(rule, "table.name", exporter.table.name)
+  rule("table.name", exporter.table.name, !RESERVED_TABLES.has(exporter.table.name), "is a table of NodePulse itself")
+  rule("title", exporter.title, exporter.title.trim() !== "", "must not be empty")
+}
+
+const checkScrape = ({ scrape, table }: Exporter, rule: Rule) => {
+  const { endpoint, interval, timeout } = scrape
+  const readable = URL.canParse(endpoint) && /^https?:$/.test(new URL(endpoint).protocol)
+  rule("scrape.endpoint", endpoint, readable, "must be an http or https address")
+  const show = Duration.format
+  rule("scrape.interval", show(interval), Duration.toMillis(interval) >= 1_000, "must be at least 1 second")
+  rule("scrape.interval", show(interval), Duration.isFinite(interval), "must be finite")
+  rule("scrape.timeout", show(timeout), Duration.toMillis(timeout) > 0, "must be longer than nothing")
+  const shorter = Duration.isLessThan(timeout, interval)
+  rule("scrape.timeout", show(timeout), shorter, `must be shorter than scrape.interval (${show(interval)})`)
+  const patient = Duration.isGreaterThan(table.staleAfter, interval)
+  rule("table.staleAfter", show(table.staleAfter), patient, `must be longer than scrape.interval (${show(interval)})`)
+  const kept = Duration.isGreaterThan(table.retention, table.staleAfter)
+  rule(
+    "table.retention",
+    show(table.retention),
+    kept,
+    `must be longer than table.staleAfter (${show(table.staleAfter)})`
+  )
+}
+
+const checkColumns = (columns: Columns, rule: Rule) => {
+  const entries = Object.entries(columns)
+  rule("table.columns", entries.length, entries.length > 0, "must be at least one")
+  rule("table.columns", entries.length, entries.length <= COLUMNS_MAX, `must be at most ${COLUMNS_MAX}`)
+  const fields = new Set<string>()
+  for (const [name, column] of entries) {
+    const at = `table.columns.${name}`
+    const field = wireName(name, column)
+    identifier(rule, at, name)
+    identifier(rule, `${at}.from`, field)
+    rule(at, name, !RESERVED_COLUMNS.has(name), "is a name that every table has")
+    rule(`${at}.from`, field, !RESERVED_COLUMNS.has(field), "is a name that every row has")
+    rule(`${at}.from`, field, !fields.has(field), "is taken by another column")
+    rule(`${at}.doc`, column.doc, column.doc.trim() !== "", "must not be empty")
+    const clash = column.kind === "label" && Object.hasOwn(columns, `${name}_id`)
+    rule(at, `${name}_id`, !clash, `is where the label "${name}" is stored by number`)
+    fields.add(field)
+  }
+}
+
+const checkTop = ({ table: { columns }, top }: Exporter, rule: Rule) => {
+  if (top === undefined) return
+  rule("top.per", top.per, columnOf(columns, top.per)?.kind === "label", "must be a label of the table")
+  const rankings = Object.entries(top.rankings)
+  rule("top.rankings", rankings.length, rankings.length > 0, "must be at least one")
+  const present = top.presence === undefined ? undefined : columnOf(columns, top.presence)
+  rule(
+    "top.presence",
+    top.presence,
+    top.presence === undefined || present?.kind === "gauge",
+    "must be a gauge of the table"
+  )
+  rule("top.default", top.default, Object.hasOwn(top.rankings, top.default), "must be one of the rankings")
+  const fields = new Set(["name"])
+  const take = (at: string, field: string) => {
+    rule(at, field, !fields.has(field), "is a field that the answer has already")
+    fields.add(field)
+  }
+  for (const [key, ranking] of rankings) {
+    const at = `top.rankings.${key}`
+    const kind = ranking.by === "rate" ? "counter" : "gauge"
+    const column = columnOf(columns, ranking.column)
+    identifier(rule, at, key)
+    rule(`${at}.column`, ranking.column, column?.kind === kind, `must be a ${kind} of the table`)
+    if (column?.kind !== kind) continue
+    const { average, now, peak, total } = rankingFields(key, ranking.by, column)
+    for (const field of [now, average, peak, ...(total === undefined ? [] : [total])]) take(at, field)
+  }
+  const ranked = new Set(rankings.map(([, { column }]) => column))
+  for (const [name, column] of Object.entries(columns)) {
+    if (column.kind === "gauge" && !ranked.has(name)) take(`table.columns.${name}`, wireName(name, column))
+  }
+}
+
+const checkHost = ({ host, table: { columns } }: Exporter, rule: Rule) => {
+  if (host === undefined) return
+  rule("host.cores", host.cores, columnOf(columns, host.cores)?.kind === "gauge", "must be a gauge of the table")
+  const memory = columnOf(columns, host.memoryTotal)
+  rule("host.memoryTotal", host.memoryTotal, memory?.kind === "gauge", "must be a gauge of the table")
+  rule("host.cpuBusy", host.cpuBusy.length, host.cpuBusy.length > 0, "must be at least one")
+  for (const name of host.cpuBusy) {
+    const column = columnOf(columns, name)
+    const seconds = column?.kind === "counter" && column.unit === "seconds"
+    rule("host.cpuBusy", name, seconds, "must be a counter of the table, in seconds")
+  }
+}
+
+const columnOf = (columns: Columns, name: string): Column | undefined =>
+  Object.hasOwn(columns, name) ? columns[name] : undefined
