@@ -1,0 +1,116 @@
+/**
+ * The connection to PostgreSQL: one pool for the process, and what its errors mean to the ports above it.
+ *
+ * Bounds: connections, time to connect, time a statement may take. It makes no schema (`Migrations.ts`) and starts no
+ * server (`EmbeddedPostgres.ts`).
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Cause, Duration, Effect, type Layer, type Redacted, Schedule } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import { RowsRefused, RowsUnavailable } from "./SnapshotRows.ts"
+
+export interface DatabaseOptions {
+  readonly url: Redacted.Redacted<string>
+  /** Defaults to 10: two inserts in flight, the queries of a few pages, migrations. */
+  readonly maxConnections?: number
+  /** Defaults to 60 seconds. */
+  readonly statementTimeout?: Duration.Input
+  /** How PostgreSQL's own views call us. */
+  readonly applicationName?: string
+}
+
+/** Connections are opened when they are first needed: building the layer does not meet the database, `awaitDatabase` does. */
+export const layer = (options: DatabaseOptions): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, SqlError> =>
+  PgClient.layer({
+    url: options.url,
+    applicationName: options.applicationName ?? "nodepulse",
+    maxConnections: options.maxConnections ?? 10,
+    connectTimeout: "10 seconds",
+    keepAlive: "30 seconds",
+    idleTimeout: "5 minutes",
+    prepare: true,
+    startupParameters: {
+      statement_timeout: String(Duration.toMillis(options.statementTimeout ?? "60 seconds")),
+      idle_in_transaction_session_timeout: "60000",
+      timezone: "UTC",
+      client_min_messages: "warning"
+    }
+  })
+
+/** Waits until the database answers, and says so every time it does not: a server that starts before its database is normal. */
+export const awaitDatabase: Effect.Effect<void, never, PgClient.PgClient> = Effect.gen(function* () {
+  const sql = yield* PgClient.PgClient
+  yield* sql`select 1`.pipe(
+    Effect.tapError((error) => Effect.logWarning(`waiting for the database: ${describe(error)}`)),
+    Effect.retry({ schedule: Schedule.min([Schedule.exponential("200 millis", 1.6), Schedule.spaced("5 seconds")]) }),
+    Effect.orDie
+  )
+})
+
+/** The five characters of PostgreSQL's error code; undefined where the error is not PostgreSQL's (a lost connection). */
+export const sqlState = (error: SqlError): string | undefined => {
+  const cause = error.reason.cause
+  if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined
+  return typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : undefined
+}
+
+/**
+ * Whether trying again can help. Only what is about the data itself is refused: class 22 (data exception), class 23
+ * (a constraint; but 23514 on a partitioned table is a missing partition) and class 54 (a limit of PostgreSQL). All else,
+ * also what we do not know, is `RowsUnavailable`: rows that wait can still be stored, rows that were refused cannot.
+ */
+export const classify = (operation: string, error: SqlError): RowsUnavailable | RowsRefused => {
+  const state = sqlState(error)
+  const refused =
+    state === undefined
+      ? isEncodingError(error.reason.cause)
+      : state.startsWith("22") || state.startsWith("54") || (state.startsWith("23") && !isMissingPartition(error))
+  const message = describe(error)
+  return refused
+    ? new RowsRefused({ reason: `PostgreSQL refuses a row of the batch: ${message}`, cause: error })
+    : new RowsUnavailable({ operation, cause: new Error(message, { cause: error }) })
+}
+
+/** No partition for a row's day: retention has dropped it, or nobody has made it yet. */
+export const isMissingPartition = (error: SqlError): boolean =>
+  sqlState(error) === "23514" && /no partition of relation/.test(describe(error))
+
+/**
+ * For questions and statements of our own: what PostgreSQL says is `RowsUnavailable` where trying again can help, and a
+ * defect where our statement is wrong. A transaction whose connection died in the middle fails its rollback too, which
+ * `withTransaction` reports as a defect: that also means unavailable.
+ */
+export const answering =
+  (operation: string) =>
+  <A, E, R>(self: Effect.Effect<A, E | SqlError, R>): Effect.Effect<A, Exclude<E, SqlError> | RowsUnavailable, R> =>
+    Effect.catchCause(self, (cause): Effect.Effect<never, Exclude<E, SqlError> | RowsUnavailable> => {
+      const error = sqlErrorOf(cause)
+      if (error === undefined) return Effect.failCause(cause as Cause.Cause<Exclude<E, SqlError>>)
+      const classified = classify(operation, error)
+      return classified._tag === "RowsUnavailable" ? Effect.fail(classified) : Effect.die(classified)
+    })
+
+/** The SQL error in a cause, failed or died with; undefined where there is none or where it was interrupted. */
+export const sqlErrorOf = (cause: Cause.Cause<unknown>): SqlError | undefined => {
+  if (Cause.hasInterrupts(cause)) return undefined
+  for (const reason of cause.reasons) {
+    const error = Cause.isFailReason(reason) ? reason.error : Cause.isDieReason(reason) ? reason.defect : undefined
+    if (isSqlError(error)) return error
+  }
+  return undefined
+}
+
+const isSqlError = (error: unknown): error is SqlError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "SqlError"
+
+const isEncodingError = (cause: unknown): boolean =>
+  typeof cause === "object" && cause !== null && "_tag" in cause && cause._tag === "PgTypesCodecError"
+
+/** PostgreSQL's own words, with its code; never the statement or its values. */
+const describe = (error: SqlError): string => {
+  const state = sqlState(error)
+  const cause = error.reason.cause
+  const text = cause instanceof Error ? cause.message : String(cause)
+  return state === undefined ? text : `${text} (${state})`
+}

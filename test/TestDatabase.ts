@@ -1,0 +1,76 @@
+/**
+ * A fresh, migrated database in the test run's PostgreSQL, dropped when the layer's scope closes. One per `layer(…)`.
+ *
+ * ```ts
+ * layer(TestDatabase.layer)("…", (it) => { it.effect("…", () => Effect.gen(function* () { const sql = yield* PgClient.PgClient … })) })
+ * layer(TestDatabase.layerWith({ exporters: [myExporter()] }))(…)
+ * ```
+ */
+import { randomBytes } from "node:crypto"
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Layer, Redacted, Result } from "effect"
+import type { SqlClient } from "effect/sql"
+import { inject } from "vitest"
+import config from "../plugins.config.ts"
+import type { Exporter } from "../src/plugins/Exporter.ts"
+import * as Database from "../src/sinks/Database.ts"
+import * as Migrations from "../src/sinks/Migrations.ts"
+import type {} from "./globalSetup.ts"
+
+export interface Options {
+  /** Defaults to those of `plugins.config.ts`. */
+  readonly exporters?: ReadonlyArray<Exporter>
+  /** An empty database where false. */
+  readonly migrated?: boolean
+  readonly maxConnections?: number
+}
+
+export class TestDatabase extends Context.Service<
+  TestDatabase,
+  {
+    /** Of the fresh database; for parts that connect by themselves. */
+    readonly url: Redacted.Redacted<string>
+    readonly exporters: ReadonlyArray<Exporter>
+  }
+>()("nodepulse/test/TestDatabase") {}
+
+export const layerWith = (
+  options: Options = {}
+): Layer.Layer<TestDatabase | PgClient.PgClient | SqlClient.SqlClient> => {
+  const exporters = options.exporters ?? config.exporters
+  const client = Layer.unwrap(
+    Effect.map(TestDatabase, ({ url }) => Database.layer({ url, maxConnections: options.maxConnections ?? 10 }))
+  )
+  const migrated = Layer.effectDiscard(
+    options.migrated === false
+      ? Effect.void
+      : Migrations.migrate(Result.getOrThrow(Migrations.generate(exporters)).added)
+  )
+  return migrated.pipe(
+    Layer.provideMerge(client),
+    Layer.provideMerge(
+      Layer.effect(
+        TestDatabase,
+        Effect.map(freshDatabase, (url) => ({ url, exporters }))
+      )
+    ),
+    Layer.orDie
+  )
+}
+
+const freshDatabase = Effect.gen(function* () {
+  const server = inject("postgresUrl")
+  const name = `test_${randomBytes(8).toString("hex")}`
+  const administrate = (statement: string) =>
+    Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(statement).unprepared).pipe(
+      Effect.provide(Database.layer({ url: Redacted.make(server), maxConnections: 1 }), { local: true })
+    )
+  yield* Effect.acquireRelease(administrate(`create database ${name}`), () =>
+    Effect.orDie(administrate(`drop database ${name} with (force)`))
+  )
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return Redacted.make(url.href)
+})
+
+export const layer = layerWith()
