@@ -153,7 +153,9 @@ export const defineExporter =
       columns: declaration.table.columns
     },
     parse: (samples, scrapedAt) =>
-      Result.map(declaration.parse(samples, scrapedAt), (parsed) => storable(declaration.table.columns, parsed)),
+      Result.map(declaration.parse(samples, scrapedAt), (parsed) =>
+        storable(declaration.table.columns, parsed, scrapedAt)
+      ),
     top: declaration.top as TopQuery<Columns, string> | undefined,
     host: declaration.host as HostFacts<Columns> | undefined
   })

@@ -9,7 +9,7 @@
 import { Context, Duration, Effect, Layer, Result, Schema } from "effect"
 import type { Column, Columns } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
-import { rankingFields } from "./TopQuery.ts"
+import { type AnyRanking, rankingFields } from "./TopQuery.ts"
 import { wireName } from "./Wire.ts"
 
 export interface Config {
@@ -173,7 +173,7 @@ const checkColumns = (columns: Columns, rule: Rule) => {
 const checkTop = ({ table: { columns }, top }: Exporter, rule: Rule) => {
   if (top === undefined) return
   rule("top.per", top.per, columnOf(columns, top.per)?.kind === "label", "must be a label of the table")
-  const rankings = Object.entries(top.rankings)
+  const rankings: ReadonlyArray<[string, AnyRanking]> = Object.entries(top.rankings)
   rule("top.rankings", rankings.length, rankings.length > 0, "must be at least one")
   const present = top.presence === undefined ? undefined : columnOf(columns, top.presence)
   rule(
@@ -198,7 +198,7 @@ const checkTop = ({ table: { columns }, top }: Exporter, rule: Rule) => {
     const { average, now, peak, total } = rankingFields(key, ranking.by, column)
     for (const field of [now, average, peak, ...(total === undefined ? [] : [total])]) take(at, field)
   }
-  const ranked = new Set(rankings.map(([, { column }]) => column))
+  const ranked = new Set<string>(rankings.map(([, { column }]) => column))
   for (const [name, column] of Object.entries(columns)) {
     if (column.kind === "gauge" && !ranked.has(name)) take(`table.columns.${name}`, wireName(name, column))
   }

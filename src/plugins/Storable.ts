@@ -7,7 +7,6 @@
  */
 import type { Column, Columns, NumberType, Row } from "./Column.ts"
 import type { ParsedScrape, Skipped } from "./Exporter.ts"
-import { TIMESTAMP_MICROS_END } from "./Timestamp.ts"
 
 /** The longest label, in UTF-16 units. */
 export const LABEL_LENGTH_MAX = 16_384
@@ -61,12 +60,18 @@ export const display = (value: unknown): string => {
 }
 
 const DISPLAY_MAX = 60
+const MINUTE_MILLIS = 60_000
 
 /**
  * What of a parsed scrape can be stored. A number that does not fit becomes null where its column allows it, else the
- * row is left out; both are noted in `skipped`. A beginning of the counters that is no time is not known.
+ * row is left out; both are noted in `skipped`. Counters cannot have begun after the scrape (clocks of one machine, so a
+ * minute is much): a beginning that is no such time is not known, and the rows are worth having without it.
  */
-export const storable = <C extends Columns>(columns: C, parsed: ParsedScrape<Row<C>>): ParsedScrape<Row<C>> => {
+export const storable = <C extends Columns>(
+  columns: C,
+  parsed: ParsedScrape<Row<C>>,
+  scrapedAt: Date
+): ParsedScrape<Row<C>> => {
   const checks = Object.entries(columns).map(([name, column]) => ({ name, column, fits: fits(column) }))
   const skipped: Array<Skipped> = [...parsed.skipped]
   const rows: Array<Row<C>> = []
@@ -78,7 +83,7 @@ export const storable = <C extends Columns>(columns: C, parsed: ParsedScrape<Row
   return {
     rows,
     skipped: bounded(skipped),
-    countersSince: since !== null && since >= 0 && since * 1_000 < TIMESTAMP_MICROS_END ? since : null
+    countersSince: since !== null && since >= 0 && since <= scrapedAt.getTime() + MINUTE_MILLIS ? since : null
   }
 }
 

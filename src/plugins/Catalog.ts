@@ -1,0 +1,173 @@
+/**
+ * What the API tells of the exporters (`GET /api/exporters`): enough for a page to name, rank, draw and explain what it
+ * shows without knowing a single exporter.
+ *
+ * Derived from the declarations and nothing else. Field names are those of the answers: `rankingFields` is where a page, a
+ * query and this catalog agree on them.
+ */
+import { Duration, Schema } from "effect"
+import type { Column } from "./Column.ts"
+import type { Exporter } from "./Exporter.ts"
+import { type AnyRanking, rankingFields } from "./TopQuery.ts"
+import { wireName } from "./Wire.ts"
+
+const Nullable = Schema.NullOr(Schema.String)
+
+const CatalogColumn = Schema.Struct({
+  name: Schema.String,
+  wire_name: Schema.String,
+  kind: Schema.Literals(["label", "gauge", "counter"]),
+  type: Schema.Literals(["text", "double", "integer", "bigint"]),
+  unit: Nullable,
+  nullable: Schema.Boolean,
+  doc: Schema.String
+})
+
+/** A field of an answer, and where its values come from. */
+const CatalogField = Schema.Struct({
+  field: Schema.String,
+  column: Schema.String,
+  /** As shown: `percent`, `mb`, `mb_per_second`, `per_second`, the column's own, or empty for a plain count. */
+  unit: Schema.String,
+  doc: Schema.String
+})
+export type CatalogField = typeof CatalogField.Type
+
+const CatalogRanking = Schema.Struct({
+  /** The value of `metric=`. */
+  key: Schema.String,
+  column: Schema.String,
+  by: Schema.Literals(["rate", "peak"]),
+  share: Schema.NullOr(Schema.Literals(["cpu", "memory"])),
+  unit: Schema.String,
+  /** The field that decides the order. */
+  ranked_by: Schema.String,
+  fields: Schema.Struct({ now: Schema.String, average: Schema.String, peak: Schema.String, total: Nullable })
+})
+
+/** One exporter of the catalog. */
+export const CatalogEntry = Schema.Struct({
+  name: Schema.String,
+  title: Schema.String,
+  resource: Schema.String,
+  table: Schema.String,
+  interval_seconds: Schema.Finite,
+  retention_seconds: Schema.NullOr(Schema.Finite).annotateKey({ description: "Null: kept for ever." }),
+  stale_after_seconds: Schema.Finite,
+  columns: Schema.Array(CatalogColumn),
+  top: Schema.NullOr(
+    Schema.Struct({
+      per: Schema.String,
+      default: Schema.String,
+      rankings: Schema.Array(CatalogRanking),
+      also: Schema.Array(CatalogField).annotateKey({ description: "Fields beside those of the rankings." })
+    })
+  ),
+  history: Schema.Array(CatalogField).annotateKey({ description: "The series of the history answer." })
+}).annotate({ title: "Exporter" })
+export type CatalogEntry = typeof CatalogEntry.Type
+
+/** The catalog of all exporters, in the order of `plugins.config.ts`. */
+export const Catalog = Schema.Struct({ exporters: Schema.Array(CatalogEntry) }).annotate({ title: "Catalog" })
+export type Catalog = typeof Catalog.Type
+
+export const catalog = (exporters: ReadonlyArray<Exporter>): Catalog => ({ exporters: exporters.map(catalogEntry) })
+
+/** A ranking of an exporter with its column and the fields that it adds to the answer. */
+export interface RankedBy {
+  readonly key: string
+  readonly ranking: AnyRanking
+  readonly column: Exclude<Column, { readonly kind: "label" }>
+  readonly fields: ReturnType<typeof rankingFields>
+}
+
+/** The rankings of an exporter in the order of their declaration; none where it declares no top query. */
+export const rankingsOf = (exporter: Exporter): ReadonlyArray<RankedBy> =>
+  Object.entries<AnyRanking>(exporter.top?.rankings ?? {}).flatMap(([key, ranking]) => {
+    const column = exporter.table.columns[ranking.column]
+    if (column === undefined || column.kind === "label") return []
+    return [{ key, ranking, column, fields: rankingFields(key, ranking.by, column) }]
+  })
+
+/** Gauges that no ranking shows: they appear in the answer under their wire name, with the value of the latest scrape. */
+export const answerFields = (exporter: Exporter): ReadonlyArray<CatalogField> => {
+  const ranked = new Set(rankingsOf(exporter).map(({ ranking }) => ranking.column))
+  return Object.entries(exporter.table.columns).flatMap(([name, column]) =>
+    column.kind !== "gauge" || ranked.has(name)
+      ? []
+      : [{ field: wireName(name, column), column: name, unit: column.unit ?? "", doc: column.doc }]
+  )
+}
+
+/** A series of the history answer: its field, and how it is made from its column (see `RankingFields`). */
+export interface HistoryField extends CatalogField {
+  readonly by: AnyRanking["by"]
+  /** What the column's value, of a rate: its increase per second, is multiplied with. */
+  readonly scale: number
+}
+
+/**
+ * The series of the history answer. With a top query: `now` of each ranking and the gauges that no ranking shows. Without
+ * one: every number of the table, named as a ranking whose key is the wire name without `_total` and without its unit
+ * would name it (`cpu_user_seconds` becomes `cpu_user_percent`, `memory_free_bytes` becomes `memory_free_mb`).
+ */
+export const historyFields = (exporter: Exporter): ReadonlyArray<HistoryField> => {
+  if (exporter.top !== undefined) {
+    return [
+      ...rankingsOf(exporter).map(({ column, fields, ranking }) => ({
+        field: fields.now,
+        column: ranking.column,
+        unit: fields.unit,
+        doc: column.doc,
+        by: ranking.by,
+        scale: fields.scale
+      })),
+      ...answerFields(exporter).map((field) => ({ ...field, by: "peak" as const, scale: 1 }))
+    ]
+  }
+  return Object.entries(exporter.table.columns).flatMap(([name, column]) => {
+    if (column.kind === "label") return []
+    const by = column.kind === "counter" ? "rate" : "peak"
+    const bare = wireName(name, column).replace(/_total$/, "")
+    const key = column.unit === undefined ? bare : bare.replace(new RegExp(`_${column.unit}$`), "")
+    const { now, scale, unit } = rankingFields(key, by, column)
+    return [{ field: now, column: name, unit, doc: column.doc, by, scale }]
+  })
+}
+
+const catalogEntry = (exporter: Exporter): CatalogEntry => ({
+  name: exporter.name,
+  title: exporter.title,
+  resource: exporter.resource,
+  table: exporter.table.name,
+  interval_seconds: Duration.toSeconds(exporter.scrape.interval),
+  retention_seconds: Duration.isFinite(exporter.table.retention) ? Duration.toSeconds(exporter.table.retention) : null,
+  stale_after_seconds: Duration.toSeconds(exporter.table.staleAfter),
+  columns: Object.entries(exporter.table.columns).map(([name, column]) => ({
+    name,
+    wire_name: wireName(name, column),
+    kind: column.kind,
+    type: column.kind === "label" ? "text" : column.type,
+    unit: column.kind === "label" ? null : (column.unit ?? null),
+    nullable: column.kind !== "label" && column.nullable,
+    doc: column.doc
+  })),
+  top:
+    exporter.top === undefined
+      ? null
+      : {
+          per: exporter.top.per,
+          default: exporter.top.default,
+          rankings: rankingsOf(exporter).map(({ fields, key, ranking }) => ({
+            key,
+            column: ranking.column,
+            by: ranking.by,
+            share: ranking.share ?? null,
+            unit: fields.unit,
+            ranked_by: fields.total ?? fields.peak,
+            fields: { now: fields.now, average: fields.average, peak: fields.peak, total: fields.total ?? null }
+          })),
+          also: answerFields(exporter)
+        },
+  history: historyFields(exporter).map(({ column, doc, field, unit }) => ({ column, doc, field, unit }))
+})
