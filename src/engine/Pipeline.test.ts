@@ -1,0 +1,306 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { Batch } from "./Batcher.ts"
+import * as Mailbox from "./Mailbox.ts"
+import * as Pipeline from "./Pipeline.ts"
+
+/** A source of the numbers from 0, which ends when it is empty, and a pipeline around it with small bounds. */
+const numbers = (count: number) => {
+  const waiting = Array.from({ length: count }, (_, id) => id)
+  const acknowledged: Array<number> = []
+  const released: Array<number> = []
+  const written: Array<ReadonlyArray<number>> = []
+  const recorded: Array<{ readonly ticket: number; readonly reason: string }> = []
+  const definition = {
+    name: "numbers",
+    producer: {
+      source: {
+        ask: (demand: number) =>
+          Effect.suspend(() =>
+            waiting.length === 0
+              ? Effect.never
+              : Effect.succeed(waiting.splice(0, demand).map((id) => ({ value: id, ticket: id })))
+          ),
+        acknowledge: (ids: ReadonlyArray<number>) => Effect.sync(() => void acknowledged.push(...ids)),
+        release: (ids: ReadonlyArray<number>) => Effect.sync(() => void released.push(...ids))
+      },
+      demand: 10,
+      inFlight: 40
+    },
+    processor: { process: (id: number): Result.Result<number, string> => Result.succeed(id), mailbox: 10 },
+    batcher: {
+      keys: ["even", "odd"] as ReadonlyArray<"even" | "odd">,
+      key: (id: number): "even" | "odd" => (id % 2 === 0 ? "even" : "odd"),
+      size: 8,
+      flushAfter: "200 millis",
+      mailbox: 10
+    },
+    writer: {
+      write: (_key: "even" | "odd", ids: ReadonlyArray<number>): Effect.Effect<void, never> =>
+        Effect.sync(() => void written.push(ids)),
+      concurrency: 1,
+      timeout: "5 seconds",
+      backoff: { from: "100 millis", to: "1 second" }
+    },
+    rejecter: {
+      record: (rejected: ReadonlyArray<{ readonly ticket: number; readonly reason: string }>) =>
+        Effect.sync(() => void recorded.push(...rejected)),
+      mailbox: 5
+    },
+    drainWithin: "3 seconds"
+  } satisfies Pipeline.Definition<number, number, "even" | "odd", number, never>
+  return { waiting, acknowledged, released, written, recorded, definition }
+}
+
+const sorted = (ids: ReadonlyArray<number>) => ids.toSorted((a, b) => a - b)
+const upTo = (count: number) => Array.from({ length: count }, (_, id) => id)
+
+describe("what is written is acknowledged, in batches", () => {
+  it.effect("full batches at once, the rest when it is due", () =>
+    Effect.gen(function* () {
+      const world = numbers(20)
+      const pipeline = Pipeline.make(world.definition)
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      // In small steps, since each hand-over between stages takes a turn of its own.
+      for (let turn = 0; turn < 100; turn++) yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(
+        world.written.map((batch) => batch.length),
+        [8, 8]
+      )
+      yield* TestClock.adjust("200 millis")
+      assert.deepStrictEqual(sorted(world.acknowledged), upTo(20))
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.effect("the counters of every stage balance", () =>
+    Effect.gen(function* () {
+      const world = numbers(50)
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        processor: {
+          ...world.definition.processor,
+          process: (id) => (id === 3 ? Result.fail("no") : Result.succeed(id))
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 second")
+      const view = pipeline.view()
+      for (const stage of view.stages) {
+        assert.strictEqual(stage.received, stage.passed + stage.rejected + stage.kept + stage.inHand, stage.stage)
+      }
+      assert.deepStrictEqual(view.books, { received: 50, accepted: 49, rejected: 1, kept: 0, inFlight: 0 })
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+})
+
+describe("one bad message harms no other", () => {
+  it.effect("a batch that fails for good is halved until the guilty one is alone", () =>
+    Effect.gen(function* () {
+      const world = numbers(16)
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        writer: {
+          ...world.definition.writer,
+          write: (_key, ids) =>
+            ids.includes(6)
+              ? Effect.fail({ retryable: false, message: "6 is not a number we like" })
+              : Effect.sync(() => void world.written.push(ids))
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        sorted(world.written.flat()),
+        upTo(16).filter((id) => id !== 6)
+      )
+      assert.deepStrictEqual(world.recorded, [{ ticket: 6, reason: "6 is not a number we like" }])
+      assert.deepStrictEqual(sorted(world.acknowledged), upTo(16))
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.effect("a message that kills the processor is rejected alone", () =>
+    Effect.gen(function* () {
+      const world = numbers(10)
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        processor: {
+          ...world.definition.processor,
+          process: (id) => {
+            if (id === 4) throw new Error("boom")
+            return Result.succeed(id)
+          }
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(world.written.flat().length, 9)
+      assert.include(world.recorded[0]!.reason, "boom")
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.effect("a write that dies for no fault of the message is tried again", () =>
+    Effect.gen(function* () {
+      const world = numbers(1)
+      let deaths = 2
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        writer: {
+          ...world.definition.writer,
+          write: (_key, ids) =>
+            deaths-- > 0 ? Effect.die(new Error("a bad moment")) : Effect.sync(() => void world.written.push(ids))
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(world.written, [[0]])
+      assert.deepStrictEqual(world.recorded, [])
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+})
+
+describe("backpressure", () => {
+  it.effect("while nothing can be written no more is asked for than the bound", () =>
+    Effect.gen(function* () {
+      const world = numbers(1_000)
+      let away = true
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        writer: {
+          ...world.definition.writer,
+          write: (_key, ids) =>
+            away ? Effect.fail({ retryable: true, message: "away" }) : Effect.sync(() => void world.written.push(ids))
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(world.waiting.length, 1_000 - 40)
+      assert.strictEqual(pipeline.view().books.inFlight, 40)
+      const writer = pipeline.view().stages.find((stage) => stage.stage === "writer:even")
+      assert.strictEqual(writer!.lastError!.reason, "away")
+      assert.isAbove(writer!.retries, 10)
+      away = false
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(sorted(world.acknowledged), upTo(1_000))
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.effect("a key that is stuck does not hold up the others while its mailbox has room", () =>
+    Effect.gen(function* () {
+      const world = numbers(30)
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        writer: {
+          ...world.definition.writer,
+          write: (key, ids) => (key === "odd" ? Effect.never : Effect.sync(() => void world.written.push(ids)))
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        sorted(world.acknowledged),
+        upTo(30).filter((id) => id % 2 === 0)
+      )
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(
+        sorted(world.released),
+        upTo(30).filter((id) => id % 2 === 1)
+      )
+    })
+  )
+})
+
+describe("stopping drains", () => {
+  it.effect("a begun batch is written and acknowledged before the end", () =>
+    Effect.gen(function* () {
+      const world = numbers(5)
+      const pipeline = Pipeline.make(world.definition)
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("10 millis")
+      assert.deepStrictEqual(world.written, [])
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(sorted(world.acknowledged), upTo(5))
+      assert.strictEqual(pipeline.view().books.inFlight, 0)
+    })
+  )
+
+  it.effect("what cannot be written in time goes back to its source", () =>
+    Effect.gen(function* () {
+      const world = numbers(12)
+      const started = yield* Deferred.make<void>()
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        writer: {
+          ...world.definition.writer,
+          write: () => Effect.andThen(Deferred.succeed(started, undefined), Effect.never)
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 second")
+      yield* Deferred.await(started)
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("4 seconds")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(sorted(world.released), upTo(12))
+      assert.deepStrictEqual(world.acknowledged, [])
+      assert.deepStrictEqual(pipeline.view().books, { received: 12, accepted: 0, rejected: 0, kept: 12, inFlight: 0 })
+    })
+  )
+})
+
+describe("bounds", () => {
+  it("a bound that makes no sense is refused by name", () => {
+    const { definition } = numbers(0)
+    const make = (producer: { demand: number; inFlight: number }) =>
+      Pipeline.make({ ...definition, producer: { ...definition.producer, ...producer } })
+    assert.throws(() => make({ demand: 0, inFlight: 10 }), /producer\.demand is 0/)
+    assert.throws(() => make({ demand: 11, inFlight: 10 }), /inFlight \(10\) is less than producer\.demand \(11\)/)
+  })
+
+  it.effect("a mailbox never holds more than its capacity, and gives all of it after its end", () =>
+    Effect.gen(function* () {
+      const mailbox = yield* Mailbox.make<number>({ name: "test", capacity: 4 })
+      const offering = yield* Effect.forkChild(Effect.andThen(mailbox.offer(upTo(10)), mailbox.end))
+      const taken: Array<number> = []
+      while (true) {
+        yield* Effect.yieldNow
+        const next = yield* mailbox.take(3)
+        if (next._tag === "None") break
+        taken.push(...next.value)
+      }
+      yield* Fiber.join(offering)
+      assert.deepStrictEqual(taken, upTo(10))
+      assert.strictEqual(mailbox.highWater(), 4)
+    })
+  )
+
+  it("batches hold every message once, in order, and never more than their size", () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const size = 1 + (seed % 13)
+      const batch = new Batch<number>({ size, flushAfterMillis: 100 })
+      const out: Array<number> = []
+      let next = 0
+      for (let turn = 0; turn < 40; turn++) {
+        const arrived = Array.from({ length: (turn * seed) % 29 }, () => next++)
+        for (const full of batch.add(arrived, turn * 30)) {
+          assert.strictEqual(full.length, size)
+          out.push(...full)
+        }
+        assert.isBelow(batch.length, size)
+        if (batch.length > 0) assert.isAtMost(batch.dueAt, turn * 30 + 100)
+        else assert.strictEqual(batch.dueAt, Number.POSITIVE_INFINITY)
+        out.push(...batch.flush(turn * 30))
+      }
+      out.push(...batch.flush(0, true))
+      assert.deepStrictEqual(out, upTo(next))
+    }
+  })
+})

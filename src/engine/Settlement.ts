@@ -1,0 +1,72 @@
+/**
+ * Settling messages: tells the source first, then the ledger, then gives back the room they took.
+ *
+ * Telling the source that messages are done is repeated until it succeeds: what was written must not be delivered for
+ * ever. Telling it that messages are kept is tried for a short while only: a source delivers again what it does not hear
+ * of, so nothing is lost.
+ */
+import { Cause, Effect, Schedule, type Semaphore } from "effect"
+import type { Acknowledgement, Ledger } from "./Acknowledgement.ts"
+import type { Message, Outcome } from "./Message.ts"
+import type { Stage } from "./Stage.ts"
+import { reasonOf } from "./Supervisor.ts"
+
+/** Where messages come from, and where their outcome is told. Safe to call from several fibers. */
+export interface Source<A, T, R> {
+  /** Waits for messages, gives at most `demand`. Interruptible without loss. */
+  readonly ask: (demand: number) => Effect.Effect<ReadonlyArray<{ readonly value: A; readonly ticket: T }>, unknown, R>
+  /** These are done for good. May be called again with the same tickets. */
+  readonly acknowledge: (tickets: ReadonlyArray<T>) => Effect.Effect<void, unknown, R>
+  /** These are to be delivered again. */
+  readonly release: (tickets: ReadonlyArray<T>) => Effect.Effect<void, unknown, R>
+}
+
+export interface Settlement<T, R> {
+  /** Tells the source, until it hears, that these are done. */
+  readonly done: (
+    messages: ReadonlyArray<Message<unknown, T>>,
+    outcome: Exclude<Outcome, "kept">,
+    stage: Stage
+  ) => Effect.Effect<void, never, R>
+  /** Gives all that is still under way back to the source. */
+  readonly keepAll: Effect.Effect<number, never, R>
+}
+
+const RETRY = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+
+export const make = <T, R>(options: {
+  readonly source: Source<unknown, T, R>
+  readonly ledger: Ledger<T>
+  readonly room: Semaphore.Semaphore
+}): Settlement<T, R> => {
+  const { ledger, room, source } = options
+  const settle = (acknowledgements: ReadonlyArray<Acknowledgement<T>>, outcome: Outcome) =>
+    Effect.suspend(() => {
+      for (const acknowledgement of acknowledgements) ledger.settle(acknowledgement, outcome)
+      return Effect.asVoid(room.release(acknowledgements.length))
+    })
+  return {
+    done: (messages, outcome, stage) =>
+      Effect.uninterruptibleMask((restore) => {
+        const acknowledgements = messages.map((message) => message.acknowledgement)
+        const told = Effect.suspend(() => source.acknowledge(acknowledgements.map((a) => a.ticket))).pipe(
+          Effect.sandbox,
+          Effect.tapError((cause) => stage.retry(`acknowledge: ${reasonOf(cause)}`)),
+          Effect.retry({ schedule: RETRY, while: (cause) => !Cause.hasInterrupts(cause) }),
+          Effect.orDie
+        )
+        return Effect.andThen(restore(told), settle(acknowledgements, outcome))
+      }),
+    keepAll: Effect.suspend(() => {
+      const open = ledger.open()
+      if (open.length === 0) return Effect.succeed(0)
+      const told = Effect.suspend(() => source.release(open.map((a) => a.ticket))).pipe(
+        Effect.timeout("2 seconds"),
+        Effect.catchCause((cause) =>
+          Effect.logWarning(`${open.length} messages are delivered again later: ${reasonOf(cause)}`)
+        )
+      )
+      return Effect.as(Effect.andThen(told, settle(open, "kept")), open.length)
+    })
+  }
+}

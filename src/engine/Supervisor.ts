@@ -1,0 +1,214 @@
+/**
+ * The supervisor: the one place where fibers are forked.
+ *
+ * It runs named children, and:
+ * - a child that fails, dies of a defect, is interrupted from elsewhere, or ends although it should not, is started
+ *   again after a backoff that doubles up to a cap, with jitter; it is logged and counted: a dead fiber is never silent;
+ * - an error that says `retryable: true` (a database that is away) may come back for ever; anything else counts against
+ *   `maxRestarts`, from which a child that stayed up for `healthyAfter` is absolved; past it the supervisor stops its
+ *   other children and fails with `Escalated`, which its own supervisor handles in the same way, up to the program;
+ * - on interruption it first lets `drain` end the work, for at most `stopWithin`, then stops the children one by one in
+ *   the reverse of their order, so that what depends on another goes first.
+ *
+ * A child may itself be a supervisor or a pipeline: its `view` then hangs below it in the tree.
+ */
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Random, Schema, Scope } from "effect"
+
+/** A child failed more often than its supervisor allows. */
+export class Escalated extends Schema.TaggedError<Escalated>()("Escalated", {
+  supervisor: Schema.String,
+  child: Schema.String,
+  restarts: Schema.Number,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.supervisor}: "${this.child}" failed ${this.restarts + 1} times and is given up: ${this.reason}`
+  }
+}
+
+export type ChildState = "starting" | "running" | "waiting" | "finished" | "stopped" | "failed"
+
+/** What the live view shows of a child; times are epoch milliseconds. */
+export interface ChildView {
+  readonly name: string
+  readonly state: ChildState
+  /** When it came into this state. */
+  readonly since: number
+  readonly restarts: number
+  readonly lastError: { readonly at: number; readonly reason: string } | null
+  /** When it is started again, in state `waiting`. */
+  readonly retryAt: number | null
+  readonly tree: unknown
+}
+
+export interface SupervisorView {
+  readonly name: string
+  readonly children: ReadonlyArray<ChildView>
+}
+
+export interface Child<R> {
+  readonly name: string
+  readonly run: Effect.Effect<unknown, unknown, R>
+  /** Whether it is expected to end by itself. Else its end is a failure. */
+  readonly completes?: boolean
+  /** What hangs below it in the live view. */
+  readonly view?: () => unknown
+}
+
+export interface Options<R> {
+  readonly name: string
+  readonly children: ReadonlyArray<Child<R>>
+  /** Restarts in a row, for errors that are not retryable, before it escalates. */
+  readonly maxRestarts: number
+  readonly backoff: { readonly from: Duration.Input; readonly to: Duration.Input }
+  readonly healthyAfter: Duration.Input
+  /** How long `drain` may take. */
+  readonly stopWithin: Duration.Input
+  /** Lets the work under way end by itself. */
+  readonly drain?: Effect.Effect<void, never, R>
+}
+
+export interface Supervisor<R> {
+  /** Runs until interrupted, until every child has finished, or until one is given up. May be run again. */
+  readonly run: Effect.Effect<void, Escalated, R>
+  readonly view: () => SupervisorView
+}
+
+export const make = <R>(options: Options<R>): Supervisor<R> => {
+  const records = options.children.map((child) => new ChildRecord(child.name, child.view))
+  const run = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const escalated = yield* Deferred.make<never, Escalated>()
+      const fibers: Array<Fiber.Fiber<void>> = []
+      for (const [index, child] of options.children.entries()) {
+        const supervised = keepRunning(options, child, records[index]!, escalated)
+        fibers.push(yield* Effect.forkIn(Effect.interruptible(supervised), scope))
+      }
+      const finished = Effect.asVoid(Fiber.awaitAll(fibers))
+      const exit = yield* Effect.exit(restore(Effect.raceFirst(finished, Deferred.await(escalated))))
+      // In a fiber of its own: this one has been interrupted, and could not be timed out any more.
+      if (Exit.hasInterrupts(exit) && options.drain !== undefined) {
+        const draining = Effect.timeoutOption(options.drain, options.stopWithin)
+        const drained = yield* Fiber.join(yield* Effect.forkIn(Effect.interruptible(draining), scope))
+        if (drained._tag === "None") {
+          const limit = Duration.format(Duration.fromInputUnsafe(options.stopWithin))
+          yield* Effect.logWarning(`${options.name}: not drained within ${limit}`)
+        }
+      }
+      for (const fiber of fibers.toReversed()) yield* Fiber.interrupt(fiber)
+      yield* Scope.close(scope, exit)
+      return yield* exit
+    })
+  )
+  return { run, view: () => ({ name: options.name, children: records.map((record) => record.view()) }) }
+}
+
+/** Runs one child, again and again. Ends when the child has finished or is given up. */
+const keepRunning = <R>(
+  options: Options<R>,
+  child: Child<R>,
+  record: ChildRecord,
+  escalated: Deferred.Deferred<never, Escalated>
+): Effect.Effect<void, never, R> =>
+  Effect.gen(function* () {
+    const healthyAfter = Duration.toMillis(options.healthyAfter)
+    let inARow = 0
+    let delays = 0
+    while (true) {
+      const startedAt = yield* Clock.currentTimeMillis
+      record.enter("running", startedAt)
+      const exit = yield* Effect.exit(child.run)
+      const now = yield* Clock.currentTimeMillis
+      if (Exit.isSuccess(exit) && child.completes === true) return record.enter("finished", now)
+      const reason = Exit.isSuccess(exit) ? "ended although it should run for ever" : reasonOf(exit.cause)
+      if (now - startedAt >= healthyAfter) {
+        inARow = 0
+        delays = 0
+      }
+      record.lastError = { at: now, reason }
+      if (!(Exit.isFailure(exit) && isRetryable(exit.cause))) inARow++
+      if (inARow > options.maxRestarts) {
+        record.enter("failed", now)
+        yield* Effect.logError(`${options.name}: "${child.name}" is given up: ${reason}`)
+        const error = new Escalated({ supervisor: options.name, child: child.name, restarts: inARow - 1, reason })
+        return yield* Deferred.fail(escalated, error)
+      }
+      const delay = backoff(options.backoff, delays++) * (0.5 + (yield* Random.next) / 2)
+      record.restarts++
+      record.enter("waiting", now, now + delay)
+      yield* Effect.logWarning(
+        `${options.name}: "${child.name}" failed and starts again in ${Math.round(delay)} ms: ${reason}`
+      )
+      yield* Effect.sleep(delay)
+    }
+  }).pipe(
+    Effect.onInterrupt(() => Effect.map(Clock.currentTimeMillis, (now) => record.stop(now))),
+    Effect.asVoid
+  )
+
+/** The state of a child that the live view shows. Survives restarts. */
+class ChildRecord {
+  readonly #name: string
+  readonly #tree: (() => unknown) | undefined
+  #state: ChildState = "starting"
+  #since = 0
+  #retryAt: number | null = null
+  restarts = 0
+  lastError: ChildView["lastError"] = null
+
+  constructor(name: string, tree: (() => unknown) | undefined) {
+    this.#name = name
+    this.#tree = tree
+  }
+
+  enter(state: ChildState, now: number, retryAt: number | null = null): void {
+    this.#state = state
+    this.#since = now
+    this.#retryAt = retryAt
+  }
+
+  /** As `enter("stopped")`, but what was given up or has finished stays so. */
+  stop(now: number): void {
+    if (this.#state !== "failed" && this.#state !== "finished") this.enter("stopped", now)
+  }
+
+  view(): ChildView {
+    return {
+      name: this.#name,
+      state: this.#state,
+      since: this.#since,
+      restarts: this.restarts,
+      lastError: this.lastError,
+      retryAt: this.#retryAt,
+      tree: this.#tree?.() ?? null
+    }
+  }
+}
+
+/** The delay before the n-th restart (from 0), without jitter. */
+const backoff = (bounds: Options<never>["backoff"], n: number): number =>
+  Math.min(Duration.toMillis(bounds.to), Duration.toMillis(bounds.from) * 2 ** Math.min(n, 30))
+
+/** Whether every error in the cause says of itself that trying again can help. */
+const isRetryable = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.length > 0 &&
+  cause.reasons.every(
+    (reason) =>
+      Cause.isFailReason(reason) &&
+      typeof reason.error === "object" &&
+      reason.error !== null &&
+      "retryable" in reason.error &&
+      reason.error.retryable === true
+  )
+
+/** One line for people: what failed, clipped. */
+export const reasonOf = (cause: Cause.Cause<unknown>): string => {
+  if (Cause.hasInterruptsOnly(cause)) return "interrupted"
+  const error = Cause.squash(cause)
+  const text =
+    typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
+      ? error.message || (error instanceof Error ? error.name : "unknown")
+      : String(error)
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text
+}
