@@ -1,0 +1,398 @@
+/**
+ * The spool's layer on disk: what was scraped survives the process, the machine and most of what a disk can do.
+ *
+ * Guarantees, beside those of the port (`Spool.ts`; `SpoolSuite.ts`, `SpoolDisk.test.ts`):
+ * - What `append` resolved for is synced to the disk while `stats` says `durable`: one `fdatasync` per call, and one of
+ *   the folder where a segment begins.
+ * - It starts from whatever is in the folder. A torn or damaged record costs itself and is counted, once.
+ * - A removal is written down, not synced: it survives the process, and a power cut only makes a record go out twice.
+ * - Where the disk refuses (full, read-only, gone), records are kept in memory, and written when it takes them again:
+ *   tried every `RETRY_MILLIS`, with the next `append`.
+ * - A second agent on the folder fails with `SpoolLocked`.
+ *
+ * Bounds: `maxBytes` of files, segment by segment (a sixteenth of it, at most 4 MiB), so that what is dropped frees its
+ * space; `maxAge` by the time of the scrape; `RECORDS_MAX` records, which bounds the index in memory (some 200 bytes a
+ * record); `MEMORY_BYTES_MAX` of compressed records while the disk refuses.
+ */
+import { Clock, Duration, Effect, Latch, Layer, type Scope, Semaphore } from "effect"
+import { type NewSpoolRecord, Spool, type SpoolRecord } from "./Spool.ts"
+import { makeFolder, type Segment, SpoolDiskError } from "./SpoolFolder.ts"
+import { acquireLock, holdsLock, releaseLock, type SpoolLock, type SpoolLocked } from "./SpoolLock.ts"
+import {
+  type Body,
+  decodeBody,
+  encodeBody,
+  encodeHeader,
+  HEADER_BYTES,
+  ID_MAX,
+  type ScannedRecord
+} from "./SpoolSegment.ts"
+
+export interface SpoolDiskOptions {
+  /** The folder; made where it is missing, for this user only. */
+  readonly path: string
+  /** Defaults to 256 MiB: two weeks of two exporters with 150 groups every 15 s (`bench/spool.ts`). */
+  readonly maxBytes?: number
+  /** Defaults to 24 hours. */
+  readonly maxAge?: Duration.Input
+}
+
+const SEGMENT_BYTES_MAX = 4 * 1024 * 1024
+const MEMORY_BYTES_MAX = 32 * 1024 * 1024
+const RECORDS_MAX = 100_000
+const RETRY_MILLIS = 30_000
+
+/** The spool in a folder. Building it reads what an earlier process left there. */
+export const layerDisk = (options: SpoolDiskOptions): Layer.Layer<Spool, SpoolLocked> =>
+  Layer.effect(Spool, make(options))
+
+/** On the disk (`place`), or waiting for it (`body`). */
+interface Held {
+  readonly id: number
+  readonly scrapedAt: number
+  readonly rowsBytes: number
+  /** Bytes with header. */
+  readonly length: number
+  readonly at: { readonly segment: Segment; readonly place: ScannedRecord } | { readonly body: Body }
+}
+
+const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolLocked, Scope.Scope> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const folder = yield* makeFolder(options.path)
+    const oneAtATime = yield* Semaphore.make(1)
+    const latch = yield* Latch.make(false)
+    const maxBytes = options.maxBytes ?? 256 * 1024 * 1024
+    const maxAge = Duration.toMillis(options.maxAge ?? "24 hours")
+    const segmentBytes = Math.min(SEGMENT_BYTES_MAX, Math.ceil(maxBytes / 16))
+
+    /** All records, ascending in id. */
+    let held = new Map<number, Held>()
+    /** Those of `held` that wait for the disk. */
+    const waiting = new Map<number, Held>()
+    let heldBytes = 0
+    let waitingBytes = 0
+    /** Ascending; only the last is appended to. */
+    let segments: Array<Segment> = []
+    /** Their records are gone, their files could not be deleted yet. */
+    let undeleted: Array<Segment> = []
+    let nextId = 1
+    let dropped = 0
+    let damaged = 0
+    let lock: SpoolLock | undefined
+    let recovered = false
+    let failure: { readonly reason: string; readonly at: number } | undefined
+
+    const now = () => clock.currentTimeMillisUnsafe()
+    const fail = (error: SpoolDiskError | SpoolLocked) =>
+      Effect.sync(() => {
+        failure = { reason: error.message, at: now() }
+      })
+
+    const hold = (record: Held) => {
+      held.set(record.id, record)
+      heldBytes += record.length
+      if ("segment" in record.at) record.at.segment.live++
+      else {
+        waiting.set(record.id, record)
+        waitingBytes += record.length
+      }
+    }
+
+    /** Done with a record: delivered, dropped or damaged. */
+    const forget = (record: Held) => {
+      held.delete(record.id)
+      heldBytes -= record.length
+      if ("segment" in record.at) {
+        const { segment, place } = record.at
+        segment.live--
+        segment.done.add(place.sequence)
+        segment.unsaved.push(place.sequence)
+      } else {
+        waiting.delete(record.id)
+        waitingBytes -= record.length
+      }
+    }
+
+    /** What cannot be read now may be readable after a restart: its segment stays. */
+    const setAside = (record: Held) => {
+      held.delete(record.id)
+      heldBytes -= record.length
+    }
+
+    const drop = (record: Held) => {
+      forget(record)
+      dropped++
+    }
+
+    /** Writes down what is done with, and deletes the segments of which nothing is held. The last stays: it knows the last id. */
+    const tidy = Effect.fnUntraced(function* () {
+      const done = segments.filter((segment, at) => segment.live === 0 && at < segments.length - 1)
+      if (done.length > 0) {
+        segments = segments.filter((segment) => !done.includes(segment))
+        undeleted.push(...done)
+      }
+      const kept: Array<Segment> = []
+      for (const segment of undeleted) {
+        yield* Effect.catch(folder.delete(segment), () => Effect.sync(() => kept.push(segment)))
+      }
+      undeleted = kept
+      // What cannot be saved now is saved with the next.
+      for (const segment of segments) yield* Effect.ignore(folder.saveAcks(segment))
+      if (held.size === 0) latch.closeUnsafe()
+      else latch.openUnsafe()
+    })
+
+    /** Drops the oldest until what is held keeps the bounds. */
+    const enforce = () => {
+      const horizon = now() - maxAge
+      for (const record of held.values()) if (record.scrapedAt < horizon) drop(record)
+      for (const record of held.values()) {
+        if (held.size <= RECORDS_MAX) break
+        drop(record)
+      }
+      let files = segments.reduce((sum, segment) => sum + segment.size + segment.acksSize, 0)
+      while (files + waitingBytes > maxBytes) {
+        const oldest = segments.shift()
+        if (oldest === undefined) {
+          const [record] = waiting.values()
+          if (record === undefined) break
+          drop(record)
+          continue
+        }
+        files -= oldest.size + oldest.acksSize
+        for (const record of held.values()) {
+          if (!("segment" in record.at) || record.at.segment !== oldest) break
+          drop(record)
+        }
+        undeleted.push(oldest)
+      }
+    }
+
+    /** Reads what earlier processes left. */
+    const recover = Effect.fnUntraced(function* () {
+      let lastId = 0
+      const loaded: Array<{ readonly segment: Segment; readonly records: ReadonlyArray<ScannedRecord> }> = []
+      for (const firstId of yield* folder.list) {
+        // A file that cannot be read at all is left where it is, for a person to look at.
+        const file = yield* Effect.orElseSucceed(folder.load(firstId), () => undefined)
+        if (file === undefined) {
+          damaged++
+          lastId = Math.max(lastId, firstId)
+          continue
+        }
+        damaged += file.damaged
+        const records: Array<ScannedRecord> = []
+        for (const record of file.records) {
+          // A write whose sync failed may have reached the disk, and again in a later segment.
+          if (record.id > lastId) records.push(record)
+          else file.segment.done.add(record.sequence)
+        }
+        lastId = Math.max(lastId, firstId, records.at(-1)?.id ?? 0)
+        loaded.push({ segment: file.segment, records })
+      }
+      const [first] = held.keys()
+      if (first !== undefined && first <= lastId) {
+        const cause = new Error(`its ids, up to ${lastId}, are not below ${first}: a restart of the agent helps`)
+        return yield* new SpoolDiskError({ operation: "read", path: options.path, cause })
+      }
+      const later = [...held.values()]
+      held = new Map()
+      heldBytes = 0
+      waiting.clear()
+      waitingBytes = 0
+      for (const { segment, records } of loaded) {
+        for (const place of records) {
+          const { id, scrapedAt, rowsBytes, length } = place
+          hold({ id, scrapedAt, rowsBytes, length, at: { segment, place } })
+        }
+      }
+      for (const record of later) hold(record)
+      segments = loaded.map(({ segment }) => segment)
+      nextId = Math.max(nextId, lastId + 1)
+      recovered = true
+    })
+
+    /** Makes the folder ours and reads it, as far as that is still to be done. */
+    const ready = Effect.fnUntraced(function* () {
+      if (lock !== undefined && !(yield* holdsLock(lock))) lock = undefined
+      if (lock === undefined) {
+        yield* folder.prepare
+        lock = yield* acquireLock(options.path)
+      }
+      if (!recovered) yield* recover()
+    })
+
+    /** The segment that takes `bytes` more. */
+    const segmentFor = Effect.fnUntraced(function* (bytes: number, firstId: number) {
+      const last = segments.at(-1)
+      if (last !== undefined && !last.sealed && (last.size === 0 || last.size + bytes <= segmentBytes)) return last
+      const next = yield* folder.create(firstId)
+      segments.push(next)
+      return next
+    })
+
+    /** Writes what waits. */
+    const flush = Effect.fnUntraced(function* () {
+      while (waiting.size > 0) {
+        const batch: Array<Held> = []
+        let bytes = 0
+        for (const record of waiting.values()) {
+          if (batch.length > 0 && bytes + record.length > segmentBytes) break
+          batch.push(record)
+          bytes += record.length
+        }
+        const segment = yield* segmentFor(bytes, batch[0]!.id)
+        const chunks: Array<Buffer> = []
+        const written: Array<Held> = []
+        let offset = segment.size
+        let sequence = segment.nextSequence
+        for (const { id, scrapedAt, rowsBytes, length, at } of batch) {
+          if ("segment" in at) continue
+          chunks.push(encodeHeader({ id, scrapedAt, body: at.body }, sequence), at.body.bytes)
+          const place = { id, scrapedAt, rowsBytes, length, sequence, offset }
+          written.push({ id, scrapedAt, rowsBytes, length, at: { segment, place } })
+          offset += length
+          sequence++
+        }
+        yield* Effect.tapError(folder.write(segment, Buffer.concat(chunks)), () =>
+          Effect.sync(() => {
+            // The next try begins with the same record, so it wants the same name.
+            if (segment.size === 0) undeleted.push(...segments.splice(-1))
+          })
+        )
+        segment.nextSequence = sequence
+        for (const record of written) {
+          // In the same place of `held`: a Map keeps it.
+          held.set(record.id, record)
+          waiting.delete(record.id)
+          waitingBytes -= record.length
+          segment.live++
+        }
+      }
+    })
+
+    const append = Effect.fnUntraced(function* (records: ReadonlyArray<NewSpoolRecord>) {
+      const time = now()
+      // From the clock, so that ids ascend over restarts also where the folder was lost; from the last id otherwise.
+      if (time * 1000 < ID_MAX) nextId = Math.max(nextId, Math.floor(time * 1000))
+      for (const { exporter, scrapedAt, rows } of records) {
+        const body = encodeBody(exporter, rows)
+        const length = HEADER_BYTES + (body?.bytes.length ?? 0)
+        if (body === undefined || length > maxBytes) {
+          dropped++
+          continue
+        }
+        hold({
+          id: nextId++,
+          scrapedAt: Number.isFinite(scrapedAt) ? scrapedAt : time,
+          rowsBytes: body.rowsBytes,
+          length,
+          at: { body }
+        })
+      }
+      enforce()
+      if (failure === undefined || time < failure.at || time - failure.at >= RETRY_MILLIS) {
+        yield* ready().pipe(
+          Effect.andThen(flush()),
+          Effect.andThen(
+            Effect.sync(() => {
+              failure = undefined
+            })
+          ),
+          Effect.catch(fail)
+        )
+      }
+      while (waitingBytes > MEMORY_BYTES_MAX) {
+        const [record] = waiting.values()
+        if (record === undefined) break
+        drop(record)
+      }
+      yield* tidy()
+    })
+
+    /** What a record says; undefined, and the record is no longer held, where it is damaged or cannot be read. */
+    const content = (record: Held) =>
+      ("segment" in record.at
+        ? folder.read(record.at.segment, record.at.place)
+        : Effect.succeed(decodeBody(record.at.body.bytes, record.rowsBytes))
+      ).pipe(
+        Effect.tap((read) => (read === undefined ? Effect.sync(() => forget(record)) : Effect.void)),
+        Effect.catch(() => Effect.sync(() => setAside(record))),
+        Effect.map((read) => read ?? undefined)
+      )
+
+    const peek = Effect.fnUntraced(function* (request: {
+      readonly order: "oldest" | "newest"
+      readonly maxBytes: number
+    }) {
+      enforce()
+      const found: Array<SpoolRecord> = []
+      let bytes = 0
+      for (const record of request.order === "oldest" ? held.values() : [...held.values()].reverse()) {
+        if (found.length > 0 && bytes + record.rowsBytes > request.maxBytes) break
+        const read = yield* content(record)
+        if (read === undefined) {
+          damaged++
+          continue
+        }
+        found.push({ id: record.id, exporter: read.exporter, scrapedAt: record.scrapedAt, rows: read.rows })
+        bytes += record.rowsBytes
+      }
+      yield* tidy()
+      return found
+    })
+
+    yield* Effect.addFinalizer(() =>
+      oneAtATime.withPermit(
+        tidy().pipe(Effect.andThen(lock === undefined ? Effect.void : Effect.ignore(releaseLock(lock))))
+      )
+    )
+    yield* ready().pipe(
+      Effect.catchTag("SpoolDiskError", (error) =>
+        // Even where nothing can be written, what is there can be read and sent.
+        Effect.andThen(fail(error), recovered ? Effect.void : Effect.ignore(recover()))
+      )
+    )
+    enforce()
+    yield* tidy()
+
+    /** Whole or not at all: an interrupt between the disk and the index would part them. */
+    const exclusive = <A>(effect: Effect.Effect<A>): Effect.Effect<A> =>
+      Effect.uninterruptible(oneAtATime.withPermit(effect))
+
+    return Spool.of({
+      append: (records) => exclusive(append(records)),
+      peek: (request) => exclusive(peek(request)),
+      awaitRecord: latch.await,
+      remove: (ids) =>
+        exclusive(
+          Effect.suspend(() => {
+            for (const id of ids) {
+              const record = held.get(id)
+              if (record !== undefined) forget(record)
+            }
+            return tidy()
+          })
+        ),
+      stats: exclusive(
+        Effect.gen(function* () {
+          enforce()
+          yield* tidy()
+          let oldest: number | null = null
+          for (const { scrapedAt } of held.values()) if (oldest === null || scrapedAt < oldest) oldest = scrapedAt
+          const durable = failure === undefined && waiting.size === 0
+          return {
+            records: held.size,
+            bytes: heldBytes,
+            maxBytes,
+            dropped,
+            damaged,
+            oldest,
+            durable,
+            reason: durable ? null : (failure?.reason ?? "not written yet")
+          }
+        })
+      )
+    })
+  })
