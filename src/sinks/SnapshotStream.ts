@@ -27,15 +27,19 @@ export interface Delivery extends StreamEntry {
   readonly deliveries: number
 }
 
-/** The stream is at its bound: digest is behind. Retryable, after `retryAfterSeconds`. */
+/**
+ * The stream is at its bound: digest is behind. Retryable, after `retryAfterSeconds`. `length` and `bound` are entries;
+ * `reason` is there where it was not their number that was too much but the storage's memory.
+ */
 export class StreamFull extends Schema.TaggedError<StreamFull>()("StreamFull", {
   length: Schema.Number,
   bound: Schema.Number,
-  retryAfterSeconds: Schema.Number
+  retryAfterSeconds: Schema.Number,
+  reason: Schema.optionalKey(Schema.String)
 }) {
   readonly retryable = true
   override get message(): string {
-    return `the stream holds ${this.length} entries of at most ${this.bound}`
+    return this.reason ?? `the stream holds ${this.length} entries of at most ${this.bound}`
   }
 }
 
@@ -72,9 +76,15 @@ export interface Subscription {
    * unacknowledged comes again. Interruptible: an interrupted read loses nothing.
    */
   readonly read: (max: number) => Effect.Effect<ReadonlyArray<Delivery>, StreamUnavailable>
-  /** Done with these, for good. Unknown or already acknowledged ids are ignored. */
+  /**
+   * Done with these, for good, even where they have been handed to another consumer since or the subscription is closed.
+   * Unknown or already acknowledged ids are ignored.
+   */
   readonly acknowledge: (ids: ReadonlyArray<string>) => Effect.Effect<void, StreamUnavailable>
-  /** Not done with these: they come again, to this consumer or another, without waiting for a time-out. */
+  /**
+   * Not done with these: they come again, to this consumer or another, without waiting for a time-out. Ids that this
+   * subscription does not hold are ignored.
+   */
   readonly release: (ids: ReadonlyArray<string>) => Effect.Effect<void, StreamUnavailable>
 }
 
@@ -82,7 +92,7 @@ export class SnapshotStream extends Context.Service<
   SnapshotStream,
   {
     readonly publish: (entries: ReadonlyArray<StreamEntry>) => Effect.Effect<void, StreamFull | StreamUnavailable>
-    /** Joins the group as `consumer` until the scope closes. */
+    /** Joins the group as `consumer` until the scope closes; what it then holds unacknowledged comes again at once. */
     readonly subscribe: (consumer: string) => Effect.Effect<Subscription, StreamUnavailable, Scope.Scope>
     readonly stats: Effect.Effect<StreamStats, StreamUnavailable>
     readonly durability: Effect.Effect<Durability, StreamUnavailable>

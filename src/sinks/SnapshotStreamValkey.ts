@@ -1,0 +1,275 @@
+/**
+ * The stream in Valkey (>= 7.2) or Redis (>= 7.0): one entry per snapshot, one group.
+ *
+ * Guarantees, beside those of the port:
+ * - A call of `publish` is one Lua script: all of its entries or none, also when the memory runs out half-way. One that
+ *   times out is `StreamUnavailable`: its entries may be there or not. Sending again is harmless, rows are idempotent.
+ * - The answer comes after the server's own write to disk, where it is configured so (`durability` says).
+ * - A missing stream or group (flushed, deleted, failed over to an older copy) is made again, from the first entry on.
+ *
+ * Bounds: `maxLength` entries and `maxBytes` of memory in Valkey (to within one request), `maxBytesInFlight` of requests in
+ * this process. Up to a tenth of `maxLength`, at most 50 000, may be entries of a consumer that are acknowledged and not yet
+ * removed. A second group that does not read keeps every entry, until the stream is full: nothing unread is dropped.
+ *
+ * It is one Valkey, with replicas or without; the keys of a cluster would do, its redirections are not followed.
+ */
+import { hostname } from "node:os"
+import { Clock, Config, Duration, Effect, Layer, Option, Random, Redacted, Schedule } from "effect"
+import {
+  type Durability,
+  SnapshotStream,
+  type StreamEntry,
+  StreamFull,
+  type StreamStats,
+  StreamUnavailable
+} from "./SnapshotStream.ts"
+import { attempt, type Connection, connect, parseUrl, type ValkeyUrlInvalid } from "./ValkeyConnection.ts"
+import { PUBLISH, STATS } from "./ValkeyScripts.ts"
+import { type Consumer, ensureGroup, makeConsumer } from "./ValkeySubscription.ts"
+
+export interface ValkeyOptions {
+  /** `redis://[user:password@]host[:port][/database]`, `rediss://`, `valkey(s)://`, `unix:///path`. */
+  readonly url: Redacted.Redacted<string> | string
+  /** Defaults to `nodepulse:snapshots`. */
+  readonly key?: string
+  /** Defaults to `digest`. */
+  readonly group?: string
+  /** At most this many entries. Defaults to 2 000 000: 200 s of 1 000 servers with 150 groups each. */
+  readonly maxLength?: number
+  /** At most this much of Valkey's memory. Defaults to 512 MiB, twice what `maxLength` process rows need. */
+  readonly maxBytes?: number
+  /** At most so many bytes of snapshots wait for Valkey's answer. Defaults to 64 MiB. */
+  readonly maxBytesInFlight?: number
+  /** How long anything but a waiting read may take. Defaults to 5 seconds. */
+  readonly timeout?: Duration.Input
+  /** How long a consumer is silent before its entries are given to another. Defaults to 15 seconds. */
+  readonly claimAfter?: Duration.Input
+  /** How long a read waits on the server at a time, and how often it looks for what others left. Defaults to 1 second. */
+  readonly block?: Duration.Input
+}
+
+/** A stream in Valkey. It connects by itself, now and whenever the connection breaks; see `awaitValkey` for the start. */
+export const layer = (options: ValkeyOptions): Layer.Layer<SnapshotStream, ValkeyUrlInvalid> =>
+  Layer.effect(SnapshotStream, make(options))
+
+/** The same with options from the configuration: `layerConfig({ url: Config.Redacted("VALKEY_URL") })`. */
+export const layerConfig = (
+  options: Config.Wrap<ValkeyOptions>
+): Layer.Layer<SnapshotStream, ValkeyUrlInvalid | Config.ConfigError> =>
+  Layer.effect(SnapshotStream, Effect.flatMap(Config.unwrap(options), make))
+
+/** A name that no other consumer has: `<host>.<process id>.<random>`. */
+export const uniqueConsumer: Effect.Effect<string> = Effect.map(
+  Random.nextIntBetween(0, 36 ** 6),
+  (random) => `${hostname()}.${process.pid}.${random.toString(36).padStart(6, "0")}`
+)
+
+/**
+ * Waits until Valkey answers and is recent enough, and says in the log what it waits for: at once, then every 5 seconds.
+ * Fails after `within` (60 seconds by default) with what was wrong last.
+ */
+export const awaitValkey = (options: {
+  readonly url: Redacted.Redacted<string> | string
+  readonly within?: Duration.Input
+}): Effect.Effect<void, StreamUnavailable | ValkeyUrlInvalid> =>
+  Effect.gen(function* () {
+    const address = yield* Effect.fromResult(parseUrl(exposed(options.url)))
+    const within = Duration.fromInputUnsafe(options.within ?? "60 seconds")
+    const connection = yield* Effect.acquireRelease(
+      Effect.sync(() => connect(address, { name: "nodepulse-wait", silence: 5_000, maxBytesInFlight: 1 << 20 })),
+      (connection) => Effect.sync(() => connection.close())
+    )
+    let patience = 500
+    const answers = attempt("connect", async () => {
+      await connection.ready(Math.min(patience, Duration.toMillis(within))).finally(() => {
+        patience = 5_000
+      })
+      requireVersion(String(await connection.call("INFO", "server")))
+    })
+    yield* answers.pipe(
+      Effect.tapError((error) => Effect.logWarning(`waiting for Valkey at ${address.shown}: ${error.message}`)),
+      Effect.retry(Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: within })))
+    )
+  }).pipe(Effect.scoped)
+
+const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
+  const key = options.key ?? "nodepulse:snapshots"
+  const group = options.group ?? "digest"
+  const maxLength = options.maxLength ?? 2_000_000
+  const maxBytes = options.maxBytes ?? 512 * 1024 * 1024
+  const maxBytesInFlight = options.maxBytesInFlight ?? 64 * 1024 * 1024
+  const timeout = Duration.toMillis(Duration.fromInputUnsafe(options.timeout ?? "5 seconds"))
+  const claimAfter = Duration.toMillis(Duration.fromInputUnsafe(options.claimAfter ?? "15 seconds"))
+  const block = Duration.toMillis(Duration.fromInputUnsafe(options.block ?? "1 second"))
+  const address = yield* Effect.fromResult(parseUrl(exposed(options.url)))
+  const clock = yield* Clock.Clock
+  const consumers = new Set<Consumer>()
+
+  const open = (name: string, silence: number) =>
+    Effect.acquireRelease(
+      Effect.sync(() => connect(address, { name, silence, maxBytesInFlight })),
+      (connection) => Effect.sync(() => connection.close())
+    )
+  const commands = yield* open("nodepulse", timeout)
+  // A moment for the first connection, so that what comes next does not find it under way. Where it fails, so will they.
+  yield* Effect.ignore(attempt("connect", () => commands.ready(timeout)))
+
+  /** Runs something that answers at once. */
+  const command = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, StreamUnavailable> =>
+    Effect.timeoutOrElse(attempt(operation, run), {
+      duration: timeout,
+      orElse: () =>
+        Effect.fail(
+          new StreamUnavailable({ operation, cause: new Error(`${address.shown} did not answer within ${timeout} ms`) })
+        )
+    })
+
+  const full = (length: number, reason?: string) =>
+    new StreamFull({
+      length,
+      bound: maxLength,
+      retryAfterSeconds: 5,
+      ...(reason === undefined ? {} : { reason })
+    })
+
+  const publish = (entries: ReadonlyArray<StreamEntry>): Effect.Effect<void, StreamFull | StreamUnavailable> => {
+    if (entries.length === 0) return Effect.void
+    const { args, bytes } = publication(entries)
+    return command("publish", () =>
+      commands.run(PUBLISH, key, [maxLength, maxBytes, entries.length, ...args], bytes)
+    ).pipe(
+      Effect.catch((error) => Effect.fail(isOutOfMemory(error) ? full(0, "Valkey has no memory left") : error)),
+      Effect.flatMap((reply) => {
+        const [outcome, length = 0, used = 0] = reply as ReadonlyArray<number>
+        if (outcome === 1) return Effect.fail(full(length))
+        if (outcome === 2) return Effect.fail(full(length, `the stream uses ${used} bytes of at most ${maxBytes}`))
+        return Effect.void
+      })
+    )
+  }
+
+  const subscribe = Effect.fnUntraced(function* (name: string) {
+    const blocking = yield* open(`nodepulse:${connectionName(name)}`, block + timeout)
+    yield* command("subscribe", async () => {
+      await blocking.ready(timeout)
+      await ensureGroup(commands, key, group)
+    })
+    const consumer = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const made = makeConsumer({
+          key,
+          group,
+          consumer: name,
+          commands,
+          blocking,
+          claimAfter,
+          block,
+          maxDeferred: Math.min(50_000, Math.floor(maxLength / 10)),
+          now: () => clock.currentTimeMillisUnsafe(),
+          onReleased: () => {
+            for (const one of consumers) one.lookAgain()
+          }
+        })
+        const heartbeat = setInterval(made.beat, claimAfter / 5)
+        consumers.add(made)
+        return { made, heartbeat }
+      }),
+      ({ made, heartbeat }) =>
+        Effect.promise(() => {
+          clearInterval(heartbeat)
+          consumers.delete(made)
+          return made.leave()
+        })
+    )
+    return consumer.made.subscription
+  })
+
+  const stats = Effect.map(
+    command("stats", () => commands.run(STATS, key, [group])),
+    (reply): StreamStats => {
+      const [length, pending, bytes, first, now] = reply as readonly [number, number, number, string, string]
+      const deferred = [...consumers].reduce((sum, consumer) => sum + consumer.deferred(), 0)
+      return {
+        length: Math.max(0, length - deferred),
+        pending,
+        bound: maxLength,
+        bytes: bytes < 0 ? null : bytes,
+        oldestSeconds: first === "" ? null : Math.max(0, (Number(now) - Number(first.split("-")[0])) / 1000)
+      }
+    }
+  )
+
+  return SnapshotStream.of({
+    publish,
+    subscribe,
+    stats,
+    durability: command("durability", () => durability(commands)).pipe(
+      Effect.flatMap(({ durability, note }) =>
+        Option.match(note, {
+          onNone: () => Effect.succeed(durability),
+          onSome: (text) => Effect.as(Effect.logWarning(`Valkey at ${address.shown}: ${text}`), durability)
+        })
+      )
+    )
+  })
+})
+
+const exposed = (url: Redacted.Redacted<string> | string): string =>
+  typeof url === "string" ? url : Redacted.value(url)
+
+/** Valkey refuses spaces and control characters in the name of a connection. */
+const connectionName = (name: string) => name.replace(/[^!-~]/g, "_")
+
+/** The arguments of a publication: entries in a row that share server and exporter name both once. `bytes`: about. */
+const publication = (entries: ReadonlyArray<StreamEntry>) => {
+  const args: Array<string | number> = []
+  let bytes = 0
+  let countAt = 0
+  let previous: StreamEntry | undefined
+  for (const entry of entries) {
+    if (previous?.serverId !== entry.serverId || previous.exporterName !== entry.exporterName) {
+      countAt = args.length + 2
+      args.push(entry.serverId, entry.exporterName, 0)
+    }
+    args.push(entry.snapshot)
+    args[countAt] = args.length - countAt - 1
+    bytes += entry.snapshot.length + 64
+    previous = entry
+  }
+  return { args, bytes }
+}
+
+const isOutOfMemory = (error: StreamUnavailable) =>
+  error.cause instanceof Error && error.cause.message.includes("OOM command not allowed")
+
+/** What the server's configuration makes a 2xx worth, and what a person should know about it. */
+const durability = async (
+  commands: Connection
+): Promise<{ readonly durability: Durability; readonly note: Option.Option<string> }> => {
+  let settings: ReadonlyArray<string>
+  try {
+    const names = ["appendonly", "appendfsync", "maxmemory-policy", "maxmemory"]
+    settings = (await commands.call("CONFIG", "GET", ...names)) as ReadonlyArray<string>
+  } catch (error) {
+    if (!(error instanceof Error) || !/^(NOPERM|ERR)/.test(error.message)) throw error
+    return { durability: "memory", note: Option.some(`its configuration may not be read (${error.message})`) }
+  }
+  const setting = (name: string) => settings[settings.indexOf(name) + 1]
+  if ((setting("maxmemory-policy") ?? "").startsWith("allkeys") && setting("maxmemory") !== "0") {
+    const note = `maxmemory-policy ${setting("maxmemory-policy")} may evict the stream; set it to noeviction`
+    return { durability: "memory", note: Option.some(note) }
+  }
+  const fsync = setting("appendfsync")
+  if (setting("appendonly") !== "yes" || (fsync !== "always" && fsync !== "everysec")) {
+    return { durability: "memory", note: Option.none() }
+  }
+  return { durability: fsync === "always" ? "fsync-always" : "fsync-everysec", note: Option.none() }
+}
+
+const requireVersion = (info: string): void => {
+  const valkey = /^valkey_version:(.*)$/m.exec(info)?.[1]?.trim()
+  const redis = /^redis_version:(.*)$/m.exec(info)?.[1]?.trim()
+  if (valkey === undefined && redis !== undefined && Number.parseInt(redis, 10) < 7) {
+    throw new Error(`it is Redis ${redis}; Valkey 7.2 or Redis 7.0, or later, is needed`)
+  }
+}

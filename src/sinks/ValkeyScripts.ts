@@ -1,0 +1,203 @@
+/**
+ * What Valkey does on its side: Lua scripts, each of them atomic. All take the stream as their only key and write only to
+ * it; none assumes that the stream or the group is there.
+ *
+ * An entry has the fields `server_id`, `exporter_name` and `snapshot`. Two kinds of consumers are in the group: those that
+ * read, and `RELEASED`, which never reads: it holds what was given back, for whoever asks next.
+ */
+import { script } from "./ValkeyConnection.ts"
+
+/** Holds what was given back. The parentheses keep it apart from the names of real consumers. */
+export const RELEASED = "(released)"
+
+/**
+ * Publishes all entries or none.
+ * ARGV: most entries, most bytes, number of entries, then runs of: server_id, exporter_name, count, snapshot × count.
+ * Returns {0} | {1, length} over the bound of entries | {2, length, bytes} over the bound of bytes.
+ *
+ * Asking for the memory in every call costs a few microseconds, whatever the length of the stream: Valkey samples. Where
+ * it may not be asked, only the number of entries counts.
+ */
+export const PUBLISH = script(`
+local length = redis.call('XLEN', KEYS[1])
+if length + tonumber(ARGV[3]) > tonumber(ARGV[1]) then return {1, length} end
+local bytes = redis.pcall('MEMORY', 'USAGE', KEYS[1])
+if type(bytes) == 'number' and bytes >= tonumber(ARGV[2]) then return {2, length, bytes} end
+local i = 4
+while i < #ARGV do
+  local server, exporter, last = ARGV[i], ARGV[i + 1], i + 2 + tonumber(ARGV[i + 2])
+  for j = i + 3, last do
+    redis.call('XADD', KEYS[1], '*', 'server_id', server, 'exporter_name', exporter, 'snapshot', ARGV[j])
+  end
+  i = last + 1
+end
+return {0}
+`)
+
+/**
+ * Acknowledges, and removes what nobody needs any more.
+ * ARGV: group, number of ids to acknowledge, those ids, then ids acknowledged earlier that are to be removed one by one.
+ * Returns {how many were acknowledged, the floor}: every entry below the floor is gone. '' where there is no stream.
+ *
+ * The floor is the lowest id that any group has pending or has not read. Cutting off what lies below it costs a tenth of
+ * removing each entry by its id; ids above it wait for it to rise (see the caller), so that an entry that stays pending for
+ * long cannot keep the stream from shrinking. No removal touches what another group has not finished.
+ */
+export const ACKNOWLEDGE = script(`
+local key, group = KEYS[1], ARGV[1]
+local last = 2 + tonumber(ARGV[2])
+local acknowledged = 0
+for i = 3, last, 1000 do
+  acknowledged = acknowledged + redis.call('XACK', key, group, unpack(ARGV, i, math.min(i + 999, last)))
+end
+if redis.call('EXISTS', key) == 0 then return {acknowledged, ''} end
+
+-- Ids are compared as text: a number in Lua holds 53 bits of the 64.
+local function below(a, b)
+  local ams, aseq = string.match(a, '(%d+)-(%d+)')
+  local bms, bseq = string.match(b, '(%d+)-(%d+)')
+  if ams == bms then ams, bms = aseq, bseq end
+  if #ams ~= #bms then return #ams < #bms end
+  return ams < bms
+end
+local function after(id)
+  local ms, seq = string.match(id, '(%d+)-(%d+)')
+  if #seq > 15 then return id end
+  return ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
+end
+local own, others
+for _, info in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+  local of = {}
+  for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
+  local first = after(of['last-delivered-id'])
+  if of.pending > 0 then
+    local pending = redis.call('XPENDING', key, of.name)[2]
+    if below(pending, first) then first = pending end
+  end
+  if of.name == group then own = first
+  elseif others == nil or below(first, others) then others = first end
+end
+if own == nil then return {acknowledged, ''} end
+
+local floor = own
+if others ~= nil and below(others, own) then floor = others end
+redis.call('XTRIM', key, 'MINID', floor)
+for i = last + 1, #ARGV do
+  if others == nil or below(ARGV[i], others) then redis.call('XDEL', key, ARGV[i]) end
+end
+return {acknowledged, floor}
+`)
+
+/**
+ * Takes over what was given back and what silent consumers hold, and removes consumers that are silent and hold nothing.
+ * ARGV: group, this consumer, at most so many (1 000), silent means idle for so many milliseconds.
+ * Returns {1 if there is more, entries as {id, times handed out, fields}}. Entries that are gone from the stream are
+ * dropped from the group.
+ */
+export const TAKE_OVER = script(`
+local key, group, me, most, silent = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local entries, more = {}, 0
+for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
+  local of = {}
+  for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
+  if of.name ~= me and (of.name == '${RELEASED}' or of.idle >= silent) then
+    local left, room = of.pending, most - #entries
+    if left > 0 and room > 0 then
+      local pending = redis.call('XPENDING', key, group, '-', '+', room, of.name)
+      local ids, deliveries = {}, {}
+      for i, one in ipairs(pending) do
+        ids[i] = one[1]
+        deliveries[one[1]] = one[4]
+      end
+      left = left - #ids
+      if #ids > 0 then
+        for _, entry in ipairs(redis.call('XCLAIM', key, group, me, 0, unpack(ids))) do
+          if entry then
+            entries[#entries + 1] = {entry[1], deliveries[entry[1]] + 1, entry[2]}
+            deliveries[entry[1]] = nil
+          end
+        end
+        for id in pairs(deliveries) do redis.call('XACK', key, group, id) end
+      end
+    end
+    if left > 0 then more = 1 else redis.call('XGROUP', 'DELCONSUMER', key, group, of.name) end
+  end
+end
+return {more, entries}
+`)
+
+/**
+ * Hands out again some of what this consumer holds already.
+ * ARGV: group, this consumer, then ids and how often each was handed out, in turn (at most 1 000 ids).
+ * Returns entries as {id, times handed out, fields}.
+ */
+export const TAKE_AGAIN = script(`
+local key, group, me = KEYS[1], ARGV[1], ARGV[2]
+local entries, ids, deliveries = {}, {}, {}
+for i = 3, #ARGV, 2 do
+  ids[#ids + 1] = ARGV[i]
+  deliveries[ARGV[i]] = tonumber(ARGV[i + 1])
+end
+for _, entry in ipairs(redis.call('XCLAIM', key, group, me, 0, unpack(ids))) do
+  if entry then
+    entries[#entries + 1] = {entry[1], deliveries[entry[1]] + 1, entry[2]}
+    deliveries[entry[1]] = nil
+  end
+end
+for id in pairs(deliveries) do redis.call('XACK', key, group, id) end
+return entries
+`)
+
+/** Gives back ids that this consumer holds. ARGV: group, this consumer, ids. Returns how many it gave back. */
+export const RELEASE = script(`
+local key, group, me = KEYS[1], ARGV[1], ARGV[2]
+local given = 0
+for i = 3, #ARGV do
+  if redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
+    redis.call('XCLAIM', key, group, '${RELEASED}', 0, ARGV[i], 'JUSTID')
+    given = given + 1
+  end
+end
+return given
+`)
+
+/**
+ * Gives back up to 1 000 of all that this consumer holds, and removes the consumer when it holds nothing.
+ * ARGV: group, this consumer. Returns 1 if there is more.
+ */
+export const LEAVE = script(`
+local key, group, me = KEYS[1], ARGV[1], ARGV[2]
+local pending = redis.call('XPENDING', key, group, '-', '+', 1000, me)
+if #pending == 0 then
+  redis.call('XGROUP', 'DELCONSUMER', key, group, me)
+  return 0
+end
+local gone = {}
+for _, one in ipairs(pending) do gone[one[1]] = true end
+local ids = {}
+for i, one in ipairs(pending) do ids[i] = one[1] end
+ids[#ids + 1] = 'JUSTID'
+for _, id in ipairs(redis.call('XCLAIM', key, group, '${RELEASED}', 0, unpack(ids))) do gone[id] = nil end
+for id in pairs(gone) do redis.call('XACK', key, group, id) end
+return 1
+`)
+
+/**
+ * ARGV: group. Returns {length, pending, bytes or -1, id of the first entry or '', the server's clock in milliseconds}.
+ */
+export const STATS = script(`
+local key, group = KEYS[1], ARGV[1]
+local pending = 0
+local summary = redis.pcall('XPENDING', key, group)
+if type(summary[1]) == 'number' then
+  pending = summary[1]
+  for _, consumer in ipairs(summary[4] or {}) do
+    if consumer[1] == '${RELEASED}' then pending = pending - tonumber(consumer[2]) end
+  end
+end
+local bytes = redis.pcall('MEMORY', 'USAGE', key)
+if bytes == false then bytes = 0 elseif type(bytes) ~= 'number' then bytes = -1 end
+local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+local time = redis.call('TIME')
+return {redis.call('XLEN', key), pending, bytes, first and first[1] or '', time[1] .. string.sub('000000' .. time[2], -6, -4)}
+`)

@@ -1,0 +1,156 @@
+/**
+ * A real Valkey (or Redis) for tests and benchmarks: started from the PATH on a free port with a folder of its own, ended
+ * and removed with its scope.
+ *
+ * Where there is none on the PATH, `describeValkey` skips its suite and says in one line what was left out and how to get it.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { describe } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { Redis } from "ioredis"
+
+export interface TestValkeyOptions {
+  /** Defaults to false: nothing on disk. */
+  readonly appendOnly?: boolean
+  /** Defaults to `always`. */
+  readonly appendFsync?: "always" | "everysec" | "no"
+  /** More settings, as on the command line: `{ maxmemory: "4mb" }`. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+export interface TestValkey {
+  readonly url: string
+  readonly port: number
+  /** For what a test does to the server behind the back of NodePulse. Reconnects, and queues while it does. */
+  readonly client: Redis
+  /** Ends it as an operator would, and waits until it is gone. */
+  readonly stop: Effect.Effect<void>
+  /** Ends it as a power cut would (`kill -9`), and waits until it is gone. */
+  readonly kill: Effect.Effect<void>
+  /** Starts it again on the same port and folder, and waits until it answers. */
+  readonly start: Effect.Effect<void>
+  /** Freezes it: it keeps its connections and answers nothing. */
+  readonly pause: Effect.Effect<void>
+  readonly resume: Effect.Effect<void>
+  /** Cuts all connections but this client's. */
+  readonly cutConnections: Effect.Effect<void>
+}
+
+/** The server on the PATH, Valkey first. */
+export const valkeyServer: string | undefined = ["valkey-server", "redis-server"]
+  .flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name)))
+  .find((file) => {
+    try {
+      accessSync(file, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+
+/** `describe`, where there is a server to run on. */
+export const describeValkey = (name: string, tests: () => void): void => {
+  if (valkeyServer !== undefined) {
+    describe(name, tests)
+    return
+  }
+  process.stderr.write(
+    `left out: "${name}", because neither valkey-server nor redis-server is on the PATH (Debian: apt-get install redis-server)\n`
+  )
+  describe.skip(name, tests)
+}
+
+/** Starts a server that lives as long as the scope. */
+export const makeTestValkey = (options: TestValkeyOptions = {}): Effect.Effect<TestValkey, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "nodepulse-valkey-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    )
+    const port = yield* Effect.promise(freePort)
+    const settings: Record<string, string> = {
+      port: `${port}`,
+      bind: "127.0.0.1",
+      dir: folder,
+      save: "",
+      appendonly: options.appendOnly === true ? "yes" : "no",
+      appendfsync: options.appendFsync ?? "always",
+      ...options.settings
+    }
+    let server: ChildProcess | undefined
+
+    const end = (signal: "SIGTERM" | "SIGKILL") =>
+      Effect.promise(async () => {
+        const ending = server
+        server = undefined
+        if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return
+        const gone = new Promise((resolve) => ending.once("exit", resolve))
+        ending.kill("SIGCONT")
+        ending.kill(signal)
+        await gone
+      })
+    const client = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const client = new Redis({
+          port,
+          host: "127.0.0.1",
+          protocol: 2,
+          lazyConnect: true,
+          maxRetriesPerRequest: null,
+          retryStrategy: () => 20
+        })
+        // It is away when a test wants it away.
+        client.on("error", () => {})
+        return client
+      }),
+      (client) => Effect.sync(() => client.disconnect())
+    )
+    const start = Effect.promise(async () => {
+      const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+      const started = spawn(valkeyServer ?? "valkey-server", args, { stdio: ["ignore", "pipe", "pipe"] })
+      let output = ""
+      for (const stream of [started.stdout, started.stderr]) {
+        stream.on("data", (chunk) => {
+          output = (output + chunk).slice(-2_000)
+        })
+      }
+      server = started
+      const ended = new Promise<never>((_, reject) =>
+        started.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${output}`)))
+      )
+      await Promise.race([client.ping(), ended])
+      // From here on its end is the test's doing.
+      ended.catch(() => {})
+    })
+    yield* Effect.acquireRelease(start, () => end("SIGKILL"))
+
+    return {
+      url: `redis://127.0.0.1:${port}`,
+      port,
+      client,
+      stop: end("SIGTERM"),
+      kill: end("SIGKILL"),
+      start,
+      pause: Effect.sync(() => {
+        server?.kill("SIGSTOP")
+      }),
+      resume: Effect.sync(() => {
+        server?.kill("SIGCONT")
+      }),
+      cutConnections: Effect.promise(() => client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+    }
+  })
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(address)))
+    })
+  })
