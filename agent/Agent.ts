@@ -1,0 +1,59 @@
+/**
+ * The agent: scrape -> spool -> push, as a list of fiber bodies for a supervisor.
+ *
+ * ```
+ * exporter ── scrape:<exporter> ──> Spool ── push ──> POST /metrics/prometheus
+ *                     └──────────── AgentStatus ─────────────┘
+ * ```
+ *
+ * It forks nothing itself. The children share nothing but the spool and the status, so one of them can fail and start
+ * again without the others. To stop it: let `drain` run for a short time (a last delivery), then interrupt the
+ * children; the spool is left as it is.
+ */
+import { Effect, Layer } from "effect"
+import { AgentConfig } from "./AgentConfig.ts"
+import type { AgentStatus } from "./AgentStatus.ts"
+import type { Collectors } from "./Collector.ts"
+import { makePush } from "./Push.ts"
+import { runScraper } from "./Scraper.ts"
+import type { Spool } from "./Spool.ts"
+import { layerDisk } from "./SpoolDisk.ts"
+import type { SpoolLocked } from "./SpoolLock.ts"
+import { layerMemory } from "./SpoolMemory.ts"
+
+export interface AgentChild {
+  readonly name: string
+  /** Never ends by itself. */
+  readonly run: Effect.Effect<never>
+}
+
+export interface Agent {
+  /** `scrape:<exporter>` for each enabled exporter, then `push`. */
+  readonly children: ReadonlyArray<AgentChild>
+  /** A last delivery of what is in the spool: ends when it is empty, or at the first request that fails. */
+  readonly drain: Effect.Effect<void>
+}
+
+export type AgentServices = AgentConfig | AgentStatus | Collectors | Spool
+
+/** The children of the configured agent. */
+export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(function* () {
+  const config = yield* AgentConfig
+  const services = yield* Effect.context<AgentServices>()
+  const push = yield* makePush
+  for (const warning of config.warnings) yield* Effect.logWarning(warning)
+  if (config.server === undefined)
+    yield* Effect.logWarning("no server is configured (server.url): nothing is delivered")
+  const scrapers = config.exporters.map((settings) => ({
+    name: `scrape:${settings.exporter.name}`,
+    run: Effect.provideContext(runScraper(settings), services)
+  }))
+  return { children: [...scrapers, { name: "push", run: push.run }], drain: push.flush }
+})
+
+/** The spool that the config asks for: in its folder, else in memory. */
+export const layerSpool: Layer.Layer<Spool, SpoolLocked, AgentConfig> = Layer.unwrap(
+  Effect.map(AgentConfig, ({ buffer: { maxAge, maxBytes, path } }) =>
+    path === undefined ? layerMemory({ maxBytes, maxAge }) : layerDisk({ path, maxBytes, maxAge })
+  )
+)

@@ -1,0 +1,138 @@
+/**
+ * The agent's own metrics, in the Prometheus text format: what `AgentStatus` and the spool say at this moment.
+ *
+ * Rendered when asked for, so that it costs nothing in between. Labels are exporter names and fixed words: the number of
+ * series is bounded by the registry.
+ */
+import { Effect } from "effect"
+import {
+  AgentStatus,
+  type AgentStatusView,
+  type ExporterState,
+  type ExporterStatus,
+  type PushState
+} from "./AgentStatus.ts"
+import { type Family, renderExposition } from "./ExpositionText.ts"
+import { Spool, type SpoolStats } from "./Spool.ts"
+
+/** The exposition, ending in a line feed. */
+export const agentMetrics: Effect.Effect<string, never, AgentStatus | Spool> = Effect.gen(function* () {
+  const status = yield* (yield* AgentStatus).view
+  const spool = yield* (yield* Spool).stats
+  return renderExposition(agentFamilies(status, spool))
+})
+
+const EXPORTER_STATES: ReadonlyArray<ExporterState> = ["starting", "up", "empty", "unsupported", "down", "disabled"]
+const PUSH_STATES: ReadonlyArray<PushState> = ["idle", "delivering", "retrying", "misconfigured", "unconfigured"]
+
+/** Names end in their unit; times are in seconds since the epoch. */
+export const agentFamilies = ({ exporters, push }: AgentStatusView, spool: SpoolStats): ReadonlyArray<Family> => {
+  const perExporter = (
+    name: string,
+    help: string,
+    type: Family["type"],
+    value: (exporter: ExporterStatus) => number | null
+  ): Family => ({
+    name,
+    help,
+    type,
+    samples: exporters.flatMap((exporter) => {
+      const number = value(exporter)
+      return number === null ? [] : [[{ exporter: exporter.name }, number] as const]
+    })
+  })
+  const single = (name: string, help: string, type: Family["type"], value: number | null): Family => ({
+    name,
+    help,
+    type,
+    samples: value === null ? [] : [[{}, value]]
+  })
+  const seconds = (millis: number | null) => (millis === null ? null : millis / 1000)
+  return [
+    perExporter(
+      "nodepulse_agent_exporter_up",
+      "1 if the exporter's last scrape was understood, rows or not.",
+      "gauge",
+      ({ state }) => (state === "up" || state === "empty" ? 1 : 0)
+    ),
+    {
+      name: "nodepulse_agent_exporter_state",
+      help: "1 for the state that the exporter is in.",
+      type: "gauge",
+      samples: exporters.flatMap(({ name, state }) =>
+        EXPORTER_STATES.map((each) => [{ exporter: name, state: each }, each === state ? 1 : 0] as const)
+      )
+    },
+    perExporter(
+      "nodepulse_agent_exporter_built_in",
+      "1 if the built-in collector served the last scrape.",
+      "gauge",
+      ({ source }) => (source === null ? null : source === "collector" ? 1 : 0)
+    ),
+    perExporter("nodepulse_agent_scrapes_total", "Scrapes.", "counter", ({ scrapesTotal }) => scrapesTotal),
+    perExporter(
+      "nodepulse_agent_scrape_failures_total",
+      "Scrapes that gave nothing.",
+      "counter",
+      (exporter) => exporter.failuresTotal
+    ),
+    perExporter("nodepulse_agent_scrape_rows_total", "Rows scraped.", "counter", ({ rowsTotal }) => rowsTotal),
+    perExporter(
+      "nodepulse_agent_scrape_skipped_total",
+      "Parts of scrapes that were left out.",
+      "counter",
+      ({ skippedTotal }) => skippedTotal
+    ),
+    perExporter(
+      "nodepulse_agent_scrape_duration_seconds",
+      "How long the last scrape took.",
+      "gauge",
+      ({ durationMillis }) => seconds(durationMillis)
+    ),
+    perExporter(
+      "nodepulse_agent_scrape_last_success_timestamp_seconds",
+      "When a scrape last succeeded.",
+      "gauge",
+      ({ lastSuccessAt }) => seconds(lastSuccessAt)
+    ),
+    {
+      name: "nodepulse_agent_push_state",
+      help: "1 for the state that the push is in.",
+      type: "gauge",
+      samples: PUSH_STATES.map((each) => [{ state: each }, each === push.state ? 1 : 0] as const)
+    },
+    {
+      name: "nodepulse_agent_push_requests_total",
+      help: "Requests by the status of their answer; error where there was none.",
+      type: "counter",
+      samples: Object.entries(push.requests).map(([status, count]) => [{ status }, count] as const)
+    },
+    single("nodepulse_agent_push_rows_accepted_total", "Rows that the server accepted.", "counter", push.rowsAccepted),
+    single("nodepulse_agent_push_rows_rejected_total", "Rows that the server rejected.", "counter", push.rowsRejected),
+    single(
+      "nodepulse_agent_push_records_refused_total",
+      "Scrapes given up because the server refused them for good.",
+      "counter",
+      push.recordsRefused
+    ),
+    single("nodepulse_agent_push_bytes_total", "Bytes of request bodies, compressed.", "counter", push.bytesSent),
+    single(
+      "nodepulse_agent_push_last_success_timestamp_seconds",
+      "When the server last accepted a request.",
+      "gauge",
+      seconds(push.lastSuccessAt)
+    ),
+    single("nodepulse_agent_spool_records", "Scrapes waiting for delivery.", "gauge", spool.records),
+    single("nodepulse_agent_spool_bytes", "Bytes waiting for delivery.", "gauge", spool.bytes),
+    single("nodepulse_agent_spool_limit_bytes", "Bytes from which the oldest are dropped.", "gauge", spool.maxBytes),
+    single(
+      "nodepulse_agent_spool_oldest_timestamp_seconds",
+      "When the oldest waiting scrape was taken.",
+      "gauge",
+      seconds(spool.oldest)
+    ),
+    single("nodepulse_agent_spool_dropped_total", "Scrapes dropped because of the bounds.", "counter", spool.dropped),
+    single("nodepulse_agent_spool_damaged_total", "Scrapes lost to damaged files.", "counter", spool.damaged),
+    single("nodepulse_agent_spool_durable", "1 if waiting scrapes survive the process.", "gauge", spool.durable ? 1 : 0)
+  ]
+}

@@ -1,0 +1,33 @@
+/**
+ * Writes the Prometheus text format 0.0.4: what the built-in collectors and the agent's own metrics are rendered with.
+ * Names and label names are the caller's constants; label values may be any text.
+ */
+
+export interface Family {
+  readonly name: string
+  readonly help: string
+  readonly type: "counter" | "gauge"
+  readonly samples: ReadonlyArray<readonly [labels: Readonly<Record<string, string>>, value: number]>
+}
+
+/** The families as one exposition. Families without samples are left out. */
+export const renderExposition = (families: ReadonlyArray<Family>): string => {
+  let text = ""
+  for (const { name, help, type, samples } of families) {
+    if (samples.length === 0) continue
+    text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+    for (const [labels, value] of samples) text += `${name}${renderLabels(labels)} ${renderValue(value)}\n`
+  }
+  return text
+}
+
+const renderLabels = (labels: Readonly<Record<string, string>>): string => {
+  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+  return parts.length === 0 ? "" : `{${parts.join(",")}}`
+}
+
+const escapeLabel = (value: string): string =>
+  value.replace(/[\\"\n]/g, (found) => (found === "\n" ? "\\n" : `\\${found}`))
+
+const renderValue = (value: number): string =>
+  value === Number.POSITIVE_INFINITY ? "+Inf" : value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value)

@@ -1,0 +1,110 @@
+/**
+ * The spool's layer in memory: for tests, and where no folder is configured or can be written.
+ *
+ * Guarantees those of the port (`Spool.ts`). Bound: `maxBytes` of rows (UTF-8) and `maxAge`; the oldest records go
+ * first, a record that alone exceeds `maxBytes` goes at once. Records do not survive the process, and `stats` says so.
+ */
+import { Clock, Duration, Effect, Latch, Layer } from "effect"
+import { type NewSpoolRecord, Spool, type SpoolRecord } from "./Spool.ts"
+
+export interface SpoolMemoryOptions {
+  readonly maxBytes: number
+  readonly maxAge: Duration.Input
+  /** Why records are not kept on disk, for `stats`. */
+  readonly reason?: string
+}
+
+interface Held {
+  readonly record: SpoolRecord
+  readonly bytes: number
+}
+
+export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
+  Layer.effect(
+    Spool,
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const latch = yield* Latch.make(false)
+      const maxAge = Duration.toMillis(options.maxAge)
+      let held: Array<Held> = []
+      let bytes = 0
+      let nextId = 1
+      let dropped = 0
+
+      const settle = () => {
+        if (held.length === 0) latch.closeUnsafe()
+        else latch.openUnsafe()
+      }
+
+      const drop = (count: number) => {
+        for (const { bytes: size } of held.splice(0, count)) bytes -= size
+        dropped += count
+      }
+
+      /** Records are in the order of appending, which a clock that was set back can tear from the order of time. */
+      const enforce = () => {
+        const horizon = clock.currentTimeMillisUnsafe() - maxAge
+        let over = 0
+        let kept = bytes
+        while (over < held.length && (kept > options.maxBytes || held[over]!.record.scrapedAt < horizon)) {
+          kept -= held[over]!.bytes
+          over++
+        }
+        if (over > 0) drop(over)
+      }
+
+      const append = (records: ReadonlyArray<NewSpoolRecord>) =>
+        Effect.sync(() => {
+          for (const { exporter, scrapedAt, rows } of records) {
+            const size = Buffer.byteLength(rows)
+            held.push({ record: { id: nextId++, exporter, scrapedAt, rows }, bytes: size })
+            bytes += size
+          }
+          enforce()
+          settle()
+        })
+
+      return Spool.of({
+        append,
+        peek: ({ order, maxBytes }) =>
+          Effect.sync(() => {
+            enforce()
+            settle()
+            const found: Array<SpoolRecord> = []
+            let size = 0
+            for (let taken = 0; taken < held.length; taken++) {
+              const next = order === "oldest" ? held[taken]! : held[held.length - 1 - taken]!
+              if (found.length > 0 && size + next.bytes > maxBytes) break
+              found.push(next.record)
+              size += next.bytes
+            }
+            return found
+          }),
+        awaitRecord: Effect.suspend(() => latch.await),
+        remove: (ids) =>
+          Effect.sync(() => {
+            const gone = new Set(ids)
+            held = held.filter(({ record, bytes: size }) => {
+              if (!gone.has(record.id)) return true
+              bytes -= size
+              return false
+            })
+            settle()
+          }),
+        stats: Effect.sync(() => {
+          enforce()
+          settle()
+          return {
+            records: held.length,
+            bytes,
+            maxBytes: options.maxBytes,
+            dropped,
+            damaged: 0,
+            oldest: held[0]?.record.scrapedAt ?? null,
+            durable: false,
+            reason: options.reason ?? "no folder is configured for the buffer (buffer.path)"
+          }
+        })
+      })
+    })
+  )
