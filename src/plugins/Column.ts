@@ -55,15 +55,21 @@ interface NumberOptions {
   readonly nullable?: boolean
 }
 
+interface GaugeOptions extends NumberOptions {
+  /** Whether the value can be negative. */
+  readonly signed?: boolean
+}
+
+/** `O` and nothing that `Known` does not have: an option that is misspelt does not compile. */
+type Exactly<O, Known> = O & { readonly [N in Exclude<keyof O, keyof Known>]: never }
+
 type IsNullable<O> = O extends { readonly nullable: true } ? true : false
 
 /** A text that names what the row is about. */
 export const label = (options: Omit<Label, "kind">): Label => ({ kind: "label", ...options })
 
 /** A value that goes up and down; `signed` where it can be negative (a temperature). */
-export const gauge = <const O extends NumberOptions & { readonly signed?: boolean }>(
-  options: O
-): Gauge<IsNullable<O>> => ({
+export const gauge = <const O extends GaugeOptions>(options: Exactly<O, GaugeOptions>): Gauge<IsNullable<O>> => ({
   kind: "gauge",
   ...options,
   type: options.type ?? "double",
@@ -72,7 +78,7 @@ export const gauge = <const O extends NumberOptions & { readonly signed?: boolea
 })
 
 /** A value that only grows, until it restarts from 0. */
-export const counter = <const O extends NumberOptions>(options: O): Counter<IsNullable<O>> => ({
+export const counter = <const O extends NumberOptions>(options: Exactly<O, NumberOptions>): Counter<IsNullable<O>> => ({
   kind: "counter",
   ...options,
   type: options.type ?? "double",
@@ -85,11 +91,8 @@ export type NamesOf<C extends Columns, K extends Column["kind"]> = {
 }[keyof C] &
   string
 
+/** A value of a column: number where it is known not to be nullable, of `Column` itself any of the three. */
+type Cell<K extends Column> = K extends Label ? string : K extends { readonly nullable: false } ? number : number | null
+
 /** What `parse` returns for each row: every column by its name, null only where the column allows it. */
-export type Row<C extends Columns> = {
-  readonly [N in keyof C]: C[N] extends Label
-    ? string
-    : C[N] extends { readonly nullable: true }
-      ? number | null
-      : number
-}
+export type Row<C extends Columns> = { readonly [N in keyof C]: Cell<C[N]> }
