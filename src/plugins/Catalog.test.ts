@@ -1,0 +1,83 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import config from "../../plugins.config.ts"
+import { answerFields, Catalog, catalog, historyFields } from "./Catalog.ts"
+
+const entry = (name: string) => catalog(config.exporters).exporters.find((exporter) => exporter.name === name)!
+const exporter = (name: string) => config.exporters.find((candidate) => candidate.name === name)!
+
+describe("the catalog", () => {
+  it("is what its schema says, in the order of plugins.config.ts", () => {
+    const value = catalog(config.exporters)
+    expect(Schema.decodeUnknownSync(Catalog)(JSON.parse(JSON.stringify(value)))).toEqual(value)
+    expect(value.exporters.map(({ name }) => name)).toEqual(config.exporters.map(({ name }) => name))
+  })
+
+  it("tells a page what it needs to show an exporter that it never heard of", () => {
+    expect(entry("process_exporter")).toMatchObject({
+      title: "Processes",
+      resource: "processes",
+      table: "process_snapshots",
+      interval_seconds: 15,
+      retention_seconds: 604_800,
+      stale_after_seconds: 300,
+      top: {
+        per: "process_name",
+        default: "cpu",
+        rankings: [
+          {
+            key: "cpu",
+            by: "rate",
+            share: "cpu",
+            unit: "percent",
+            ranked_by: "cpu_seconds",
+            fields: { now: "cpu_percent", average: "avg_cpu_percent", peak: "peak_cpu_percent", total: "cpu_seconds" }
+          },
+          {
+            key: "memory",
+            by: "peak",
+            unit: "mb",
+            ranked_by: "peak_memory_mb",
+            fields: { now: "memory_mb", average: "avg_memory_mb", peak: "peak_memory_mb", total: null }
+          }
+        ],
+        also: [{ field: "num_procs", column: "num_procs", unit: "" }]
+      }
+    })
+    expect(entry("process_exporter").columns[0]).toEqual({
+      name: "process_name",
+      wire_name: "name",
+      kind: "label",
+      type: "text",
+      unit: null,
+      nullable: false,
+      doc: "Command name of the group."
+    })
+  })
+
+  it("shows a gauge that no ranking shows under its wire name", () => {
+    expect(answerFields(exporter("process_exporter")).map(({ field }) => field)).toEqual(["num_procs"])
+  })
+
+  it("names the series of a history after what they show", () => {
+    const fields = (name: string) => historyFields(exporter(name)).map(({ field, unit }) => [field, unit])
+    expect(fields("process_exporter")).toEqual([
+      ["cpu_percent", "percent"],
+      ["memory_mb", "mb"],
+      ["num_procs", ""]
+    ])
+    expect(fields("node_exporter")).toHaveLength(Object.keys(exporter("node_exporter").table.columns).length)
+    expect(fields("node_exporter")).toEqual(
+      expect.arrayContaining([
+        ["cpu_user_percent", "percent"],
+        ["memory_free_mb", "mb"],
+        ["disk_read_mb_per_second", "mb_per_second"],
+        ["network_receive_errs_per_second", "per_second"],
+        ["load_1min", ""],
+        ["uptime_seconds", "seconds"]
+      ])
+    )
+    const names = fields("node_exporter").map(([field]) => field)
+    expect(new Set(names).size).toBe(names.length)
+  })
+})
