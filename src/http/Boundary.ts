@@ -1,0 +1,217 @@
+/**
+ * What is around every request: whatever happens inside becomes one well-formed answer.
+ *
+ * Guarantee: every error is `application/problem+json`, also for addresses that do not exist, methods that are not allowed
+ * and parameters that do not decode (which names the parameter, its value and what is allowed). What nobody foresaw is a
+ * 500 without its inside, and an error in the log with it. Every answer has the security headers, and is counted.
+ *
+ * There is no CORS: no other site's page has any business here.
+ */
+import { Cause, Clock, Context, Effect, SchemaAST, SchemaIssue } from "effect"
+import { FindMyWay, HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { type HttpApiEndpoint, HttpApiError } from "effect/http-api"
+import { Api } from "./Api.ts"
+import { DOCS_PATH, OPENAPI_PATH } from "./Docs.ts"
+import { Limits } from "./Limits.ts"
+import { ALLOWED } from "./Parameters.ts"
+import {
+  BodyTooLarge,
+  InvalidParameter,
+  MalformedBody,
+  MethodNotAllowed,
+  NotFound,
+  type Problem,
+  Unexpected,
+  UnsupportedMedia
+} from "./Problem.ts"
+import { problemResponse, withStatusHeaders } from "./ProblemResponse.ts"
+import { SelfMetrics } from "./SelfMetrics.ts"
+import { Static } from "./Static.ts"
+
+/** How addresses are matched: exactly, but for a slash at the end. */
+export const ROUTER_CONFIG = { caseSensitive: true, ignoreDuplicateSlashes: false, ignoreTrailingSlash: true } as const
+
+/** Route label of what matches no route. */
+const NO_ROUTE = "(none)"
+
+const INGEST_PATH = "/metrics/prometheus"
+
+type Routes = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest>
+
+/** Puts the boundary around the routes. */
+export const makeBoundary = Effect.fnUntraced(function* <R>(
+  routes: Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, R>
+) {
+  const metrics = yield* SelfMetrics
+  const files = yield* Static
+  const limits = yield* Limits
+  const known = knownAddresses()
+
+  /** An address that is no route: a file of the page, a question about methods, or nothing. */
+  const elsewhere = (request: HttpServerRequest.HttpServerRequest) => {
+    const path = pathOf(request.url)
+    const allowed = METHODS.filter((method) => known.find(method, path) !== undefined)
+    if (allowed.length > 0) {
+      const all = allowed.includes("GET") ? [...allowed, "HEAD", "OPTIONS"] : [...allowed, "OPTIONS"]
+      return request.method === "OPTIONS"
+        ? Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { allow: all.join(", ") } }))
+        : problemResponse(
+            new MethodNotAllowed({ detail: `${request.method} is not; ${all.join(", ")} are`, allowed: all })
+          )
+    }
+    const readable = request.method === "GET" || request.method === "HEAD"
+    const file = readable && !isProgramPath(path) ? files.find(path, request.headers) : undefined
+    if (file !== undefined) return Effect.succeed(file)
+    return problemResponse(new NotFound({ detail: `there is no ${JSON.stringify(path.slice(0, 200))}` }))
+  }
+
+  const failed = (request: HttpServerRequest.HttpServerRequest, cause: Cause.Cause<unknown>) => {
+    if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
+    for (const reason of cause.reasons) {
+      const error = reason._tag === "Fail" ? reason.error : reason._tag === "Die" ? reason.defect : undefined
+      if (error instanceof HttpServerError.HttpServerError) {
+        const inner = error.reason
+        if (inner._tag === "RouteNotFound") return elsewhere(request)
+        if (inner._tag === "RequestParseError") {
+          return problemResponse(
+            inner.reason === "BodyTooLarge"
+              ? new BodyTooLarge({
+                  detail: `more than ${limits.otherBodyBytesMax} bytes`,
+                  limit_bytes: limits.otherBodyBytesMax
+                })
+              : new MalformedBody({ detail: "the request cannot be read" })
+          )
+        }
+      }
+      if (HttpApiError.HttpApiSchemaError.is(error) && error.kind !== "Body" && error.kind !== "ResponseHeaders") {
+        return problemResponse(problemOf(error, request, known.find(request.method, pathOf(request.url))?.handler))
+      }
+    }
+    return Effect.andThen(
+      Effect.logError("a request failed in a way nobody foresaw", cause).pipe(
+        Effect.annotateLogs({ method: request.method, path: pathOf(request.url) })
+      ),
+      problemResponse(new Unexpected())
+    )
+  }
+
+  return Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const clock = yield* Clock.Clock
+    const began = clock.currentTimeNanosUnsafe()
+    const answer = yield* Effect.catchCause(routes as Routes, (cause) => failed(request, cause))
+    // The router leaves the route that it found in the fiber's context.
+    const route = yield* Effect.withFiberSucceed((fiber) =>
+      Context.getOrUndefined(fiber.context, HttpRouter.RouteContext)
+    )
+    const path = route === undefined ? NO_ROUTE : route.route.path
+    const response = path === INGEST_PATH ? answer : yield* finish(answer)
+    const method = METHODS_COUNTED.has(request.method) ? request.method : "other"
+    metrics.answered(method, path, response.status, Number(clock.currentTimeNanosUnsafe() - began) / 1e9)
+    return response
+  })
+})
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
+const METHODS_COUNTED: ReadonlySet<string> = new Set([...METHODS, "HEAD", "OPTIONS"])
+
+/** Every address of the definition, to tell "not here" from "not this way". */
+const knownAddresses = () => {
+  const known = FindMyWay.make<HttpApiEndpoint.Top | undefined>(ROUTER_CONFIG)
+  for (const group of Object.values(Api.groups)) {
+    for (const endpoint of Object.values(group.endpoints) as ReadonlyArray<HttpApiEndpoint.Top>) {
+      known.on(endpoint.method, endpoint.path as FindMyWay.PathInput, endpoint)
+    }
+  }
+  for (const path of [DOCS_PATH, OPENAPI_PATH] as const) known.on("GET", path, undefined)
+  return known
+}
+
+const pathOf = (url: string): string => {
+  const end = url.search(/[?#]/)
+  return end < 0 ? url : url.slice(0, end)
+}
+
+/** Addresses of programs: what is missing there is missing, and not the page. */
+const isProgramPath = (path: string): boolean => /^\/(api|metrics|healthz|readyz|signin)(\/|$)/.test(path)
+
+const HEADERS = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin"
+}
+const POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** Adds the headers of every answer, and turns an error that is no problem yet into one. */
+const finish = (
+  answer: HttpServerResponse.HttpServerResponse
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (answer.status >= 400 && answer.headers["content-type"] !== "application/problem+json") {
+    return Effect.flatMap(problemResponse(problemOfStatus(answer.status)), finish)
+  }
+  return Effect.map(withStatusHeaders(answer), (response) =>
+    HttpServerResponse.setHeaders(response, {
+      ...HEADERS,
+      "content-security-policy": response.headers["content-security-policy"] ?? POLICY,
+      "cache-control": response.headers["cache-control"] ?? "no-store"
+    })
+  )
+}
+
+const problemOfStatus = (status: number): Problem => {
+  switch (status) {
+    case 400:
+      return new MalformedBody({})
+    case 404:
+      return new NotFound({})
+    case 413:
+      return new BodyTooLarge({ limit_bytes: 0 })
+    case 415:
+      return new UnsupportedMedia({ detail: "application/json is" })
+    default:
+      return new Unexpected()
+  }
+}
+
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** The problem of a part of a request that does not decode: names what, its value, and what is allowed. */
+const problemOf = (
+  error: HttpApiError.HttpApiSchemaError,
+  request: HttpServerRequest.HttpServerRequest,
+  endpoint: HttpApiEndpoint.Top | undefined
+): Problem => {
+  const issue = formatIssues(error.cause.issue).issues[0]
+  const path = (issue?.path ?? []).map((segment) => String(typeof segment === "object" ? segment.key : segment))
+  const parameter = path[0]
+  if (parameter === undefined) return new MalformedBody({ detail: issue?.message ?? "the body cannot be read" })
+  if (error.kind === "Payload") {
+    return new InvalidParameter({
+      detail: `${path.join(".")}: ${issue?.message ?? "not allowed"}`,
+      parameter: path.join("."),
+      value: null,
+      allowed: issue?.message ?? "see /api/docs"
+    })
+  }
+  const values = new URLSearchParams(request.url.slice(pathOf(request.url).length)).getAll(parameter)
+  const value = values.length > 1 ? values : (values[0] ?? null)
+  const names = namesOf(endpoint)
+  const allowed = !names.includes(parameter)
+    ? `one of the parameters ${names.join(", ")}`
+    : values.length > 1
+      ? "given once"
+      : (ALLOWED as Readonly<Record<string, string>>)[parameter]!
+  return new InvalidParameter({
+    detail: `${parameter}: ${JSON.stringify(value)?.slice(0, 200)} is not ${allowed}`,
+    parameter,
+    value,
+    allowed
+  })
+}
+
+const namesOf = (endpoint: HttpApiEndpoint.Top | undefined): ReadonlyArray<string> => {
+  const ast = endpoint?.query?.ast
+  return ast !== undefined && SchemaAST.isObjects(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
+}

@@ -1,0 +1,175 @@
+/**
+ * `GET /api/servers/{id}/{resource}/top` and `…/history`, for every exporter of the registry: which resources, metrics
+ * and fields there are follows from the declarations.
+ *
+ * The window is (to - hours, to], with `to` now or `at`. `hours` reaches back as far as anything is kept
+ * (`hoursMaxOf`). What the numbers mean: `docs/numbers.md`.
+ */
+import { Clock, Context, Duration, Effect, Result } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import type { Exporter } from "../plugins/Exporter.ts"
+import { Registry } from "../plugins/Registry.ts"
+import { formatTimestamp } from "../plugins/Timestamp.ts"
+import { type HistoryAnswer, Rankings, type TopAnswer, type Window } from "../sinks/Rankings.ts"
+import { UnknownServer } from "../sinks/Servers.ts"
+import { Api } from "./Api.ts"
+import { ALLOWED, isServerId } from "./Parameters.ts"
+import { fromFailure, InvalidParameter, NotFound } from "./Problem.ts"
+
+const LIMIT_DEFAULT = 10
+const HOURS_DEFAULT = 1
+const POINTS_DEFAULT = 240
+const MIB = 1024 * 1024
+
+/**
+ * How far back questions may reach, in hours: the one place that says so. By default the longest retention of raw rows;
+ * whoever keeps roll-ups for longer provides their retention.
+ */
+export class HoursMax extends Context.Service<HoursMax, number>()("nodepulse/http/HoursMax") {}
+
+/** The longest retention of the exporters' raw rows, in hours. */
+export const hoursMaxOf = (exporters: ReadonlyArray<Exporter>): number =>
+  Math.min(MAX_SAFE_HOURS, Math.max(...exporters.map(({ table }) => Duration.toHours(table.retention))))
+
+/** A retention can be for ever; microseconds stay exact below this. */
+const MAX_SAFE_HOURS = 24 * 366 * 100
+
+export const rankingsHandlers = HttpApiBuilder.group(
+  Api,
+  "rankings",
+  Effect.fnUntraced(function* (handlers) {
+    const rankings = yield* Rankings
+    const registry = yield* Registry
+    const hoursMax = yield* HoursMax
+
+    const findExporter = (resource: string): Result.Result<Exporter, NotFound> => {
+      const exporter = registry.byResource(resource)
+      if (exporter !== undefined) return Result.succeed(exporter)
+      const known = registry.exporters.map((exporter) => exporter.resource)
+      return Result.fail(
+        new NotFound({ detail: `there is no resource "${resource}"; known are: ${known.join(", ")}`, known })
+      )
+    }
+
+    const findRanking = (
+      exporter: Exporter,
+      metric: string | undefined
+    ): Result.Result<string, NotFound | InvalidParameter> => {
+      const { top } = exporter
+      if (top === undefined) {
+        const known = registry.exporters.flatMap(({ resource, top }) => (top === undefined ? [] : [resource]))
+        return Result.fail(
+          new NotFound({ detail: `"${exporter.resource}" has no ranking; ranked are: ${known.join(", ")}`, known })
+        )
+      }
+      if (metric === undefined) return Result.succeed(top.default)
+      if (Object.hasOwn(top.rankings, metric)) return Result.succeed(metric)
+      return Result.fail(invalid("metric", metric, `one of ${Object.keys(top.rankings).join(", ")}`))
+    }
+
+    /** The rest of a request: whose, and which window. */
+    const aim = Effect.fnUntraced(function* (
+      serverId: string,
+      query: { readonly hours?: number; readonly at?: number }
+    ) {
+      const hours = query.hours ?? Math.min(HOURS_DEFAULT, hoursMax)
+      if (hours > hoursMax) return yield* invalid("hours", hours, `a number above 0, at most ${hoursMax}`)
+      const now = (yield* Clock.currentTimeMillis) * 1_000
+      if (query.at !== undefined && query.at > now) return yield* invalid("at", formatTimestamp(query.at), ALLOWED.at)
+      const to = query.at ?? now
+      // Microseconds are whole numbers: the shortest window is one of them.
+      const window: Window = { from: to - Math.max(1, Math.round(hours * 3_600_000_000)), to }
+      if (!isServerId(serverId)) return yield* fromFailure(new UnknownServer({ serverId }))
+      return { hours, window }
+    })
+
+    return handlers.handleAll({
+      top: Effect.fnUntraced(function* ({ params, query }) {
+        const exporter = yield* Effect.fromResult(findExporter(params.resource))
+        const metric = yield* Effect.fromResult(findRanking(exporter, query.metric))
+        const { hours, window } = yield* aim(params.id, query)
+        const answer = yield* rankings
+          .top({ exporter: exporter.name, serverId: params.id, metric, limit: query.limit ?? LIMIT_DEFAULT, window })
+          .pipe(Effect.mapError((failure) => fromFailure(failure)))
+        return showTop(params.id, exporter.resource, metric, hours, answer)
+      }),
+      history: Effect.fnUntraced(function* ({ params, query }) {
+        const exporter = yield* Effect.fromResult(findExporter(params.resource))
+        if (exporter.top !== undefined && query.name === undefined) {
+          return yield* invalid("name", null, `needed for "${exporter.resource}": ${ALLOWED.name}`)
+        }
+        if (exporter.top === undefined && query.name !== undefined) {
+          return yield* invalid("name", query.name, `none for "${exporter.resource}", which has no groups`)
+        }
+        const { hours, window } = yield* aim(params.id, query)
+        const answer = yield* rankings
+          .history({
+            exporter: exporter.name,
+            serverId: params.id,
+            ...(query.name === undefined ? {} : { name: query.name }),
+            window,
+            points: query.points ?? POINTS_DEFAULT
+          })
+          .pipe(Effect.mapError((failure) => fromFailure(failure)))
+        return showHistory(params.id, exporter, query.name ?? null, hours, answer)
+      })
+    })
+  })
+)
+
+const invalid = (parameter: string, value: unknown, allowed: string) =>
+  new InvalidParameter({
+    detail: `${parameter}: ${JSON.stringify(value)} is not ${allowed}`,
+    parameter,
+    value,
+    allowed
+  })
+
+const showWindow = ({ from, to }: Window) => ({ from: formatTimestamp(from), to: formatTimestamp(to) })
+
+const showTop = (serverId: string, resource: string, metric: string, hours: number, answer: TopAnswer) => ({
+  server_id: serverId,
+  metric,
+  time_range_hours: hours,
+  [resource]: answer.rows,
+  window: showWindow(answer.window),
+  coverage: answer.coverage,
+  covered_seconds: answer.coveredSeconds,
+  scrapes: answer.scrapes,
+  last_seen: answer.lastSeen === null ? null : formatTimestamp(answer.lastSeen),
+  stale: answer.stale,
+  resets: answer.resets,
+  clamped: answer.clamped,
+  host:
+    answer.host === null
+      ? null
+      : {
+          cpu_cores: answer.host.cpuCores,
+          memory_total_mb: answer.host.memoryTotalBytes === null ? null : answer.host.memoryTotalBytes / MIB
+        },
+  other: answer.other,
+  unaccounted:
+    answer.unaccounted === null
+      ? null
+      : { cpu_seconds: answer.unaccounted.cpuSeconds, avg_cpu_percent: answer.unaccounted.avgCpuPercent },
+  memory_overcounted: answer.memoryOvercounted
+})
+
+const showHistory = (
+  serverId: string,
+  exporter: Exporter,
+  name: string | null,
+  hours: number,
+  answer: HistoryAnswer
+) => ({
+  server_id: serverId,
+  exporter: exporter.name,
+  resource: exporter.resource,
+  name,
+  time_range_hours: hours,
+  window: showWindow(answer.window),
+  step_seconds: answer.stepSeconds,
+  coverage: answer.coverage,
+  timestamps: answer.timestamps.map(formatTimestamp),
+  series: answer.series
+})

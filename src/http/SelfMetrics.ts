@@ -1,0 +1,183 @@
+/**
+ * What NodePulse says about itself: one prom-client registry as a service, shown by `GET /metrics`.
+ *
+ * The HTTP side counts here. Other parts make their own metrics in `registry`, and register what has to be asked for at
+ * each scrape with `beforeScrape`. Names begin with `nodepulse_`; Node's own metrics are beside them.
+ *
+ * Bound: labels have a fixed set of values (routes of the definition, statuses, exporters of the registry), so that no
+ * request can add a series. A collector gets `COLLECT_WITHIN`; one that fails or hangs leaves its last values and is
+ * counted, the others go on.
+ */
+import { Context, Duration, Effect, Layer } from "effect"
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PromRegistry } from "prom-client"
+import { Registry } from "../plugins/Registry.ts"
+import { SnapshotStream } from "../sinks/SnapshotStream.ts"
+
+const COLLECT_WITHIN = Duration.seconds(2)
+
+/** Exporter label for what no exporter of the registry has sent. */
+const UNKNOWN = "unknown"
+
+/** What one ingest request did, for the counters. */
+export interface IngestCounts {
+  readonly acceptedByExporter: ReadonlyMap<string, number>
+  readonly rejectedByExporter: ReadonlyMap<string, number>
+  readonly ignoredFields: number
+}
+
+export class SelfMetrics extends Context.Service<
+  SelfMetrics,
+  {
+    /** Where other parts make their counters, gauges and histograms. */
+    readonly registry: PromRegistry
+    /** Runs before each scrape: sets gauges that nobody updates in between. It must not fail with an expected error. */
+    readonly beforeScrape: (name: string, collect: Effect.Effect<void>) => Effect.Effect<void>
+    /** All metrics as text. */
+    readonly text: Effect.Effect<string>
+    /** Counts one answered request. `route` is a path of the definition, never the address asked for. */
+    readonly answered: (method: string, route: string, status: number, seconds: number) => void
+    readonly received: (wireBytes: number, jsonBytes: number) => void
+    readonly ingested: (counts: IngestCounts) => void
+    /** Counts a request that was turned away because there is too much at once. */
+    readonly shed: (reason: "requests" | "bytes" | "server_share") => void
+  }
+>()("nodepulse/http/SelfMetrics") {
+  static readonly layer: Layer.Layer<SelfMetrics, never, Registry> = Layer.effect(
+    SelfMetrics,
+    Effect.gen(function* () {
+      const { exporters } = yield* Registry
+      const registry = yield* Effect.acquireRelease(
+        Effect.sync(() => new PromRegistry()),
+        (registry) => Effect.sync(() => registry.clear())
+      )
+      collectDefaultMetrics({ register: registry })
+      const registers = [registry]
+
+      const requests = new Counter({
+        name: "nodepulse_http_requests_total",
+        help: "Requests answered.",
+        labelNames: ["method", "route", "status"],
+        registers
+      })
+      const duration = new Histogram({
+        name: "nodepulse_http_request_duration_seconds",
+        help: "Time from the request's headers to its answer.",
+        labelNames: ["route"],
+        buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+        registers
+      })
+      const perExporter = (name: string, help: string) => {
+        const counter = new Counter({ name, help, labelNames: ["exporter"], registers })
+        const children = new Map([...exporters.map((e) => e.name), UNKNOWN].map((e) => [e, counter.labels(e)]))
+        for (const child of children.values()) child.inc(0)
+        return (counts: ReadonlyMap<string, number>) => {
+          for (const [exporter, count] of counts) (children.get(exporter) ?? children.get(UNKNOWN)!).inc(count)
+        }
+      }
+      const accepted = perExporter("nodepulse_ingest_accepted_total", "Snapshots accepted, durable in the stream.")
+      const rejected = perExporter("nodepulse_ingest_rejected_total", "Snapshots rejected with a reason.")
+      const ignored = new Counter({
+        name: "nodepulse_ingest_ignored_fields_total",
+        help: "Fields of accepted snapshots that mean nothing here.",
+        registers
+      })
+      const bytes = new Counter({
+        name: "nodepulse_ingest_bytes_total",
+        help: "Bytes of ingest bodies, as sent (wire) and unpacked (json).",
+        labelNames: ["form"],
+        registers
+      })
+      const wire = bytes.labels("wire")
+      const json = bytes.labels("json")
+      const shed = new Counter({
+        name: "nodepulse_ingest_shed_total",
+        help: "Ingest requests turned away because there was too much at once.",
+        labelNames: ["reason"],
+        registers
+      })
+      const failures = new Counter({
+        name: "nodepulse_collect_failures_total",
+        help: "Collectors that failed or took too long at a scrape.",
+        labelNames: ["collector"],
+        registers
+      })
+
+      const collectors = new Map<string, Effect.Effect<void>>()
+      const collect = Effect.suspend(() =>
+        Effect.forEach(
+          collectors,
+          ([name, effect]) =>
+            effect.pipe(
+              Effect.timeout(COLLECT_WITHIN),
+              Effect.catchCause(() => Effect.sync(() => failures.inc({ collector: name })))
+            ),
+          { concurrency: "unbounded", discard: true }
+        )
+      )
+      // Children are looked up by their labels once: prom-client hashes them on each call otherwise.
+      const answeredChildren = new Map<string, Counter.Internal>()
+      const durationChildren = new Map<string, Histogram.Internal<"route">>()
+
+      return SelfMetrics.of({
+        registry,
+        beforeScrape: (name, effect) => Effect.sync(() => void collectors.set(name, effect)),
+        text: Effect.andThen(
+          collect,
+          Effect.promise(() => registry.metrics())
+        ),
+        answered: (method, route, status, seconds) => {
+          const key = `${method} ${status} ${route}`
+          let child = answeredChildren.get(key)
+          if (child === undefined) answeredChildren.set(key, (child = requests.labels(method, route, String(status))))
+          child.inc()
+          let timer = durationChildren.get(route)
+          if (timer === undefined) durationChildren.set(route, (timer = duration.labels(route)))
+          timer.observe(seconds)
+        },
+        received: (wireBytes, jsonBytes) => {
+          wire.inc(wireBytes)
+          json.inc(jsonBytes)
+        },
+        ingested: (counts) => {
+          accepted(counts.acceptedByExporter)
+          rejected(counts.rejectedByExporter)
+          if (counts.ignoredFields > 0) ignored.inc(counts.ignoredFields)
+        },
+        shed: (reason) => shed.inc({ reason })
+      })
+    })
+  )
+}
+
+/** Gauges of the stream, asked for at each scrape. */
+export const streamMetrics: Layer.Layer<never, never, SelfMetrics | SnapshotStream> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const metrics = yield* SelfMetrics
+    const stream = yield* SnapshotStream
+    const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [metrics.registry] })
+    const up = gauge("nodepulse_stream_up", "1 where the stream answered, else 0.")
+    const length = gauge("nodepulse_stream_length", "Entries in the stream, unread and unacknowledged.")
+    const pending = gauge("nodepulse_stream_pending", "Entries handed out and not yet acknowledged.")
+    const bound = gauge("nodepulse_stream_bound", "The most entries that the stream takes.")
+    const used = gauge("nodepulse_stream_bytes", "Bytes that the stream's storage uses; absent where it cannot tell.")
+    const oldest = gauge("nodepulse_stream_oldest_seconds", "Age of the oldest entry; 0 where there is none.")
+    yield* metrics.beforeScrape(
+      "stream",
+      stream.stats.pipe(
+        Effect.tap((stats) =>
+          Effect.sync(() => {
+            up.set(1)
+            length.set(stats.length)
+            pending.set(stats.pending)
+            bound.set(stats.bound)
+            if (stats.bytes !== null) used.set(stats.bytes)
+            oldest.set(stats.oldestSeconds ?? 0)
+          })
+        ),
+        Effect.asVoid,
+        Effect.catch(() => Effect.sync(() => up.set(0))),
+        Effect.timeoutOrElse({ duration: "1 second", orElse: () => Effect.sync(() => up.set(0)) })
+      )
+    )
+  })
+)
