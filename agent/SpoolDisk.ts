@@ -188,7 +188,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           if (record.id > lastId) records.push(record)
           else file.segment.done.add(record.sequence)
         }
-        lastId = Math.max(lastId, firstId, records.at(-1)?.id ?? 0)
+        lastId = Math.max(lastId, file.lastId)
         loaded.push({ segment: file.segment, records })
       }
       const [first] = held.keys()
@@ -215,7 +215,12 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
 
     /** Makes the folder ours and reads it, as far as that is still to be done. */
     const ready = Effect.fnUntraced(function* () {
-      if (lock !== undefined && !(yield* holdsLock(lock))) lock = undefined
+      if (lock !== undefined && !(yield* holdsLock(lock))) {
+        // Somebody deleted the folder: what is written to the open segment would go nowhere.
+        const last = segments.at(-1)
+        if (last !== undefined) last.sealed = true
+        lock = undefined
+      }
       if (lock === undefined) {
         yield* folder.prepare
         lock = yield* acquireLock(options.path)

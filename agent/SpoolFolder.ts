@@ -51,18 +51,24 @@ export interface Segment {
   sealed: boolean
 }
 
+/** A segment of an earlier process. */
+export interface LoadedSegment {
+  readonly segment: Segment
+  /** The good records that are not done with. */
+  readonly records: ReadonlyArray<ScannedRecord>
+  /** The last id in it, done with or not. */
+  readonly lastId: number
+  /** Records in it that are torn or damaged, those that were done with left out. */
+  readonly damaged: number
+}
+
 export interface SpoolFolder {
   readonly path: string
   readonly prepare: Effect.Effect<void, SpoolDiskError>
   /** The first ids of all segments, ascending. Deletes ack files whose segment is gone. */
   readonly list: Effect.Effect<ReadonlyArray<number>, SpoolDiskError>
-  /** Reads a segment of an earlier process, to be read only: its good records that are not done with, and how many are lost. */
-  readonly load: (
-    firstId: number
-  ) => Effect.Effect<
-    { readonly segment: Segment; readonly records: ReadonlyArray<ScannedRecord>; readonly damaged: number },
-    SpoolDiskError
-  >
+  /** Reads a segment of an earlier process, which stays as it is. */
+  readonly load: (firstId: number) => Effect.Effect<LoadedSegment, SpoolDiskError>
   readonly create: (firstId: number) => Effect.Effect<Segment, SpoolDiskError>
   /** Appends to the segment that was created last, and syncs. */
   readonly write: (segment: Segment, bytes: Buffer) => Effect.Effect<void, SpoolDiskError>
@@ -118,7 +124,7 @@ export const makeFolder = (path: string): Effect.Effect<SpoolFolder, never, Scop
       return ids
     }
 
-    const load = async (firstId: number) => {
+    const load = async (firstId: number): Promise<LoadedSegment> => {
       const file = await readUpTo(segmentPath(firstId), SEGMENT_BYTES_MAX)
       const acks = await readUpTo(acksPath(firstId), SEGMENT_BYTES_MAX).catch(() => ({
         bytes: Buffer.alloc(0),
@@ -145,7 +151,8 @@ export const makeFolder = (path: string): Effect.Effect<SpoolFolder, never, Scop
         unsaved,
         sealed: true
       }
-      return { segment, records, damaged: unsaved.length }
+      const lastId = Math.max(firstId, scan.records.at(-1)?.id ?? 0)
+      return { segment, records, lastId, damaged: unsaved.length }
     }
 
     const create = async (firstId: number): Promise<Segment> => {

@@ -7,6 +7,7 @@
  *
  * It does not see processes of other machines, nor of other containers that share the folder.
  */
+import { randomUUID } from "node:crypto"
 import { link, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Schema } from "effect"
@@ -72,7 +73,7 @@ const acquire = async (folder: string): Promise<SpoolLock> => {
 
 /** Puts the lock there with its content in one step, so that nobody reads half of it; false where there is one. */
 const place = async (file: string, content: string): Promise<boolean> => {
-  const own = `${file}.${process.pid}`
+  const own = `${file}.${randomUUID()}`
   try {
     await writeFile(own, content, { mode: 0o600 })
     await link(own, file)
@@ -87,7 +88,7 @@ const place = async (file: string, content: string): Promise<boolean> => {
 
 /** Moves a stale lock away. Where somebody else did so first and this moved their new one: puts it back and gives up. */
 const takeAway = async (folder: string, file: string, stale: string): Promise<void> => {
-  const away = `${file}.stale.${process.pid}`
+  const away = `${file}.${randomUUID()}`
   try {
     await rename(file, away)
   } catch (cause) {
