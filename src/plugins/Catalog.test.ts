@@ -60,21 +60,21 @@ describe("the catalog", () => {
   })
 
   it("names the series of a history after what they show", () => {
-    const fields = (name: string) => historyFields(exporter(name)).map(({ field, unit }) => [field, unit])
+    const fields = (name: string) => historyFields(exporter(name)).map(({ field, peak, unit }) => [field, peak, unit])
     expect(fields("process_exporter")).toEqual([
-      ["cpu_percent", "percent"],
-      ["memory_mb", "mb"],
-      ["num_procs", ""]
+      ["cpu_percent", "peak_cpu_percent", "percent"],
+      ["memory_mb", "peak_memory_mb", "mb"],
+      ["num_procs", null, ""]
     ])
     expect(fields("node_exporter")).toHaveLength(Object.keys(exporter("node_exporter").table.columns).length)
     expect(fields("node_exporter")).toEqual(
       expect.arrayContaining([
-        ["cpu_user_percent", "percent"],
-        ["memory_free_mb", "mb"],
-        ["disk_read_mb_per_second", "mb_per_second"],
-        ["network_receive_errs_per_second", "per_second"],
-        ["load_1min", ""],
-        ["uptime_seconds", "seconds"]
+        ["cpu_user_seconds_per_second", null, "seconds_per_second"],
+        ["memory_free_bytes", null, "bytes"],
+        ["disk_read_bytes_per_second", null, "bytes_per_second"],
+        ["network_receive_errs_per_second", null, "per_second"],
+        ["load_1min", null, ""],
+        ["uptime_seconds", null, "seconds"]
       ])
     )
     const names = fields("node_exporter").map(([field]) => field)

@@ -33,6 +33,10 @@ const CatalogField = Schema.Struct({
 })
 export type CatalogField = typeof CatalogField.Type
 
+/** A series of a history answer. `peak` names the series of its highest values, where there is one. */
+const CatalogSeries = Schema.Struct({ ...CatalogField.fields, peak: Nullable })
+export type CatalogSeries = typeof CatalogSeries.Type
+
 const CatalogRanking = Schema.Struct({
   /** The value of `metric=`. */
   key: Schema.String,
@@ -63,7 +67,7 @@ export const CatalogEntry = Schema.Struct({
       also: Schema.Array(CatalogField).annotateKey({ description: "Fields beside those of the rankings." })
     })
   ),
-  history: Schema.Array(CatalogField).annotateKey({ description: "The series of the history answer." })
+  history: Schema.Array(CatalogSeries).annotateKey({ description: "The series of the history answer." })
 }).annotate({ title: "Exporter" })
 export type CatalogEntry = typeof CatalogEntry.Type
 
@@ -99,40 +103,29 @@ export const answerFields = (exporter: Exporter): ReadonlyArray<CatalogField> =>
   )
 }
 
-/** A series of the history answer: its field, and how it is made from its column (see `RankingFields`). */
-export interface HistoryField extends CatalogField {
-  readonly by: AnyRanking["by"]
-  /** What the column's value, of a rate: its increase per second, is multiplied with. */
-  readonly scale: number
-}
-
 /**
- * The series of the history answer. With a top query: `now` of each ranking and the gauges that no ranking shows. Without
- * one: every number of the table, named as a ranking whose key is the wire name without `_total` and without its unit
- * would name it (`cpu_user_seconds` becomes `cpu_user_percent`, `memory_free_bytes` becomes `memory_free_mb`).
+ * The series of the history answer: `now` of each ranking with its peak, then every other number of the table: a gauge
+ * under its wire name, a counter as its increase per second (`cpu_user_seconds` becomes `cpu_user_seconds_per_second`).
  */
-export const historyFields = (exporter: Exporter): ReadonlyArray<HistoryField> => {
-  if (exporter.top !== undefined) {
-    return [
-      ...rankingsOf(exporter).map(({ column, fields, ranking }) => ({
-        field: fields.now,
-        column: ranking.column,
-        unit: fields.unit,
-        doc: column.doc,
-        by: ranking.by,
-        scale: fields.scale
-      })),
-      ...answerFields(exporter).map((field) => ({ ...field, by: "peak" as const, scale: 1 }))
-    ]
-  }
-  return Object.entries(exporter.table.columns).flatMap(([name, column]) => {
-    if (column.kind === "label") return []
-    const by = column.kind === "counter" ? "rate" : "peak"
-    const bare = wireName(name, column).replace(/_total$/, "")
-    const key = column.unit === undefined ? bare : bare.replace(new RegExp(`_${column.unit}$`), "")
-    const { now, scale, unit } = rankingFields(key, by, column)
-    return [{ field: now, column: name, unit, doc: column.doc, by, scale }]
+export const historyFields = (exporter: Exporter): ReadonlyArray<CatalogSeries> => {
+  const rankings = rankingsOf(exporter)
+  const ranked = new Set(rankings.map(({ ranking }) => ranking.column))
+  const series = rankings.map(({ column, fields, ranking }) => ({
+    field: fields.now,
+    peak: fields.peak,
+    column: ranking.column,
+    unit: fields.unit,
+    doc: column.doc
+  }))
+  const others = Object.entries(exporter.table.columns).flatMap(([name, column]) => {
+    if (column.kind === "label" || ranked.has(name)) return []
+    const field = wireName(name, column)
+    const about = { peak: null, column: name, doc: column.doc }
+    if (column.kind === "gauge") return [{ ...about, field, unit: column.unit ?? "" }]
+    const unit = column.unit === undefined ? "per_second" : `${column.unit}_per_second`
+    return [{ ...about, field: `${field.replace(/_total$/, "")}_per_second`, unit }]
   })
+  return [...series, ...others]
 }
 
 const catalogEntry = (exporter: Exporter): CatalogEntry => ({
@@ -169,5 +162,5 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
           })),
           also: answerFields(exporter)
         },
-  history: historyFields(exporter).map(({ column, doc, field, unit }) => ({ column, doc, field, unit }))
+  history: historyFields(exporter)
 })
