@@ -101,6 +101,10 @@ export const sqlErrorOf = (cause: Cause.Cause<unknown>): SqlError | undefined =>
   return undefined
 }
 
+/** Whether PostgreSQL can hold the text, and an index on it too; what it cannot hold is nobody's id. */
+export const isStorableText = (text: string): boolean =>
+  text.length <= 255 && text.isWellFormed() && !text.includes("\0")
+
 const isSqlError = (error: unknown): error is SqlError =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "SqlError"
 

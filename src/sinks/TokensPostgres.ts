@@ -1,0 +1,127 @@
+/**
+ * Tokens, in PostgreSQL, as their SHA-256: what is compared is a hash of what was sent, by an index, so that time tells
+ * nothing about the tokens that exist.
+ *
+ * `verify` remembers its answers, yes and no, for {@link REMEMBERED_FOR}: so long a revoked token may still work, and so seldom a
+ * token that is in use costs a query. At most {@link REMEMBERED_MAX} answers.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Cache, Context, Duration, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { answering, isStorableText } from "./Database.ts"
+import { type Principal, type TokenInfo, Tokens, UnknownServer, UnknownToken } from "./Servers.ts"
+import type { RowsUnavailable } from "./SnapshotRows.ts"
+import { hashToken, newToken } from "./TokenText.ts"
+
+export const REMEMBERED_FOR = Duration.seconds(5)
+export const REMEMBERED_MAX = 20_000
+/** What is longer is nobody's token, and not worth hashing. */
+const TOKEN_LENGTH_MAX = 512
+
+interface Row {
+  readonly id: number
+  readonly kind: Principal["kind"]
+  readonly server_id: string | null
+  readonly note: string
+  readonly created: number
+  readonly revoked: number | null
+}
+
+/** Makes the configured administrator's token valid; see `AdminToken.ts`. */
+export class AdminTokens extends Context.Service<
+  AdminTokens,
+  {
+    /**
+     * From now on this token is an administrator's, and one that was configured before is not. Tokens that were made by
+     * `Tokens.create` stay as they are.
+     */
+    readonly ensureAdmin: (token: Redacted.Redacted<string>) => Effect.Effect<void, RowsUnavailable>
+  }
+>()("nodepulse/sinks/AdminTokens") {}
+
+export const layer: Layer.Layer<Tokens | AdminTokens, never, PgClient.PgClient> = Layer.effectContext(
+  Effect.gen(function* () {
+    const sql = yield* PgClient.PgClient
+    const columns = sql`t.id, t.kind, s.server_id, t.note,
+      date_part('epoch', t.created_at) * 1000 as created, date_part('epoch', t.revoked_at) * 1000 as revoked`
+
+    const create: Tokens["Service"]["create"] = Effect.fn("Tokens.create")(function* (options) {
+      const token = newToken(options.kind)
+      const serverId = options.kind === "agent" ? options.serverId : null
+      const note = (options.note ?? "").toWellFormed().replaceAll("\0", "").slice(0, 1_000)
+      if (serverId !== null && !isStorableText(serverId)) return yield* new UnknownServer({ serverId })
+      const [row] =
+        serverId === null
+          ? yield* sql<Row>`
+              insert into admiral.tokens as t (sha256, kind, note) values (${hashToken(token)}, ${options.kind}, ${note})
+              returning t.id, t.kind, null::text as server_id, t.note, date_part('epoch', t.created_at) * 1000 as created, null::float8 as revoked`
+          : yield* sql<Row>`
+              with t as (
+                insert into admiral.tokens (sha256, kind, server_id, note)
+                select ${hashToken(token)}, 'agent', id, ${note} from admiral.servers where server_id = ${serverId}
+                returning *
+              ) select ${columns} from t join admiral.servers s on s.id = t.server_id`
+      if (row === undefined) return yield* new UnknownServer({ serverId: serverId ?? "" })
+      return { info: fromRow(row), token: Redacted.make(token) }
+    }, answering("create a token"))
+
+    const list = sql<Row>`
+      select ${columns} from admiral.tokens t left join admiral.servers s on s.id = t.server_id order by t.id`.pipe(
+      Effect.map((rows) => rows.map(fromRow)),
+      answering("list tokens")
+    )
+
+    const revoke = Effect.fn("Tokens.revoke")(function* (tokenId: string) {
+      const id = /^\d{1,9}$/.test(tokenId) ? Number(tokenId) : 0
+      const rows = yield* sql`
+        update admiral.tokens set revoked_at = coalesce(revoked_at, now()) where id = ${id} returning id`
+      if (rows.length === 0) return yield* new UnknownToken({ tokenId })
+    }, answering("revoke a token"))
+
+    const find = Effect.fnUntraced(function* (sha256: string) {
+      const [row] = yield* sql<Row>`
+        select ${columns} from admiral.tokens t left join admiral.servers s on s.id = t.server_id
+        where t.sha256 = ${Buffer.from(sha256, "hex")} and t.revoked_at is null`
+      return row === undefined ? Option.none() : Option.some(principal(row))
+    }, answering("verify a token"))
+    const remembered = yield* Cache.makeWith(find, {
+      capacity: REMEMBERED_MAX,
+      timeToLive: (exit) => (Exit.isSuccess(exit) ? REMEMBERED_FOR : Duration.zero)
+    })
+    const verify = (token: Redacted.Redacted<string>) => {
+      const text = Redacted.value(token)
+      return text.length === 0 || text.length > TOKEN_LENGTH_MAX
+        ? Effect.succeed(Option.none())
+        : Cache.get(remembered, hashToken(text).toString("hex"))
+    }
+
+    const ensureAdmin = Effect.fn("AdminTokens.ensureAdmin")(function* (token: Redacted.Redacted<string>) {
+      const sha256 = hashToken(Redacted.value(token))
+      yield* sql`
+        with former as (
+          update admiral.tokens set revoked_at = now()
+          where note = ${CONFIGURED} and kind = 'admin' and sha256 <> ${sha256} and revoked_at is null
+        )
+        insert into admiral.tokens as t (sha256, kind, note) values (${sha256}, 'admin', ${CONFIGURED})
+        on conflict (sha256) do update set revoked_at = null where t.kind = 'admin'`
+    }, answering("set the administrator's token"))
+
+    return Context.make(Tokens, { create, list, revoke, verify }).pipe(Context.add(AdminTokens, { ensureAdmin }))
+  })
+)
+
+/** The note of the token that NODEPULSE_ADMIN_TOKEN or the data folder holds. */
+const CONFIGURED = "configured administrator"
+
+const principal = (row: Row): Principal =>
+  row.kind === "agent"
+    ? { kind: "agent", tokenId: String(row.id), serverId: row.server_id ?? "" }
+    : { kind: row.kind, tokenId: String(row.id) }
+
+const fromRow = (row: Row): TokenInfo => ({
+  tokenId: String(row.id),
+  kind: row.kind,
+  serverId: row.server_id,
+  note: row.note,
+  createdAt: Math.round(row.created),
+  revokedAt: row.revoked === null ? null : Math.round(row.revoked)
+})
