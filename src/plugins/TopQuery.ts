@@ -49,6 +49,11 @@ export interface TopQuery<C extends Columns, R extends string> {
   readonly rankings: Readonly<Record<R, Ranking<C>>>
   /** The ranking used where the request names none. */
   readonly default: NoInfer<R>
+  /**
+   * A gauge whose 0 says that the group is gone although the exporter still lists it, such as the number of its
+   * processes: a rate that the latest scrape would still show is then 0.
+   */
+  readonly presence?: NamesOf<C, "gauge">
 }
 
 /**

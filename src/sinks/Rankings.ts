@@ -28,7 +28,7 @@ export interface TopAnswer {
   /** Covered time divided by the window's length, 0 to 1. */
   readonly coverage: number
   readonly scrapes: number
-  /** The server's latest scrape in the window, epoch microseconds. */
+  /** The server's latest scrape until the window's end, also where it lies before the window; epoch microseconds. */
   readonly lastSeen: number | null
   readonly stale: boolean
   readonly resets: number
