@@ -20,7 +20,7 @@ import { existsSync, readFileSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { Context, Deferred, Duration, Effect, Layer, Redacted, Schedule, Schema, type Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Option, Redacted, Schedule, Schema, type Scope } from "effect"
 import { EmbeddedPostgresUnusable, findPlace, type PostgresPlace } from "./PostgresPlace.ts"
 
 export { EmbeddedPostgresUnusable }
@@ -64,6 +64,8 @@ export class EmbeddedPostgres extends Context.Service<
 
 const USER = "nodepulse"
 const DATABASE = "postgres"
+/** Where data and binaries go when the user that PostgreSQL runs as cannot reach the data folder. */
+const UNREACHABLE_BASE = "/var/lib/nodepulse"
 /** A fast shutdown writes a checkpoint, which takes seconds at most with these settings; then harder signals follow. */
 const STOP_WITHIN = Duration.seconds(8)
 /** After a crash PostgreSQL replays its log first: at most `max_wal_size`, some seconds. */
@@ -93,7 +95,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<EmbeddedPostgres["Service"], EmbeddedPostgresStopped | EmbeddedPostgresUnusable, Scope.Scope> {
   const place = yield* findPlace({
     dataDir: options.dataDir,
-    unreachableBase: options.unreachableBase ?? "/var/lib/nodepulse"
+    unreachableBase: options.unreachableBase ?? UNREACHABLE_BASE
   })
   yield* lockHome(options.dataDir)
   if (place.elsewhere) {
@@ -116,7 +118,7 @@ export const make = Effect.fnUntraced(function* (
   yield* start
 
   return EmbeddedPostgres.of({
-    url: Redacted.make(`postgres://${USER}:${password}@127.0.0.1:${port}/${DATABASE}`),
+    url: Redacted.make(urlOf(password, port)),
     pgdata: place.pgdata,
     supervise: Effect.suspend(() => (running?.ended === false ? Effect.succeed(running) : start)).pipe(
       Effect.flatMap((server) => Deferred.await(server.end)),
@@ -408,3 +410,18 @@ const attempt = <A>(reason: string, run: () => Promise<A>) =>
     try: run,
     catch: (cause) => new EmbeddedPostgresUnusable({ reason: `${reason}: ${cause}`, cause })
   })
+
+// -- a guest of a running one
+
+/** Where the PostgreSQL of this data folder listens, where a NodePulse is running it right now and we may read its password. */
+export const runningUrl = (dataDir: string): Effect.Effect<Option.Option<Redacted.Redacted<string>>> =>
+  Effect.gen(function* () {
+    const place = yield* findPlace({ dataDir, unreachableBase: UNREACHABLE_BASE })
+    const lines = (yield* attempt("", () => fs.readFile(join(place.pgdata, "postmaster.pid"), "utf8"))).split("\n")
+    const [pid, port] = [Number(lines[0]), Number(lines[3])]
+    if (lines[7]?.trim() !== "ready" || !isPostgresOn(pid, place.pgdata)) return Option.none()
+    const password = (yield* attempt("", () => fs.readFile(join(place.home, "password"), "utf8"))).trim()
+    return Option.some(Redacted.make(urlOf(password, port)))
+  }).pipe(Effect.catch(() => Effect.succeed(Option.none())))
+
+const urlOf = (password: string, port: number) => `postgres://${USER}:${password}@127.0.0.1:${port}/${DATABASE}`

@@ -1,0 +1,82 @@
+/**
+ * What the engine counts, in `/metrics`: messages by stage and outcome, mailboxes, restarts, the books of the ledger.
+ *
+ * Read from the live view at each scrape; nothing is counted twice. Labels come from the declared tree: their number is
+ * bounded by the registry.
+ */
+import { Effect } from "effect"
+import { Gauge } from "prom-client"
+import type { PipelineView } from "./engine/Pipeline.ts"
+import type { SupervisorView } from "./engine/Supervisor.ts"
+import { SelfMetrics } from "./http/SelfMetrics.ts"
+
+/** `batcher:some_exporter` is the stage `batcher` of that exporter; a stage without a key has none. */
+const labelsOf = (pipeline: string, stage: string) => {
+  const [name, exporter] = stage.split(":")
+  return { pipeline, stage: name!, exporter: exporter ?? "" }
+}
+
+/** Registers the metrics of a pipeline and of the root supervisor. */
+export const register = (views: {
+  readonly pipelines: () => ReadonlyArray<PipelineView>
+  readonly root: () => SupervisorView
+}): Effect.Effect<void, never, SelfMetrics> =>
+  Effect.gen(function* () {
+    const metrics = yield* SelfMetrics
+    const registers = [metrics.registry]
+    const gauge = (name: string, help: string, labelNames: ReadonlyArray<string>) =>
+      new Gauge({ name, help, labelNames: [...labelNames], registers })
+
+    const stage = ["pipeline", "stage", "exporter"]
+    const messages = gauge("nodepulse_stage_messages_total", "Messages that a stage handled, by outcome.", [
+      ...stage,
+      "outcome"
+    ])
+    const inHand = gauge("nodepulse_stage_in_hand", "Messages that a stage holds outside its mailbox.", stage)
+    const retries = gauge("nodepulse_stage_retries_total", "Attempts that failed and were repeated.", stage)
+    const depth = gauge(
+      "nodepulse_mailbox_depth",
+      "What waits before a stage; a writer's mailbox counts batches.",
+      stage
+    )
+    const capacity = gauge("nodepulse_mailbox_capacity", "How much may wait before a stage.", stage)
+    const books = gauge(
+      "nodepulse_pipeline_messages",
+      "The books: received = accepted + rejected + kept + in_flight.",
+      ["pipeline", "what"]
+    )
+    const restarts = gauge("nodepulse_child_restarts_total", "How often a supervised fiber was started again.", [
+      "child"
+    ])
+    const up = gauge("nodepulse_child_up", "1 while a supervised fiber runs, else 0.", ["child"])
+
+    yield* metrics.beforeScrape(
+      "pipeline",
+      Effect.sync(() => {
+        for (const view of views.pipelines()) {
+          for (const one of view.stages) {
+            const labels = labelsOf(view.name, one.stage)
+            for (const outcome of ["received", "passed", "rejected", "kept"] as const) {
+              messages.set({ ...labels, outcome }, one[outcome])
+            }
+            inHand.set(labels, one.inHand)
+            retries.set(labels, one.retries)
+            if (one.mailbox !== null) {
+              depth.set(labels, one.mailbox.depth)
+              capacity.set(labels, one.mailbox.capacity)
+            }
+          }
+          const { accepted, inFlight, kept, received, rejected } = view.books
+          const all = { received, accepted, rejected, kept, in_flight: inFlight, in_flight_bound: view.bounds.inFlight }
+          for (const [what, value] of Object.entries(all)) books.set({ pipeline: view.name, what }, value)
+          for (const child of view.children) note(`${view.name}/${child.name}`, child)
+        }
+        for (const child of views.root().children) note(child.name, child)
+      })
+    )
+
+    function note(name: string, child: SupervisorView["children"][number]) {
+      restarts.set({ child: name }, child.restarts)
+      up.set({ child: name }, child.state === "running" ? 1 : 0)
+    }
+  })

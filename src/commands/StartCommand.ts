@@ -1,0 +1,45 @@
+/** `nodepulse start` and `nodepulse server`: everything in one process, or its roles in processes of their own. */
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as Server from "../Server.ts"
+import { Settings } from "../Settings.ts"
+import { CommandFailed } from "./Input.ts"
+
+export const startCommand = Command.make("start", {}, () =>
+  Server.run({ roles: new Set(["ingest", "digest", "api"]), agent: true, listen: true })
+).pipe(
+  Command.withDescription(
+    "Run everything in one process, with an agent for this machine. Without DATABASE_URL and VALKEY_URL it brings its own PostgreSQL and keeps the stream in process."
+  )
+)
+
+const role = Flag.Literals("role", ["all", "ingest", "digest", "api"]).pipe(
+  Flag.withDescription("What this process does: take snapshots, store them, answer questions, or all of it"),
+  Flag.withDefault("all" as const)
+)
+
+export const serverCommand = Command.make(
+  "server",
+  { role },
+  Effect.fnUntraced(function* ({ role }) {
+    const { databaseUrl, valkeyUrl } = yield* Settings
+    if (role === "all") {
+      return yield* Server.run({ roles: new Set(["ingest", "digest", "api"]), agent: false, listen: true })
+    }
+    if (Option.isNone(databaseUrl) || (Option.isNone(valkeyUrl) && role !== "api")) {
+      const missing = Option.isNone(databaseUrl) ? "DATABASE_URL" : "VALKEY_URL"
+      return yield* new CommandFailed({
+        reason: `--role ${role} needs ${missing}: processes can share neither the embedded database nor the stream in process`
+      })
+    }
+    // A digest answers nobody's questions; where it is given a port, it shows its health and metrics there.
+    const listen = role !== "digest" || process.env.NODEPULSE_PORT !== undefined
+    yield* Server.run({ roles: new Set([role]), agent: false, listen })
+  })
+).pipe(
+  Command.withDescription("Run the server, or one role of it, without an agent"),
+  Command.withExamples([
+    { command: "nodepulse server", description: "All roles in one process" },
+    { command: "nodepulse server --role digest", description: "Only store what is in the stream" }
+  ])
+)
