@@ -50,7 +50,7 @@ export class StreamUnavailable extends Schema.TaggedError<StreamUnavailable>()("
 }) {
   readonly retryable = true
   override get message(): string {
-    return `stream ${this.operation}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `stream ${this.operation}: ${this.cause instanceof Error ? this.cause.message : JSON.stringify(this.cause)}`
   }
 }
 

@@ -8,8 +8,8 @@
  * - A missing stream or group (flushed, deleted, failed over to an older copy) is made again, from the first entry on.
  *
  * Bounds: `maxLength` entries and `maxBytes` of memory in Valkey (to within one request), `maxBytesInFlight` of requests in
- * this process. Up to a tenth of `maxLength`, at most 50 000, may be entries of a consumer that are acknowledged and not yet
- * removed. A second group that does not read keeps every entry, until the stream is full: nothing unread is dropped.
+ * this process. Up to a tenth of `maxLength`, at most 50 000 for each process that reads, may be entries that are
+ * acknowledged and not yet removed. A second group that does not read keeps every entry, until the stream is full: nothing unread is dropped.
  *
  * It is one Valkey, with replicas or without; the keys of a cluster would do, its redirections are not followed.
  */
@@ -25,7 +25,7 @@ import {
 } from "./SnapshotStream.ts"
 import { attempt, type Connection, connect, parseUrl, type ValkeyUrlInvalid } from "./ValkeyConnection.ts"
 import { PUBLISH, STATS } from "./ValkeyScripts.ts"
-import { type Consumer, ensureGroup, makeConsumer } from "./ValkeySubscription.ts"
+import { type Consumer, DeferredRemovals, ensureGroup, makeConsumer } from "./ValkeySubscription.ts"
 
 export interface ValkeyOptions {
   /** `redis://[user:password@]host[:port][/database]`, `rediss://`, `valkey(s)://`, `unix:///path`. */
@@ -104,6 +104,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
   const address = yield* Effect.fromResult(parseUrl(exposed(options.url)))
   const clock = yield* Clock.Clock
   const consumers = new Set<Consumer>()
+  const deferred = new DeferredRemovals(Math.min(50_000, Math.floor(maxLength / 10)))
 
   const open = (name: string, silence: number) =>
     Effect.acquireRelease(
@@ -164,7 +165,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
           blocking,
           claimAfter,
           block,
-          maxDeferred: Math.min(50_000, Math.floor(maxLength / 10)),
+          deferred,
           now: () => clock.currentTimeMillisUnsafe(),
           onReleased: () => {
             for (const one of consumers) one.lookAgain()
@@ -188,9 +189,8 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     command("stats", () => commands.run(STATS, key, [group])),
     (reply): StreamStats => {
       const [length, pending, bytes, first, now] = reply as readonly [number, number, number, string, string]
-      const deferred = [...consumers].reduce((sum, consumer) => sum + consumer.deferred(), 0)
       return {
-        length: Math.max(0, length - deferred),
+        length: first === "" ? 0 : Math.max(0, length - deferred.from(first)),
         pending,
         bound: maxLength,
         bytes: bytes < 0 ? null : bytes,

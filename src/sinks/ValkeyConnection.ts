@@ -60,7 +60,7 @@ export const parseUrl = (url: string): Result.Result<ValkeyAddress, ValkeyUrlInv
       port: port === "" ? 6379 : Number(port),
       db: Number(database),
       ...signIn,
-      ...(protocol.endsWith("s:") ? { tls: {} } : {})
+      ...(protocol === "rediss:" || protocol === "valkeys:" ? { tls: {} } : {})
     },
     shown
   })

@@ -36,8 +36,11 @@ return {0}
 
 /**
  * Acknowledges, and removes what nobody needs any more.
- * ARGV: group, number of ids to acknowledge, those ids, then ids acknowledged earlier that are to be removed one by one.
- * Returns {how many were acknowledged, the floor}: every entry below the floor is gone. '' where there is no stream.
+ * ARGV: group, number of ids that the consumer holds, number of ids that it does not, those ids, then ids acknowledged
+ * earlier. What the consumer holds is acknowledged together, the others one by one, and removed at once if they were still
+ * to be acknowledged; what was acknowledged earlier is removed one by one too.
+ * Returns {how many of the first were acknowledged, the floor}: every entry below the floor is gone. '' where there is no
+ * stream.
  *
  * The floor is the lowest id that any group has pending or has not read. Cutting off what lies below it costs a tenth of
  * removing each entry by its id; ids above it wait for it to rise (see the caller), so that an entry that stays pending for
@@ -45,10 +48,14 @@ return {0}
  */
 export const ACKNOWLEDGE = script(`
 local key, group = KEYS[1], ARGV[1]
-local last = 2 + tonumber(ARGV[2])
+local last = 3 + tonumber(ARGV[2])
 local acknowledged = 0
-for i = 3, last, 1000 do
+for i = 4, last, 1000 do
   acknowledged = acknowledged + redis.call('XACK', key, group, unpack(ARGV, i, math.min(i + 999, last)))
+end
+local remove = {}
+for i = last + 1, #ARGV do
+  if i > last + tonumber(ARGV[3]) or redis.call('XACK', key, group, ARGV[i]) == 1 then remove[#remove + 1] = ARGV[i] end
 end
 if redis.call('EXISTS', key) == 0 then return {acknowledged, ''} end
 
@@ -82,8 +89,8 @@ if own == nil then return {acknowledged, ''} end
 local floor = own
 if others ~= nil and below(others, own) then floor = others end
 redis.call('XTRIM', key, 'MINID', floor)
-for i = last + 1, #ARGV do
-  if others == nil or below(ARGV[i], others) then redis.call('XDEL', key, ARGV[i]) end
+for _, id in ipairs(remove) do
+  if others == nil or below(id, others) then redis.call('XDEL', key, id) end
 end
 return {acknowledged, floor}
 `)

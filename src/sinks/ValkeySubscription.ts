@@ -11,7 +11,7 @@
  * 3. What is new.
  *
  * Bounds: it holds at most the entries of one read (5 000) beyond what the reader has and has not acknowledged, and keeps at
- * most `maxDeferred` ids of acknowledged entries that are not yet removed.
+ * most so many ids of acknowledged entries that are not yet removed as `DeferredRemovals` is made for.
  *
  * All the talking with the server happens in promises that run to their end and leave what they got in `fetched`. A read
  * that is interrupted stops waiting for them, so that nothing is lost with it.
@@ -33,7 +33,8 @@ export interface ConsumerOptions {
   readonly claimAfter: number
   /** Milliseconds that a read waits on the server: what others give back is noticed in between. */
   readonly block: number
-  readonly maxDeferred: number
+  /** Shared by all consumers of the process: one's acknowledgements can free another's entries. */
+  readonly deferred: DeferredRemovals
   readonly now: () => number
   /** Called after entries were given back: other consumers of this process need not wait to notice. */
   readonly onReleased: () => void
@@ -43,8 +44,6 @@ export interface Consumer {
   readonly subscription: Subscription
   /** Looks for what was given back as soon as possible. */
   readonly lookAgain: () => void
-  /** Acknowledged entries that are still in the stream. */
-  readonly deferred: () => number
   /** Makes this consumer heard. */
   readonly beat: () => void
   /** Gives back what it holds. Never rejects. */
@@ -66,7 +65,7 @@ export const ensureGroup = async (commands: Connection, key: string, group: stri
 }
 
 export const makeConsumer = (options: ConsumerOptions): Consumer => {
-  const { key, group, consumer, commands, blocking } = options
+  const { key, group, consumer, commands, blocking, deferred } = options
   /** Got from the server and not yet handed to the reader. */
   let fetched: Array<Delivery> = []
   /** `fetched`, and what the reader has and has not settled. */
@@ -75,8 +74,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
   let ownFrom: string | undefined = "-"
   let lookForOthersAt = 0
   let step: Promise<void> | undefined
-  let waiting: (() => void) | undefined
-  const deferred = new DeferredRemovals()
+  /** The reader that waits, if any. */
+  let waiting: { readonly max: number; readonly resume: () => void } | undefined
 
   const take = (delivery: Delivery) => {
     if (held.has(delivery.id)) return
@@ -85,8 +84,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
   }
 
   /** A page of this consumer's own list, without what the reader has. */
-  const fetchOwn = async (from: string) => {
-    const page = (await commands.call("XPENDING", key, group, from, "+", CLAIM_MAX, consumer)) as ReadonlyArray<
+  const fetchOwn = async (from: string, max: number) => {
+    const page = (await commands.call("XPENDING", key, group, from, "+", max, consumer)) as ReadonlyArray<
       readonly [id: string, consumer: string, idle: number, deliveries: number]
     >
     const lost = page.filter(([id]) => !held.has(id))
@@ -96,15 +95,15 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
         take(claimed(entry))
       }
     }
-    ownFrom = page.length < CLAIM_MAX ? undefined : `(${page[page.length - 1]?.[0]}`
+    ownFrom = page.length < max ? undefined : `(${page[page.length - 1]?.[0]}`
   }
 
-  const fetchOthers = async () => {
+  const fetchOthers = async (max: number) => {
     lookForOthersAt = options.now() + options.block
     const [more, entries] = (await commands.run(TAKE_OVER, key, [
       group,
       consumer,
-      CLAIM_MAX,
+      max,
       options.claimAfter
     ])) as readonly [more: number, entries: ReadonlyArray<Claimed>]
     for (const entry of entries) take(claimed(entry))
@@ -121,8 +120,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
 
   const fetch = async (max: number) => {
     try {
-      if (ownFrom !== undefined) await fetchOwn(ownFrom)
-      else if (options.now() >= lookForOthersAt) await fetchOthers()
+      if (ownFrom !== undefined) await fetchOwn(ownFrom, Math.min(max, CLAIM_MAX))
+      else if (options.now() >= lookForOthersAt) await fetchOthers(Math.min(max, CLAIM_MAX))
       else await fetchNew(Math.min(max, READ_MAX))
     } catch (error) {
       // The server may have done what it was asked, and the answer is lost: the own list tells.
@@ -145,7 +144,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
       Effect.raceFirst(
         attempt("read", () => advance(max)),
         Effect.callback<void>((resume) => {
-          waiting = () => resume(Effect.void)
+          waiting = { max, resume: () => resume(Effect.void) }
           return Effect.sync(() => {
             waiting = undefined
           })
@@ -153,12 +152,13 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
       )
     )
 
-  const read = (max: number): Effect.Effect<ReadonlyArray<Delivery>, StreamUnavailable> =>
+  const read = (atMost: number): Effect.Effect<ReadonlyArray<Delivery>, StreamUnavailable> =>
     Effect.suspend(() => {
+      const max = Math.max(1, Math.floor(atMost))
       let handed: Array<Delivery> = []
       const next: Effect.Effect<ReadonlyArray<Delivery>, StreamUnavailable> = Effect.suspend(() => {
         if (fetched.length === 0) return Effect.flatMap(untilFetched(max), () => next)
-        handed = fetched.splice(0, Math.max(1, max))
+        handed = fetched.splice(0, max)
         return Effect.succeed(handed)
       })
       // Interrupted between here and the reader: it comes with the next read.
@@ -171,16 +171,21 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
 
   const acknowledge = (ids: ReadonlyArray<string>) =>
     attempt("acknowledge", async () => {
-      const known = ids.filter((id) => held.delete(id) || isId(id))
-      if (known.length === 0) return
-      const overdue = deferred.over(options.maxDeferred - known.length)
+      const mine: Array<string> = []
+      const others: Array<string> = []
+      for (const id of ids) {
+        if (held.delete(id)) mine.push(id)
+        else if (isId(id)) others.push(id)
+      }
+      if (mine.length + others.length === 0) return
+      const overdue = deferred.over(mine.length)
       try {
-        const args = [group, known.length, ...known, ...overdue]
+        const args = [group, mine.length, others.length, ...mine, ...others, ...overdue]
         const [count, floor] = (await commands.run(ACKNOWLEDGE, key, args)) as readonly [number, string]
-        // Where not all of them were this group's to acknowledge, they stay until the floor has passed them.
-        if (count === known.length) deferred.add(known)
+        // Where the group no longer had some of them (it was made anew), they stay until the floor has passed them.
+        if (count === mine.length) deferred.add(mine)
         if (floor !== "") deferred.raise(floor)
-        if (deferred.size > options.maxDeferred) await remove(deferred.over(options.maxDeferred))
+        await remove(deferred.over(0))
       } catch (error) {
         ownFrom = "-"
         throw error
@@ -188,7 +193,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     })
 
   const remove = async (ids: ReadonlyArray<string>) => {
-    if (ids.length > 0) await commands.run(ACKNOWLEDGE, key, [group, 0, ...ids])
+    if (ids.length > 0) await commands.run(ACKNOWLEDGE, key, [group, 0, 0, ...ids])
   }
 
   const release = (ids: ReadonlyArray<string>) =>
@@ -206,12 +211,13 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
 
   const lookAgain = () => {
     lookForOthersAt = 0
+    // One that waits for PostgreSQL rather than for entries looks when it reads again.
     if (waiting === undefined) return
-    fetchOthers()
+    fetchOthers(Math.min(waiting.max, CLAIM_MAX))
       .catch(() => {
         ownFrom = "-"
       })
-      .finally(() => waiting?.())
+      .finally(() => waiting?.resume())
   }
 
   // A page of the own list beyond any id: it hands out nothing and writes nothing, but the server has heard from us. (Of
@@ -232,7 +238,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     }
     blocking.close()
     try {
-      await remove(deferred.over(0))
+      await remove(deferred.all())
       let more: unknown = 1
       while (more === 1) more = await commands.run(LEAVE, key, [group, consumer])
     } catch {
@@ -247,7 +253,6 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
   return {
     subscription: { read: (max) => oneReader.withPermit(read(max)), acknowledge, release },
     lookAgain,
-    deferred: () => deferred.size,
     beat,
     leave
   }
@@ -301,8 +306,13 @@ export const precedes = (a: string, b: string): boolean => {
  * acknowledged too, and the rest are removed one by one when there are too many.
  */
 export class DeferredRemovals {
-  size = 0
+  private readonly max: number
+  private size = 0
   private batches: Array<{ readonly highest: string; readonly ids: ReadonlyArray<string> }> = []
+
+  constructor(max: number) {
+    this.max = max
+  }
 
   add(ids: ReadonlyArray<string>): void {
     if (ids.length === 0) return
@@ -316,15 +326,29 @@ export class DeferredRemovals {
     this.size = this.batches.reduce((size, batch) => size + batch.ids.length, 0)
   }
 
-  /** Takes out the oldest batches, until at most `limit` ids are left. */
-  over(limit: number): ReadonlyArray<string> {
+  /** Takes out the oldest, so that there is room for so many more. */
+  over(room: number): ReadonlyArray<string> {
     const taken: Array<string> = []
-    while (this.size > Math.max(0, limit)) {
+    while (this.size > 0 && this.size + room > this.max) {
       const batch = this.batches.shift()
       if (batch === undefined) break
       for (const id of batch.ids) taken.push(id)
       this.size -= batch.ids.length
     }
     return taken
+  }
+
+  all(): ReadonlyArray<string> {
+    return this.over(this.max)
+  }
+
+  /** How many of them are still in a stream whose first entry is this one. */
+  from(first: string): number {
+    let count = 0
+    for (const { highest, ids } of this.batches) {
+      if (precedes(highest, first)) continue
+      for (const id of ids) if (!precedes(id, first)) count += 1
+    }
+    return count
   }
 }
