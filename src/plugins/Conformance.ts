@@ -2,7 +2,7 @@
  * What every exporter must keep, as one suite that its test calls in one line:
  *
  * ```ts
- * conformance(processExporter, { fixtures: new URL("./fixtures/", import.meta.url) })
+ * conformance(redisExporter, { fixtures: new URL("./fixtures/", import.meta.url) })
  * ```
  *
  * Goldens: each folder `fixtures/<case>` holds `input.prom`, a scrape byte for byte as served, and `expected.json`, what
@@ -19,10 +19,10 @@ import { describe, expect, test } from "vitest"
 import type { Columns, Row } from "./Column.ts"
 import type { Exporter, ExporterFactory, ParsedScrape } from "./Exporter.ts"
 import { parseExposition, type Sample } from "./Exposition.ts"
+import { golden } from "./Golden.ts"
 import { makeRegistry } from "./Registry.ts"
 import { makeSnapshotCodec } from "./SnapshotCodec.ts"
 import { fits } from "./Storable.ts"
-import { formatTimestamp } from "./Timestamp.ts"
 import { makeWire, makeWires } from "./Wire.ts"
 
 export interface ConformanceOptions {
@@ -164,18 +164,6 @@ const readCase = (exporter: Exporter, fixtures: URL, name: string): Case => {
   const expected = JSON.parse(readFileSync(new URL("expected.json", folder), "utf8")) as Case["expected"]
   const samples = Result.getOrThrow(parseExposition(body)).samples
   return { name, body, samples, parsed: exporter.parse(samples, SCRAPED_AT), expected }
-}
-
-/** What a golden file holds of an outcome. */
-export const golden = (exporter: Exporter, parsed: Parsed): Readonly<Record<string, unknown>> => {
-  if (Result.isFailure(parsed)) return { skipped: [], counters_since: null, error: parsed.failure.reason }
-  const { countersSince, rows, skipped } = parsed.success
-  const wire = makeWire(exporter)
-  return {
-    rows: rows.map(wire.encodeFields),
-    skipped,
-    counters_since: countersSince === null ? null : formatTimestamp(Math.round(countersSince * 1_000))
-  }
 }
 
 const outcome = (parsed: Parsed): unknown =>

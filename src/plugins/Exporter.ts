@@ -55,7 +55,7 @@ export interface HostFacts<C extends Columns> {
 }
 
 export interface Declaration<C extends Columns, R extends string> {
-  /** Wire name, metric label and config key, such as `process_exporter`. */
+  /** Wire name, metric label and config key, such as `redis_exporter`. */
   readonly name: string
   /** What a person calls it: "Processes". */
   readonly title: string
@@ -128,7 +128,7 @@ export interface ExporterOptions {
 export type ExporterFactory = (options?: ExporterOptions) => Exporter
 
 /**
- * Declares an exporter. `plugins.config.ts` calls the result: `exporters: [processExporter()]`.
+ * Declares an exporter. `plugins.config.ts` calls the result: `exporters: [redisExporter()]`.
  *
  * A plugin's `parse` need not look for NaN or numbers out of range: the exporter's own `parse` passes what it returns
  * through `storable`, which turns them into null where the column allows it and else leaves the row out, with a note.

@@ -1,0 +1,80 @@
+/**
+ * What a row costs between JSON and the stream: the checks of `Wire` beside the same rules as an Effect Schema, interpreted
+ * and compiled, and the stream codec beside plain JSON. CPU time of this process, medians, all in one run.
+ *
+ *     node bench/wire.ts
+ */
+import { Result, Schema } from "effect"
+import { enable } from "effect/schema/SchemaJITCompiler"
+import config from "../plugins.config.ts"
+import { decodePayload } from "../src/plugins/Payload.ts"
+import { makeSnapshotCodec } from "../src/plugins/SnapshotCodec.ts"
+import { makeWires } from "../src/plugins/Wire.ts"
+
+const ROWS = 150
+const ROUNDS = 9
+const ROUND_MILLIS = 150
+
+const wires = makeWires(config.exporters)
+const wire = wires.get("process_exporter")!
+const codec = makeSnapshotCodec(wires)
+const context = { serverId: "web-1", nowMicros: Date.parse("2025-10-30T12:00:01Z") * 1_000 }
+const text = JSON.stringify({
+  process_exporter: Array.from({ length: ROWS }, (_, index) => ({
+    timestamp: "2025-10-30T12:00:00.123Z",
+    counters_since: "2025-10-30T10:00:00.000000Z",
+    name: `process-${index}`,
+    num_procs: index,
+    cpu_seconds_total: index * 1.37,
+    memory_bytes: index * 4096 * 77
+  }))
+})
+const body = JSON.parse(text) as { readonly process_exporter: ReadonlyArray<unknown> }
+const rows = body.process_exporter
+const snapshots = Result.getOrThrow(decodePayload(wires, body, context)).accepted
+const entries = snapshots.map((snapshot) => ({
+  serverId: "web-1",
+  exporterName: "process_exporter",
+  snapshot: codec.encode(snapshot)
+}))
+const interpreted = Schema.decodeUnknownResult(wire.schema)
+const compiledSchema = makeWires(config.exporters).get("process_exporter")!.schema
+enable(compiledSchema.ast)
+const compiled = Schema.decodeUnknownResult(compiledSchema)
+
+const microsPerRow = (run: () => void): number => {
+  const rounds = Array.from({ length: ROUNDS }, () => {
+    const until = performance.now() + ROUND_MILLIS
+    const start = process.cpuUsage()
+    let runs = 0
+    for (; runs < 20 || performance.now() < until; runs++) run()
+    const used = process.cpuUsage(start)
+    return (used.user + used.system) / runs / ROWS
+  })
+  return rounds.sort((a, b) => a - b)[Math.trunc(ROUNDS / 2)]!
+}
+
+const each =
+  <A>(values: ReadonlyArray<A>, use: (value: A) => unknown) =>
+  () => {
+    for (const value of values) use(value)
+  }
+
+const results = {
+  "JSON.parse of the body": microsPerRow(() => JSON.parse(text)),
+  "Wire.decode": microsPerRow(each(rows, (row) => wire.decode(row, context))),
+  "Schema, interpreted": microsPerRow(each(rows, interpreted)),
+  "Schema, SchemaJITCompiler": microsPerRow(each(rows, compiled)),
+  decodePayload: microsPerRow(() => decodePayload(wires, body, context)),
+  "SnapshotCodec.encode": microsPerRow(each(snapshots, codec.encode)),
+  "JSON.stringify of the same array": microsPerRow(
+    each(snapshots, ({ countersSince, timestamp, values }) => JSON.stringify(["", timestamp, countersSince, ...values]))
+  ),
+  "SnapshotCodec.decode": microsPerRow(each(entries, codec.decode)),
+  "JSON.parse of the same entry": microsPerRow(each(entries, ({ snapshot }) => JSON.parse(snapshot)))
+}
+for (const [name, micros] of Object.entries(results)) {
+  process.stdout.write(`${name.padEnd(34)} ${micros.toFixed(3)} µs a row\n`)
+}
+const length = entries.reduce((sum, { snapshot }) => sum + snapshot.length, 0) / entries.length
+process.stdout.write(`${"snapshot in the stream".padEnd(34)} ${length.toFixed(0)} characters\n`)
