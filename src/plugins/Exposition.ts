@@ -95,10 +95,7 @@ export const parseExposition = (
     families !== undefined && seen.goodLines === 0 && seen.passedOver > 0 ? readLines(scan, undefined) : seen
   const first = judged.skipped[0]
   if (judged.goodLines === 0 && first !== undefined) {
-    return refuse(
-      `this is not an exposition: not one line is valid, and the first is not because ${first.reason}`,
-      first.line
-    )
+    return refuse(`this is not an exposition, as not one line is valid; here ${first.reason}`, first.line)
   }
   return Result.succeed({ samples: seen.samples, skipped: seen.skipped, skippedCount: seen.skippedCount })
 }
