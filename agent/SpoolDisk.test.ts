@@ -378,20 +378,21 @@ describe("the spool on disk, damaged", () => {
         await writeFile(join(path, fileName(1_002, "acks")), noise)
         await mkdir(join(path, fileName(1_003, "segment")))
         await writeFile(join(path, "notes.txt"), "not ours")
+        await run("mkfifo", [join(path, fileName(1_005, "segment"))])
         const header = encodeHeader({ id: 7, scrapedAt: 0, body: { bytes: noise, rowsBytes: 10 } }, 0)
         await writeFile(join(path, fileName(1_004, "segment")), Buffer.concat([header, noise]))
       })
       yield* Effect.gen(function* () {
         const { records, damaged } = yield* stats
-        // Noise, and a folder in a segment's place. The record of id 7 is below the ids before it.
-        assert.deepStrictEqual([records, damaged], [2, 2])
+        // Noise, and a folder and a pipe in a segment's place. The record of id 7 is cut off...
+        assert.deepStrictEqual([records, damaged], [2, 3])
         yield* append(2)
         assert.deepStrictEqual(yield* numbers, [0, 1, 2])
       }).pipe(withSpool(path))
       assert.include(yield* filesIn(path, ""), "notes.txt")
       yield* Effect.gen(function* () {
         assert.deepStrictEqual(yield* numbers, [0, 1, 2])
-        assert.isAbove((yield* everything).at(-1)!.id, 1_004)
+        assert.isAbove((yield* everything).at(-1)!.id, 1_005)
       }).pipe(withSpool(path))
     })
   )
@@ -598,6 +599,35 @@ describe.skipIf(!mountable)("the spool on a small disk (left out where this user
         )
         assert.strictEqual((yield* stats).damaged, 0)
       }).pipe(withSpool(spoolPath, { ...ageless, maxBytes: 1024 * 1024 }))
+    })
+  )
+
+  it.effect("starts on a full disk, and what it delivers makes the room that it needs", () =>
+    Effect.gen(function* () {
+      const path = yield* smallDisk(256)
+      const random = seededRandom(7)
+      const options = { ...ageless, maxBytes: 1024 * 1024 }
+      const fill = (scrapedAt: number) =>
+        Spool.use((spool) => spool.append([{ exporter: "e", scrapedAt, rows: randomRows(random, 3000) }]))
+      yield* Effect.forEach(range(0, 60), fill).pipe(withSpool(join(path, "spool"), options))
+      yield* Effect.promise(() => writeFile(join(path, "ballast"), Buffer.alloc(300_000)).catch(() => undefined))
+      yield* Effect.gen(function* () {
+        yield* fill(60)
+        const full = yield* stats
+        assert.deepStrictEqual([full.durable, full.records, full.damaged], [false, 61, 0])
+        assert.include(full.reason, "ENOSPC")
+        const spool = yield* Spool
+        yield* spool.remove((yield* everything).slice(0, 50).map(({ id }) => id))
+        yield* TestClock.adjust("30 seconds")
+        yield* fill(61)
+        assert.isTrue((yield* stats).durable)
+      }).pipe(withSpool(join(path, "spool"), options))
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(
+          (yield* everything).map(({ scrapedAt }) => scrapedAt),
+          range(50, 62)
+        )
+      }).pipe(withSpool(join(path, "spool"), options))
     })
   )
 

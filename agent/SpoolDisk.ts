@@ -17,16 +17,9 @@
 import { Clock, Duration, Effect, Latch, Layer, type Scope, Semaphore } from "effect"
 import { type NewSpoolRecord, Spool, type SpoolRecord } from "./Spool.ts"
 import { makeFolder, type Segment, SpoolDiskError } from "./SpoolFolder.ts"
+import { type Held, makeIndex } from "./SpoolIndex.ts"
 import { acquireLock, holdsLock, releaseLock, type SpoolLock, type SpoolLocked } from "./SpoolLock.ts"
-import {
-  type Body,
-  decodeBody,
-  encodeBody,
-  encodeHeader,
-  HEADER_BYTES,
-  ID_MAX,
-  type ScannedRecord
-} from "./SpoolSegment.ts"
+import { decodeBody, encodeBody, encodeHeader, HEADER_BYTES, ID_MAX, type ScannedRecord } from "./SpoolSegment.ts"
 
 export interface SpoolDiskOptions {
   /** The folder; made where it is missing, for this user only. */
@@ -37,7 +30,7 @@ export interface SpoolDiskOptions {
   readonly maxAge?: Duration.Input
 }
 
-const SEGMENT_BYTES_MAX = 4 * 1024 * 1024
+const ROLL_BYTES = 4 * 1024 * 1024
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
 const RECORDS_MAX = 100_000
 const RETRY_MILLIS = 30_000
@@ -45,16 +38,6 @@ const RETRY_MILLIS = 30_000
 /** The spool in a folder. Building it reads what an earlier process left there. */
 export const layerDisk = (options: SpoolDiskOptions): Layer.Layer<Spool, SpoolLocked> =>
   Layer.effect(Spool, make(options))
-
-/** On the disk (`place`), or waiting for it (`body`). */
-interface Held {
-  readonly id: number
-  readonly scrapedAt: number
-  readonly rowsBytes: number
-  /** Bytes with header. */
-  readonly length: number
-  readonly at: { readonly segment: Segment; readonly place: ScannedRecord } | { readonly body: Body }
-}
 
 const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolLocked, Scope.Scope> =>
   Effect.gen(function* () {
@@ -64,14 +47,9 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
     const latch = yield* Latch.make(false)
     const maxBytes = options.maxBytes ?? 256 * 1024 * 1024
     const maxAge = Duration.toMillis(options.maxAge ?? "24 hours")
-    const segmentBytes = Math.min(SEGMENT_BYTES_MAX, Math.ceil(maxBytes / 16))
+    const segmentBytes = Math.min(ROLL_BYTES, Math.ceil(maxBytes / 16))
 
-    /** All records, ascending in id. */
-    let held = new Map<number, Held>()
-    /** Those of `held` that wait for the disk. */
-    const waiting = new Map<number, Held>()
-    let heldBytes = 0
-    let waitingBytes = 0
+    const index = makeIndex()
     /** Ascending; only the last is appended to. */
     let segments: Array<Segment> = []
     /** Their records are gone, their files could not be deleted yet. */
@@ -89,39 +67,8 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
         failure = { reason: error.message, at: now() }
       })
 
-    const hold = (record: Held) => {
-      held.set(record.id, record)
-      heldBytes += record.length
-      if ("segment" in record.at) record.at.segment.live++
-      else {
-        waiting.set(record.id, record)
-        waitingBytes += record.length
-      }
-    }
-
-    /** Done with a record: delivered, dropped or damaged. */
-    const forget = (record: Held) => {
-      held.delete(record.id)
-      heldBytes -= record.length
-      if ("segment" in record.at) {
-        const { segment, place } = record.at
-        segment.live--
-        segment.done.add(place.sequence)
-        segment.unsaved.push(place.sequence)
-      } else {
-        waiting.delete(record.id)
-        waitingBytes -= record.length
-      }
-    }
-
-    /** What cannot be read now may be readable after a restart: its segment stays. */
-    const setAside = (record: Held) => {
-      held.delete(record.id)
-      heldBytes -= record.length
-    }
-
     const drop = (record: Held) => {
-      forget(record)
+      index.forget(record)
       dropped++
     }
 
@@ -139,29 +86,29 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
       undeleted = kept
       // What cannot be saved now is saved with the next.
       for (const segment of segments) yield* Effect.ignore(folder.saveAcks(segment))
-      if (held.size === 0) latch.closeUnsafe()
+      if (index.size() === 0) latch.closeUnsafe()
       else latch.openUnsafe()
     })
 
     /** Drops the oldest until what is held keeps the bounds. */
     const enforce = () => {
       const horizon = now() - maxAge
-      for (const record of held.values()) if (record.scrapedAt < horizon) drop(record)
-      for (const record of held.values()) {
-        if (held.size <= RECORDS_MAX) break
+      for (const record of index.records()) if (record.scrapedAt < horizon) drop(record)
+      for (const record of index.records()) {
+        if (index.size() <= RECORDS_MAX) break
         drop(record)
       }
       let files = segments.reduce((sum, segment) => sum + segment.size + segment.acksSize, 0)
-      while (files + waitingBytes > maxBytes) {
+      while (files + index.waitingBytes() > maxBytes) {
         const oldest = segments.shift()
         if (oldest === undefined) {
-          const [record] = waiting.values()
+          const [record] = index.waiting()
           if (record === undefined) break
           drop(record)
           continue
         }
         files -= oldest.size + oldest.acksSize
-        for (const record of held.values()) {
+        for (const record of index.records()) {
           if (!("segment" in record.at) || record.at.segment !== oldest) break
           drop(record)
         }
@@ -172,7 +119,8 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
     /** Reads what earlier processes left. */
     const recover = Effect.fnUntraced(function* () {
       let lastId = 0
-      const loaded: Array<{ readonly segment: Segment; readonly records: ReadonlyArray<ScannedRecord> }> = []
+      const loaded: Array<Segment> = []
+      const records: Array<Held> = []
       for (const firstId of yield* folder.list) {
         // A file that cannot be read at all is left where it is, for a person to look at.
         const file = yield* Effect.orElseSucceed(folder.load(firstId), () => undefined)
@@ -182,33 +130,23 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           continue
         }
         damaged += file.damaged
-        const records: Array<ScannedRecord> = []
-        for (const record of file.records) {
+        const { segment } = file
+        loaded.push(segment)
+        for (const place of file.records) {
+          const { id, scrapedAt, rowsBytes, length } = place
           // A write whose sync failed may have reached the disk, and again in a later segment.
-          if (record.id > lastId) records.push(record)
-          else file.segment.done.add(record.sequence)
+          if (id > lastId) records.push({ id, scrapedAt, rowsBytes, length, at: { segment, place } })
+          else segment.done.add(place.sequence)
         }
         lastId = Math.max(lastId, file.lastId)
-        loaded.push({ segment: file.segment, records })
       }
-      const [first] = held.keys()
-      if (first !== undefined && first <= lastId) {
-        const cause = new Error(`its ids, up to ${lastId}, are not below ${first}: a restart of the agent helps`)
+      const [first] = index.records()
+      if (first !== undefined && first.id <= lastId) {
+        const cause = new Error(`its ids, up to ${lastId}, are not below ${first.id}: a restart of the agent helps`)
         return yield* new SpoolDiskError({ operation: "read", path: options.path, cause })
       }
-      const later = [...held.values()]
-      held = new Map()
-      heldBytes = 0
-      waiting.clear()
-      waitingBytes = 0
-      for (const { segment, records } of loaded) {
-        for (const place of records) {
-          const { id, scrapedAt, rowsBytes, length } = place
-          hold({ id, scrapedAt, rowsBytes, length, at: { segment, place } })
-        }
-      }
-      for (const record of later) hold(record)
-      segments = loaded.map(({ segment }) => segment)
+      index.holdOlder(records)
+      segments = loaded
       nextId = Math.max(nextId, lastId + 1)
       recovered = true
     })
@@ -239,24 +177,25 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
 
     /** Writes what waits. */
     const flush = Effect.fnUntraced(function* () {
-      while (waiting.size > 0) {
+      for (;;) {
         const batch: Array<Held> = []
         let bytes = 0
-        for (const record of waiting.values()) {
+        for (const record of index.waiting()) {
           if (batch.length > 0 && bytes + record.length > segmentBytes) break
           batch.push(record)
           bytes += record.length
         }
-        const segment = yield* segmentFor(bytes, batch[0]!.id)
+        const [first] = batch
+        if (first === undefined) return
+        const segment = yield* segmentFor(bytes, first.id)
         const chunks: Array<Buffer> = []
-        const written: Array<Held> = []
+        const places: Array<ScannedRecord> = []
         let offset = segment.size
         let sequence = segment.nextSequence
         for (const { id, scrapedAt, rowsBytes, length, at } of batch) {
           if ("segment" in at) continue
           chunks.push(encodeHeader({ id, scrapedAt, body: at.body }, sequence), at.body.bytes)
-          const place = { id, scrapedAt, rowsBytes, length, sequence, offset }
-          written.push({ id, scrapedAt, rowsBytes, length, at: { segment, place } })
+          places.push({ id, scrapedAt, rowsBytes, length, sequence, offset })
           offset += length
           sequence++
         }
@@ -267,13 +206,9 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           })
         )
         segment.nextSequence = sequence
-        for (const record of written) {
-          // In the same place of `held`: a Map keeps it.
-          held.set(record.id, record)
-          waiting.delete(record.id)
-          waitingBytes -= record.length
-          segment.live++
-        }
+        batch.forEach((record, at) => {
+          index.move(record, { segment, place: places[at]! })
+        })
       }
     })
 
@@ -288,7 +223,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           dropped++
           continue
         }
-        hold({
+        index.hold({
           id: nextId++,
           scrapedAt: Number.isFinite(scrapedAt) ? scrapedAt : time,
           rowsBytes: body.rowsBytes,
@@ -308,8 +243,8 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           Effect.catch(fail)
         )
       }
-      while (waitingBytes > MEMORY_BYTES_MAX) {
-        const [record] = waiting.values()
+      while (index.waitingBytes() > MEMORY_BYTES_MAX) {
+        const [record] = index.waiting()
         if (record === undefined) break
         drop(record)
       }
@@ -322,8 +257,8 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
         ? folder.read(record.at.segment, record.at.place)
         : Effect.succeed(decodeBody(record.at.body.bytes, record.rowsBytes))
       ).pipe(
-        Effect.tap((read) => (read === undefined ? Effect.sync(() => forget(record)) : Effect.void)),
-        Effect.catch(() => Effect.sync(() => setAside(record))),
+        Effect.tap((read) => (read === undefined ? Effect.sync(() => index.forget(record)) : Effect.void)),
+        Effect.catch(() => Effect.sync(() => index.setAside(record))),
         Effect.map((read) => read ?? undefined)
       )
 
@@ -334,7 +269,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
       enforce()
       const found: Array<SpoolRecord> = []
       let bytes = 0
-      for (const record of request.order === "oldest" ? held.values() : [...held.values()].reverse()) {
+      for (const record of request.order === "oldest" ? index.records() : [...index.records()].reverse()) {
         if (found.length > 0 && bytes + record.rowsBytes > request.maxBytes) break
         const read = yield* content(record)
         if (read === undefined) {
@@ -374,8 +309,8 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
         exclusive(
           Effect.suspend(() => {
             for (const id of ids) {
-              const record = held.get(id)
-              if (record !== undefined) forget(record)
+              const record = index.get(id)
+              if (record !== undefined) index.forget(record)
             }
             return tidy()
           })
@@ -385,11 +320,11 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           enforce()
           yield* tidy()
           let oldest: number | null = null
-          for (const { scrapedAt } of held.values()) if (oldest === null || scrapedAt < oldest) oldest = scrapedAt
-          const durable = failure === undefined && waiting.size === 0
+          for (const { scrapedAt } of index.records()) if (oldest === null || scrapedAt < oldest) oldest = scrapedAt
+          const durable = failure === undefined && index.waitingBytes() === 0
           return {
-            records: held.size,
-            bytes: heldBytes,
+            records: index.size(),
+            bytes: index.bytes(),
             maxBytes,
             dropped,
             damaged,

@@ -252,9 +252,12 @@ export const makeFolder = (path: string): Effect.Effect<SpoolFolder, never, Scop
 
 /** The first `max` bytes of a file, and how many it has. */
 const readUpTo = async (path: string, max: number): Promise<{ readonly bytes: Buffer; readonly size: number }> => {
-  const handle = await open(path, "r")
+  // Without waiting: whoever put a pipe in a file's place would otherwise stop us for good.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const { size } = await handle.stat()
+    const file = await handle.stat()
+    if (!file.isFile()) throw new Error("not a file")
+    const { size } = file
     const bytes = Buffer.alloc(Math.min(size, max))
     let length = 0
     while (length < bytes.length) {
