@@ -12,6 +12,7 @@ import { FindMyWay, HttpRouter, HttpServerError, HttpServerRequest, HttpServerRe
 import { type HttpApiEndpoint, HttpApiError } from "effect/http-api"
 import { Api } from "./Api.ts"
 import { DOCS_PATH, OPENAPI_PATH } from "./Docs.ts"
+import { INGEST_PATH, Ingest } from "./Ingest.ts"
 import { Limits } from "./Limits.ts"
 import { ALLOWED } from "./Parameters.ts"
 import {
@@ -34,8 +35,6 @@ export const ROUTER_CONFIG = { caseSensitive: true, ignoreDuplicateSlashes: fals
 /** Route label of what matches no route. */
 const NO_ROUTE = "(none)"
 
-const INGEST_PATH = "/metrics/prometheus"
-
 type Routes = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest>
 
 /** Puts the boundary around the routes. */
@@ -45,6 +44,7 @@ export const makeBoundary = Effect.fnUntraced(function* <R>(
   const metrics = yield* SelfMetrics
   const files = yield* Static
   const limits = yield* Limits
+  const ingest = yield* Ingest
   const known = knownAddresses()
 
   /** An address that is no route: a file of the page, a question about methods, or nothing. */
@@ -95,22 +95,50 @@ export const makeBoundary = Effect.fnUntraced(function* <R>(
     )
   }
 
-  return Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const clock = yield* Clock.Clock
+  const counted = (
+    request: HttpServerRequest.HttpServerRequest,
+    route: string,
+    response: HttpServerResponse.HttpServerResponse,
+    seconds: number
+  ) => {
+    metrics.answered(METHODS_COUNTED.has(request.method) ? request.method : "other", route, response.status, seconds)
+    return response
+  }
+
+  const routed = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, clock: Clock.Clock) {
     const began = clock.currentTimeNanosUnsafe()
     const answer = yield* Effect.catchCause(routes as Routes, (cause) => failed(request, cause))
     // The router leaves the route that it found in the fiber's context.
     const route = yield* Effect.withFiberSucceed((fiber) =>
       Context.getOrUndefined(fiber.context, HttpRouter.RouteContext)
     )
-    const path = route === undefined ? NO_ROUTE : route.route.path
-    const response = path === INGEST_PATH ? answer : yield* finish(answer)
-    const method = METHODS_COUNTED.has(request.method) ? request.method : "other"
-    metrics.answered(method, path, response.status, Number(clock.currentTimeNanosUnsafe() - began) / 1e9)
-    return response
+    const response = yield* finish(answer)
+    return counted(request, route?.route.path ?? NO_ROUTE, response, secondsSince(began, clock))
   })
+
+  const pushed = (request: HttpServerRequest.HttpServerRequest, clock: Clock.Clock) => {
+    const began = clock.currentTimeNanosUnsafe()
+    return Effect.matchCauseEffect(
+      Effect.suspend(() => ingest.answer(request)),
+      {
+        onSuccess: (response) => Effect.succeed(counted(request, INGEST_PATH, response, secondsSince(began, clock))),
+        onFailure: (cause) => failed(request, cause)
+      }
+    )
+  }
+
+  return Effect.withFiber<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest>(
+    (fiber) => {
+      const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+      const clock = fiber.getRef(Clock.Clock)
+      return request.method === "POST" && pathOf(request.url) === INGEST_PATH
+        ? Effect.interruptible(pushed(request, clock))
+        : routed(request, clock)
+    }
+  )
 })
+
+const secondsSince = (began: bigint, clock: Clock.Clock): number => Number(clock.currentTimeNanosUnsafe() - began) / 1e9
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
 const METHODS_COUNTED: ReadonlySet<string> = new Set([...METHODS, "HEAD", "OPTIONS"])

@@ -18,6 +18,7 @@ import { makeBoundary, ROUTER_CONFIG } from "./Boundary.ts"
 import { deadLettersHandlers } from "./DeadLettersHandlers.ts"
 import { docs } from "./Docs.ts"
 import { exportersHandlers } from "./ExportersHandlers.ts"
+import { Ingest } from "./Ingest.ts"
 import { ingestHandlers } from "./IngestHandlers.ts"
 import { Limits } from "./Limits.ts"
 import { pipelineHandlers } from "./PipelineHandlers.ts"
@@ -156,7 +157,7 @@ const serving = Layer.unwrap(
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(otherBodyBytesMax)))
     )
   })
-).pipe(Layer.provide(Layer.succeed(HttpRouter.RouterConfig, ROUTER_CONFIG)))
+).pipe(Layer.provide(Ingest.layer), Layer.provide(Layer.succeed(HttpRouter.RouterConfig, ROUTER_CONFIG)))
 
 /**
  * Serves until its scope closes. `HttpServer.HttpServer` tells the address that was taken. What it needs beside the ports

@@ -15,10 +15,10 @@ import { Effect, Result } from "effect"
 import type { LimitsShape } from "./Limits.ts"
 import { BodyTooLarge, MalformedBody, UnsupportedMedia } from "./Problem.ts"
 
+export type Encoding = "identity" | "gzip"
+
 /** How the body is packed, from its headers, or why that is not supported. */
-export const encodingOf = (
-  headers: IncomingMessage["headers"]
-): Result.Result<"identity" | "gzip", UnsupportedMedia> => {
+export const encodingOf = (headers: IncomingMessage["headers"]): Result.Result<Encoding, UnsupportedMedia> => {
   const contentType = headers["content-type"]
   if (contentType !== undefined && contentType !== "application/json" && !isJson(contentType)) {
     return Result.fail(
@@ -40,19 +40,16 @@ export const encodingOf = (
 const isJson = (contentType: string): boolean =>
   /^application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i.test(contentType.trim())
 
-/** The length that the headers announce exceeds the bound: no need to read it. */
-export const announcedTooLarge = (headers: IncomingMessage["headers"], limits: LimitsShape): boolean =>
-  Number(headers["content-length"] ?? 0) > limits.bodyBytesMax
-
 /**
- * Collects the body. `take` is asked for each chunk and may refuse it with an error of its own. Fails with
- * `BodyTooLarge`, or `MalformedBody` where the client goes away in the middle (it will not see it).
+ * Collects the body and reads it at once. `take` is asked for each chunk and may refuse it with an error of its own. Fails
+ * with `BodyTooLarge`, or `MalformedBody` where the client goes away in the middle (it will not see it).
  */
-export const collect = <E>(
+export const collect = <A, E>(
   source: IncomingMessage,
   limits: LimitsShape,
-  take: (bytes: number) => E | undefined
-): Effect.Effect<Buffer, BodyTooLarge | MalformedBody | E> =>
+  take: (bytes: number) => E | undefined,
+  read: (body: Buffer) => Result.Result<A, E>
+): Effect.Effect<A, BodyTooLarge | MalformedBody | E> =>
   Effect.callback((resume) => {
     const chunks: Array<Buffer> = []
     let length = 0
@@ -75,7 +72,10 @@ export const collect = <E>(
     }
     const onEnd = () => {
       stop()
-      resume(Effect.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)))
+      // In an Effect, so that a defect in reading is this request's and not the process's.
+      resume(
+        Effect.suspend(() => Effect.fromResult(read(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))))
+      )
     }
     const onLost = () => {
       stop()
@@ -88,7 +88,8 @@ export const collect = <E>(
     return Effect.sync(stop)
   })
 
-const tooLarge = (limit: number, form: string) =>
+/** The problem of a body that exceeds its bound. */
+export const tooLarge = (limit: number, form: "as sent" | "unpacked"): BodyTooLarge =>
   new BodyTooLarge({ detail: `more than ${limit} bytes ${form}`, limit_bytes: limit })
 
 /** What gzip packed, at most `jsonBytesMax` bytes. */

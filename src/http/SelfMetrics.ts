@@ -10,6 +10,7 @@
  */
 import { Context, Duration, Effect, Layer } from "effect"
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PromRegistry } from "prom-client"
+import type { DecodedPayload } from "../plugins/Payload.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { SnapshotStream } from "../sinks/SnapshotStream.ts"
 
@@ -17,13 +18,6 @@ const COLLECT_WITHIN = Duration.seconds(2)
 
 /** Exporter label for what no exporter of the registry has sent. */
 const UNKNOWN = "unknown"
-
-/** What one ingest request did, for the counters. */
-export interface IngestCounts {
-  readonly acceptedByExporter: ReadonlyMap<string, number>
-  readonly rejectedByExporter: ReadonlyMap<string, number>
-  readonly ignoredFields: number
-}
 
 export class SelfMetrics extends Context.Service<
   SelfMetrics,
@@ -37,7 +31,8 @@ export class SelfMetrics extends Context.Service<
     /** Counts one answered request. `route` is a path of the definition, never the address asked for. */
     readonly answered: (method: string, route: string, status: number, seconds: number) => void
     readonly received: (wireBytes: number, jsonBytes: number) => void
-    readonly ingested: (counts: IngestCounts) => void
+    /** Counts a payload that was answered: what it had accepted and rejected, by exporter. */
+    readonly ingested: (payload: DecodedPayload) => void
     /** Counts a request that was turned away because there is too much at once. */
     readonly shed: (reason: "requests" | "bytes" | "server_share") => void
   }
@@ -70,9 +65,7 @@ export class SelfMetrics extends Context.Service<
         const counter = new Counter({ name, help, labelNames: ["exporter"], registers })
         const children = new Map([...exporters.map((e) => e.name), UNKNOWN].map((e) => [e, counter.labels(e)]))
         for (const child of children.values()) child.inc(0)
-        return (counts: ReadonlyMap<string, number>) => {
-          for (const [exporter, count] of counts) (children.get(exporter) ?? children.get(UNKNOWN)!).inc(count)
-        }
+        return (exporter: string, count: number) => (children.get(exporter) ?? children.get(UNKNOWN)!).inc(count)
       }
       const accepted = perExporter("nodepulse_ingest_accepted_total", "Snapshots accepted, durable in the stream.")
       const rejected = perExporter("nodepulse_ingest_rejected_total", "Snapshots rejected with a reason.")
@@ -127,26 +120,49 @@ export class SelfMetrics extends Context.Service<
         ),
         answered: (method, route, status, seconds) => {
           const key = `${method} ${status} ${route}`
-          let child = answeredChildren.get(key)
-          if (child === undefined) answeredChildren.set(key, (child = requests.labels(method, route, String(status))))
-          child.inc()
-          let timer = durationChildren.get(route)
-          if (timer === undefined) durationChildren.set(route, (timer = duration.labels(route)))
-          timer.observe(seconds)
+          remembered(answeredChildren, key, () => requests.labels(method, route, String(status))).inc()
+          remembered(durationChildren, route, () => duration.labels(route)).observe(seconds)
         },
         received: (wireBytes, jsonBytes) => {
           wire.inc(wireBytes)
           json.inc(jsonBytes)
         },
-        ingested: (counts) => {
-          accepted(counts.acceptedByExporter)
-          rejected(counts.rejectedByExporter)
-          if (counts.ignoredFields > 0) ignored.inc(counts.ignoredFields)
+        ingested: (payload) => {
+          countRuns(payload.accepted, payload.accepted.length, accepted)
+          if (payload.rejectedCount > 0) countRuns(payload.rejected, payload.rejectedCount, rejected)
+          if (payload.ignoredFields > 0) ignored.inc(payload.ignoredFields)
         },
         shed: (reason) => shed.inc({ reason })
       })
     })
   )
+}
+
+/**
+ * Counts rows by exporter. A payload has the rows of an exporter together, so a run is counted at once; what is beyond the
+ * list (`total`) belongs to the run that the list ends with.
+ */
+const countRuns = (
+  rows: ReadonlyArray<{ readonly exporter: string }>,
+  total: number,
+  count: (exporter: string, count: number) => void
+) => {
+  let from = 0
+  for (let at = 1; at <= rows.length; at++) {
+    const exporter = rows[from]!.exporter
+    if (at < rows.length && rows[at]!.exporter === exporter) continue
+    count(exporter, at - from + (at === rows.length ? total - rows.length : 0))
+    from = at
+  }
+}
+
+const remembered = <A>(values: Map<string, A>, key: string, make: () => A): A => {
+  let value = values.get(key)
+  if (value === undefined) {
+    value = make()
+    values.set(key, value)
+  }
+  return value
 }
 
 /** Gauges of the stream, asked for at each scrape. */

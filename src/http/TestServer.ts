@@ -201,19 +201,21 @@ const ports = (world: World) => {
       get: (id) => Effect.fail(new UnknownDeadLetter({ id })),
       drop: () => Effect.succeed(0)
     }),
-    Layer.succeed(SnapshotStream, {
-      publish: (entries) =>
-        Effect.andThen(
-          Effect.suspend(() => world.publishing),
-          Effect.sync(() => void world.published.push(...entries))
-        ),
-      subscribe: () => Effect.die("nobody reads here"),
-      stats: Effect.succeed({ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }),
-      durability: Effect.succeed("memory" as const)
-    }),
     Layer.succeed(PipelineView, { snapshot: Effect.succeed({ name: "digest", children: [{ name: "batcher" }] }) })
   )
 }
+
+const streamPort = (world: World) =>
+  Layer.succeed(SnapshotStream, {
+    publish: (entries) =>
+      Effect.andThen(
+        Effect.suspend(() => world.publishing),
+        Effect.sync(() => void world.published.push(...entries))
+      ),
+    subscribe: () => Effect.die("nobody reads here"),
+    stats: Effect.succeed({ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }),
+    durability: Effect.succeed("memory" as const)
+  })
 
 const topAnswer = (window: TopAnswer["window"]): TopAnswer => ({
   rows: [
@@ -273,11 +275,17 @@ export const startServer = (
     readonly page?: string
     readonly hoursMax?: number
     readonly checks?: Parameters<typeof Readiness.layer>[0]
+    /** Instead of the one that a test can look into. */
+    readonly stream?: Layer.Layer<SnapshotStream>
   } = {}
 ) =>
   Effect.gen(function* () {
     const world = makeWorld()
-    const base = Layer.mergeAll(ports(world), Registry.layer(defineConfig({ exporters: EXPORTERS })))
+    const base = Layer.mergeAll(
+      ports(world),
+      options.stream ?? streamPort(world),
+      Registry.layer(defineConfig({ exporters: EXPORTERS }))
+    )
     const around = Layer.mergeAll(
       Layer.succeed(Listen, { host: "127.0.0.1", port: 0 }),
       Layer.succeed(MetricsArePublic, options.metricsArePublic ?? false),

@@ -1,0 +1,176 @@
+/**
+ * What the HTTP side of an ingest request costs: NodePulse's server over a stream that takes everything, beside bare
+ * `node:http` that collects the body, parses it with `JSON.parse` and answers. One body: 150 process rows, 28 kB of JSON.
+ *
+ * Each server runs in a process of its own and is asked for the CPU that it used; the load comes from this process over 16
+ * connections that stay open. The two take turns, so that a drift of the machine hits both; the medians count.
+ *
+ *     node bench/http.ts [rounds] [requests a round]
+ *
+ * Aim (PERFORMANCE.md): at most 1.5 times bare `node:http`.
+ */
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import { type AddressInfo, connect } from "node:net"
+import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
+import { Effect, Layer } from "effect"
+import { AGENT_A, startServer } from "../src/http/TestServer.ts"
+import { SnapshotStream } from "../src/sinks/SnapshotStream.ts"
+
+const CONNECTIONS = 16
+const ROWS = 150
+
+export const payload = (now: Date): string =>
+  JSON.stringify({
+    process_exporter: Array.from({ length: ROWS }, (_, index) => ({
+      timestamp: now.toISOString(),
+      counters_since: "2025-10-30T12:00:00.123Z",
+      name: `process-group-number-${index}`,
+      num_procs: 4 + (index % 7),
+      cpu_seconds_total: 1234.5678 + index * 17.25,
+      memory_bytes: 102_400_000 + index * 4096
+    }))
+  })
+
+const serveBare = async (): Promise<number> => {
+  const server = createServer((request, response) => {
+    const chunks: Array<Buffer> = []
+    request.on("data", (chunk: Buffer) => chunks.push(chunk))
+    request.on("end", () => {
+      const body = JSON.parse(Buffer.concat(chunks).toString("utf8")) as { process_exporter: ReadonlyArray<unknown> }
+      const answer = JSON.stringify({ accepted: body.process_exporter.length, rejected: [] })
+      response.writeHead(202, { "content-type": "application/json", "content-length": answer.length })
+      response.end(answer)
+    })
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return (server.address() as AddressInfo).port
+}
+
+const nullStream = Layer.succeed(SnapshotStream, {
+  publish: () => Effect.void,
+  subscribe: () => Effect.never,
+  stats: Effect.succeed({ length: 0, pending: 0, bound: 0, bytes: null, oldestSeconds: null }),
+  durability: Effect.succeed("memory" as const)
+})
+
+const serveNodePulse = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { port } = yield* startServer({ stream: nullStream })
+          resolve(port)
+          return yield* Effect.never
+        })
+      )
+    ).catch(reject)
+  })
+
+/** A server in a process of its own. */
+const serve = async (kind: string) => {
+  process.send?.({ port: await (kind === "bare" ? serveBare() : serveNodePulse()) })
+  process.on("message", () => process.send?.({ cpu: process.cpuUsage() }))
+}
+
+const start = async (kind: string) => {
+  const child = fork(fileURLToPath(import.meta.url), ["serve", kind])
+  const [{ port }] = (await once(child, "message")) as [{ port: number }]
+  const cpu = async () => {
+    const answered = once(child, "message") as Promise<[{ cpu: NodeJS.CpuUsage }]>
+    child.send("cpu")
+    const [{ cpu }] = await answered
+    return cpu.user + cpu.system
+  }
+  return { kind, port, cpu, stop: () => child.kill() }
+}
+
+/** Sends `count` requests over open connections, one at a time on each. */
+const load = async (port: number, request: Buffer, count: number): Promise<number> => {
+  let left = count
+  const began = performance.now()
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, () => {
+      return new Promise<void>((resolve, reject) => {
+        const socket = connect(port, "127.0.0.1")
+        socket.setNoDelay(true)
+        const next = () => {
+          if (left-- <= 0) {
+            socket.end()
+            resolve()
+          } else {
+            socket.write(request)
+          }
+        }
+        socket.on("connect", next)
+        socket.on("error", reject)
+        // An answer is small and comes in one piece: its head and its body end with the list of what was rejected.
+        let seen = ""
+        socket.on("data", (chunk: Buffer) => {
+          seen += chunk.toString("latin1")
+          if (!seen.endsWith("]}")) return
+          if (!seen.startsWith("HTTP/1.1 202")) return reject(new Error(seen))
+          seen = ""
+          next()
+        })
+      })
+    })
+  )
+  return (performance.now() - began) / 1000
+}
+
+const median = (values: ReadonlyArray<number>): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+const requestOf = (body: Buffer, encoding: string) =>
+  Buffer.concat([
+    Buffer.from(
+      `POST /metrics/prometheus HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer ${AGENT_A}\r\ncontent-type: application/json\r\n${encoding}content-length: ${body.length}\r\n\r\n`
+    ),
+    body
+  ])
+
+const main = async (rounds: number, requests: number) => {
+  const servers = [await start("bare"), await start("nodepulse")]
+  try {
+    const json = Buffer.from(payload(new Date()))
+    const plain = requestOf(json, "")
+    const packed = requestOf(gzipSync(json), "content-encoding: gzip\r\n")
+    const cases = [
+      { name: "bare node:http", server: servers[0]!, request: plain },
+      { name: "NodePulse", server: servers[1]!, request: plain },
+      { name: "NodePulse, gzip", server: servers[1]!, request: packed }
+    ]
+    const taken = cases.map(() => ({ cpu: [] as Array<number>, rate: [] as Array<number> }))
+    for (const { request, server } of cases) await load(server.port, request, requests)
+    for (let round = 0; round < rounds; round++) {
+      for (const [index, { request, server }] of cases.entries()) {
+        const before = await server.cpu()
+        const seconds = await load(server.port, request, requests)
+        taken[index]!.cpu.push(((await server.cpu()) - before) / requests)
+        taken[index]!.rate.push(requests / seconds)
+      }
+    }
+    const bare = median(taken[0]!.cpu)
+    process.stdout.write(
+      `body: ${ROWS} rows, ${json.length} B of JSON, ${gzipSync(json).length} B of gzip; ${rounds} rounds of ${requests}\n`
+    )
+    for (const [index, { name }] of cases.entries()) {
+      const cpu = median(taken[index]!.cpu)
+      process.stdout.write(
+        `${name.padEnd(16)} ${cpu.toFixed(1).padStart(6)} µs CPU a request  ${Math.round(median(taken[index]!.rate))
+          .toString()
+          .padStart(6)} requests/s  ${(cpu / bare).toFixed(2)} × bare\n`
+      )
+    }
+  } finally {
+    for (const server of servers) server.stop()
+  }
+}
+
+const [first, second] = process.argv.slice(2)
+if (first === "serve") await serve(second ?? "bare")
+else if (import.meta.main) await main(Number(first ?? 5), Number(second ?? 5_000))
