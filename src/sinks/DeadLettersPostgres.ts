@@ -58,8 +58,8 @@ export const layer: Layer.Layer<DeadLetters, never, PgClient.PgClient> = Layer.e
     }) {
       const before = options.before === undefined ? LAST_ID : (idOf(options.before) ?? 0n)
       const rows = yield* sql<Row>`
-        select id::text, exporter, server_id, reason, payload, date_part('epoch', created_at) * 1000 as created
-        from admiral.dead_letters where id < ${PgTypes.int8(before)} order by id desc limit ${options.limit}::int4`
+        select l.id::text, exporter, server_id, reason, payload, date_part('epoch', created_at) * 1000 as created
+        from admiral.dead_letters l where l.id < ${PgTypes.int8(before)} order by l.id desc limit ${options.limit}::int4`
       const [count] = yield* sql<{ readonly total: number }>`select count(*)::int4 as total from admiral.dead_letters`
       return { letters: rows.map(fromRow), total: count?.total ?? 0 }
     }, answering("list dead letters"))

@@ -54,7 +54,9 @@ export class Retention extends Context.Service<
   static readonly layerWith = (
     options: RetentionOptions = {}
   ): Layer.Layer<Retention, never, PgClient.PgClient | Registry> => Layer.effect(Retention, make(options))
-  static readonly layer = Retention.layerWith()
+  static readonly layer: Layer.Layer<Retention, never, PgClient.PgClient | Registry> = Layer.suspend(() =>
+    Retention.layerWith()
+  )
 }
 
 /** A sweep gives up on a table that is locked for longer. */
@@ -86,14 +88,21 @@ const make = Effect.fnUntraced(function* (options: RetentionOptions) {
       for (const { retention, table } of tables) {
         const today = dayOf(now * 1000)
         for (const day of [today, today + 1]) yield* run(createPartitionSql(table, day))
-        for (const { name, state } of yield* partitionsOf(run, table)) {
+        const tooOld = (yield* partitionsOf(run, table)).filter(({ name }) => {
           const day = dayOfPartition(table, name)
-          if (day === undefined || (day + 1) * DAY_MICROS > now * 1000 - Duration.toMillis(retention) * 1000) continue
-          const gone = yield* dropPartition(run, table, name, state).pipe(
-            Effect.as(true),
-            Effect.catchIf(isTimeout, () => Effect.succeed(false))
-          )
+          return day !== undefined && (day + 1) * DAY_MICROS <= now * 1000 - Duration.toMillis(retention) * 1000
+        })
+        let waiting = false
+        for (const { name, state } of tooOld) {
+          // A table can have one partition half detached: where one waits for its readers, the others wait too.
+          const gone: boolean =
+            !waiting &&
+            (yield* dropPartition(run, table, name, state).pipe(
+              Effect.as(true),
+              Effect.catchIf(isTimeout, () => Effect.succeed(false))
+            ))
           ;(gone ? dropped : postponed).push(name)
+          waiting = !gone
         }
       }
       return { dropped, postponed, deadLettersDropped: yield* pruneDeadLetters, elsewhere: false }
@@ -133,7 +142,7 @@ const partitionsOf = (run: Run, table: string) =>
     from pg_class c
     left join pg_inherits i on i.inhrelid = c.oid and i.inhparent = 'admiral."${table}"'::regclass
     where c.relnamespace = 'admiral'::regnamespace and c.relkind = 'r' and c.relname ~ '^${table}_[0-9]{8}$'
-    order by c.relname`),
+    order by i.inhdetachpending desc nulls last, c.relname`),
     (rows) => rows as unknown as ReadonlyArray<{ readonly name: string; readonly state: PartitionState }>
   )
 

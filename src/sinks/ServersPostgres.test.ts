@@ -1,0 +1,118 @@
+import { PgClient } from "@effect/sql-pg"
+import { expect, layer } from "@effect/vitest"
+import { Effect, Layer, Option, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import * as TestDatabase from "../../test/TestDatabase.ts"
+import { Servers, Tokens } from "./Servers.ts"
+import { layer as layerServers, serverIdFor } from "./ServersPostgres.ts"
+import { AdminTokens, layer as layerTokens } from "./TokensPostgres.ts"
+
+const parts = Layer.mergeAll(layerServers, layerTokens).pipe(Layer.provideMerge(TestDatabase.layer))
+const verify = (token: Redacted.Redacted<string>) => Effect.flatMap(Tokens, (tokens) => tokens.verify(token))
+
+layer(parts)("servers", (it) => {
+  it.effect("names need not be unique, ids are, also when registered at the same time", () =>
+    Effect.gen(function* () {
+      const servers = yield* Servers
+      const names = [
+        "Web Server",
+        "web server",
+        "WEB  server!",
+        "web-server",
+        "",
+        "数据库",
+        "x".repeat(300),
+        "a\0b\ud800"
+      ]
+      const all = yield* Effect.forEach([...names, ...names], servers.register, { concurrency: "unbounded" })
+      const ids = all.map(({ server }) => server.serverId)
+      expect(new Set(ids).size).toBe(names.length * 2)
+      for (const id of ids) expect(id).toMatch(/^[a-z0-9._-]{1,64}$/)
+      expect(ids).toContain("web-server")
+      expect(ids).toContain("web-server-8")
+      for (const { server } of all) expect(yield* servers.get(server.serverId)).toEqual(server)
+      expect((yield* servers.list).map(({ serverId }) => serverId)).toEqual([...ids].sort())
+    })
+  )
+
+  it.effect("a server's first token writes for that server", () =>
+    Effect.gen(function* () {
+      const { server, token } = yield* (yield* Servers).register("agent host")
+      expect(Redacted.value(token)).toMatch(/^np_agent_[A-Za-z0-9_-]{43}$/)
+      expect(Option.getOrThrow(yield* verify(token))).toMatchObject({ kind: "agent", serverId: server.serverId })
+    })
+  )
+
+  it.effect("an unknown server is named, whatever its id is", () =>
+    Effect.gen(function* () {
+      for (const id of ["nobody", "", "\0", "\ud800", "x".repeat(10_000), "'; drop table admiral.servers; --"]) {
+        const error = yield* Effect.flip((yield* Servers).get(id))
+        expect(error._tag).toBe("UnknownServer")
+        const refused = yield* Effect.flip((yield* Tokens).create({ kind: "agent", serverId: id }))
+        expect(refused._tag).toBe("UnknownServer")
+      }
+    })
+  )
+
+  it.effect("an id is made of what a name has, and is never empty or too long", () =>
+    Effect.sync(() => {
+      expect(serverIdFor("Büro 3 / Wien")).toBe("buro-3-wien")
+      expect(serverIdFor("db.example.org")).toBe("db.example.org")
+      expect(serverIdFor("--")).toBe("server")
+      expect(serverIdFor("x".repeat(100)).length).toBeLessThanOrEqual(57)
+    })
+  )
+})
+
+layer(parts)("tokens", (it) => {
+  it.effect("are stored as their hash only", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const { token } = yield* (yield* Tokens).create({ kind: "read", note: "page" })
+      const [row] = yield* sql<{ readonly text: string }>`select string_agg(t::text, ' ') as text from admiral.tokens t`
+      expect(row!.text).not.toContain(Redacted.value(token).slice(9))
+    })
+  )
+
+  it.effect("say who they speak for, until they are revoked and the answer is forgotten", () =>
+    Effect.gen(function* () {
+      const tokens = yield* Tokens
+      const { info, token } = yield* tokens.create({ kind: "admin", note: "me" })
+      expect(yield* verify(token)).toEqual(Option.some({ kind: "admin", tokenId: info.tokenId }))
+      yield* tokens.revoke(info.tokenId)
+      yield* TestClock.adjust("6 seconds")
+      expect(yield* verify(token)).toEqual(Option.none())
+      const listed = (yield* tokens.list).find(({ tokenId }) => tokenId === info.tokenId)
+      expect(listed).toMatchObject({ kind: "admin", note: "me", serverId: null })
+      expect(listed!.revokedAt).toBeGreaterThan(0)
+    })
+  )
+
+  it.effect("that do not exist are nobody's, whatever they are", () =>
+    Effect.gen(function* () {
+      for (const text of ["", "np_admin_", "\0", "\ud800", "x".repeat(100_000), "Bearer x"]) {
+        expect(yield* verify(Redacted.make(text))).toEqual(Option.none())
+      }
+      for (const id of ["0", "-1", "99999999999999999999", "x", ""]) {
+        expect((yield* Effect.flip((yield* Tokens).revoke(id)))._tag).toBe("UnknownToken")
+      }
+    })
+  )
+
+  it.effect("the configured administrator's token works, and its predecessor no longer", () =>
+    Effect.gen(function* () {
+      const { ensureAdmin } = yield* AdminTokens
+      const [first, second] = [Redacted.make("first secret"), Redacted.make("second secret")]
+      yield* ensureAdmin(first)
+      yield* Effect.all([ensureAdmin(first), ensureAdmin(first)], { concurrency: "unbounded" })
+      expect(Option.isSome(yield* verify(first))).toBe(true)
+      yield* ensureAdmin(second)
+      yield* TestClock.adjust("6 seconds")
+      expect(Option.isSome(yield* verify(second))).toBe(true)
+      expect(yield* verify(first)).toEqual(Option.none())
+      yield* ensureAdmin(first)
+      yield* TestClock.adjust("6 seconds")
+      expect(Option.isSome(yield* verify(first))).toBe(true)
+    })
+  )
+})
