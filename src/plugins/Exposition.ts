@@ -26,6 +26,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import { Result, Schema } from "effect"
+import { lineFeed } from "./ExpositionBytes.ts"
 import { CanonicalLines } from "./ExpositionCanonical.ts"
 import { checkMetadata, isMetadata, readSample } from "./ExpositionLine.ts"
 import { clipped } from "./ExpositionReason.ts"
@@ -136,7 +137,8 @@ const COMMENT_BEGINNING = 64
 
 const readLines = (scan: Scan, families: ReadonlySet<string> | undefined): Seen => {
   const { bytes, end, illFormed } = scan
-  const lines = new CanonicalLines(bytes)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const lines = new CanonicalLines(bytes, view)
   const seen: Seen = { samples: [], skipped: [], skippedCount: 0, goodLines: scan.goodLines, passedOver: 0 }
   let askedName = ""
   let wanted = families === undefined
@@ -150,7 +152,7 @@ const readLines = (scan: Scan, families: ReadonlySet<string> | undefined): Seen 
       }
       if (!wanted) {
         seen.passedOver++
-        at = lineFeed(bytes, lines.at) + 1
+        at = lineFeed(view, lines.at) + 1
         continue
       }
       if (lines.readRest()) {
@@ -160,7 +162,7 @@ const readLines = (scan: Scan, families: ReadonlySet<string> | undefined): Seen 
         continue
       }
     }
-    const lineEnd = lineFeed(bytes, at)
+    const lineEnd = lineFeed(view, at)
     const reason = readCarefully(scan, at, lineEnd, wellFormed, families, seen)
     if (reason !== undefined) {
       seen.skippedCount++
@@ -253,13 +255,6 @@ const lineAt = (bytes: Buffer, end: number): number => {
   let line = 1
   for (let at = 0; at < end; at++) if (bytes[at] === LF) line++
   return line
-}
-
-/** The position of the next line feed, which there must be. */
-const lineFeed = (bytes: Buffer, start: number): number => {
-  let at = start
-  while (bytes[at] !== LF) at++
-  return at
 }
 
 const pastBlanks = (bytes: Buffer, start: number): number => {

@@ -18,6 +18,19 @@ export const sameBytes = (view: DataView, a: number, b: number, length: number):
   return view.getInt32(a + last, true) === view.getInt32(b + last, true)
 }
 
+/** The position of the next line feed at or behind `start`, which there must be. */
+export const lineFeed = (view: DataView, start: number): number => {
+  let at = start
+  for (const last = view.byteLength - WORD; at <= last; at += WORD) {
+    // Zero where there is a line feed; and of a word, this tells whether it has a zero byte (S. Anderson, Bit Twiddling Hacks).
+    const word = view.getInt32(at, true) ^ 0x0a0a0a0a
+    if (((word - 0x01010101) & ~word & 0x80808080) !== 0) break
+  }
+  while (view.getUint8(at) !== LF) at++
+  return at
+}
+
+const LF = 10
 const WORD = 4
 
 /** Values by the bytes that they are written with. `find` first; where it did not find, put a value into its slot. */

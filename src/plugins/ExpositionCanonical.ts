@@ -59,13 +59,15 @@ export class CanonicalLines {
   private readonly labelNames: Array<string> = []
   private readonly headStarts = new Int32Array(limits.labels)
   private readonly headEnds = new Int32Array(limits.labels)
-  /** Where the values of this line are. */
+  /** The values of this line, and of lines before with more labels: where they are, and their strings once needed. */
   private readonly valueStarts = new Int32Array(limits.labels)
   private readonly valueEnds = new Int32Array(limits.labels)
+  private readonly values: Array<string | undefined> = []
 
-  constructor(bytes: Buffer) {
+  /** `view` is of the same bytes. */
+  constructor(bytes: Buffer, view: DataView) {
     this.bytes = bytes
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.view = view
     this.strings = new ByteTable(this.view, "")
     this.labelSets = new ByteTable(this.view, this.none)
   }
@@ -120,13 +122,17 @@ export class CanonicalLines {
         at = this.readLabelName(at, index)
         if (at < 0) return false
       }
-      this.valueStarts[index] = at
-      let char = bytes[at]!
-      while (char !== QUOTE) {
-        if (char === BACKSLASH || char === LF) return false
-        char = bytes[++at]!
+      if (this.hasValue(index, at)) at += this.valueEnds[index]! - this.valueStarts[index]!
+      else {
+        this.valueStarts[index] = this.valueEnds[index] = at
+        this.values[index] = undefined
+        let char = bytes[at]!
+        while (char !== QUOTE) {
+          if (char === BACKSLASH || char === LF) return false
+          char = bytes[++at]!
+        }
+        this.valueEnds[index] = at
       }
-      this.valueEnds[index] = at
       const behind = bytes[at + 1]
       at += 2
       if (behind === CLOSE) {
@@ -145,6 +151,13 @@ export class CanonicalLines {
     const length = this.headEnds[index]! - start
     // The quote shows that all of it lies within the bytes: the view would throw.
     return this.bytes[at + length - 1] === QUOTE && sameBytes(this.view, start, at, length)
+  }
+
+  /** Whether the value read last at `index` is written at `at`, up to the quote. An empty one is as soon read. */
+  private hasValue(index: number, at: number): boolean {
+    const start = this.valueStarts[index]!
+    const length = this.valueEnds[index]! - start
+    return length > 0 && this.bytes[at + length] === QUOTE && sameBytes(this.view, start, at, length)
   }
 
   /** Reads `name="` and remembers it as the label at `index`. Returns the position behind it, or -1. */
@@ -170,7 +183,9 @@ export class CanonicalLines {
     if (this.labelSets.found) return this.labelSets.values[slot]!
     const labels = emptyLabels()
     for (let index = 0; index < count; index++) {
-      labels[this.labelNames[index]!] = this.string(this.valueStarts[index]!, this.valueEnds[index]!)
+      const value = this.values[index] ?? this.string(this.valueStarts[index]!, this.valueEnds[index]!)
+      this.values[index] = value
+      labels[this.labelNames[index]!] = value
     }
     this.labelSets.values[slot] = labels
     return labels

@@ -132,7 +132,8 @@ class LineReader {
   ): string | undefined {
     this.at++
     let name = bareName
-    for (let count = 0; ; ) {
+    let labelCount = 0
+    for (let count = 0; ; count++) {
       this.blanks()
       if (this.skip(CLOSE)) {
         // The text format allows a comma after the last label, OpenMetrics does not.
@@ -157,10 +158,10 @@ class LineReader {
         if (value === undefined) return undefined
         if (label === NAME_LABEL) return this.fail(`the label name ${NAME_LABEL} is reserved`)
         if (label in labels) return this.fail(`the label ${clipped(label)} occurs twice`)
-        if (Object.keys(labels).length >= limits.labels) return this.fail(`there are more than ${limits.labels} labels`)
+        if (labelCount === limits.labels) return this.fail(`there are more than ${limits.labels} labels`)
         labels[label] = value
+        labelCount++
       }
-      count++
       this.blanks()
       if (this.skip(COMMA)) continue
       if (this.skip(CLOSE)) return name
