@@ -186,10 +186,8 @@ const agentExporter = (
   section: NonNullable<ConfigDocument["exporters"]>[number] | undefined
 ): AgentExporter => {
   const interval = section?.interval ?? Duration.toMillis(exporter.scrape.interval)
-  const ownTimeout = Math.min(
-    Duration.toMillis(exporter.scrape.timeout),
-    Math.floor(interval * TIMEOUT_PART_OF_INTERVAL)
-  )
+  const declared = Duration.toMillis(exporter.scrape.timeout)
+  const ownTimeout = declared < interval ? declared : Math.floor(interval * TIMEOUT_PART_OF_INTERVAL)
   return {
     exporter,
     endpoint: section?.endpoint ?? exporter.scrape.endpoint,

@@ -57,6 +57,10 @@ export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
         Effect.sync(() => {
           for (const { exporter, scrapedAt, rows } of records) {
             const size = Buffer.byteLength(rows)
+            if (size > options.maxBytes) {
+              dropped++
+              continue
+            }
             held.push({ record: { id: nextId++, exporter, scrapedAt, rows }, bytes: size })
             bytes += size
           }
