@@ -104,18 +104,21 @@ export const make = Effect.fnUntraced(function* (
     )
   }
   const password = yield* initialise(place)
-  const port = yield* freePort
-  const settings = { ...SETTINGS, ...options.settings, port: String(port) }
-
+  let port = 0
   let running: Running | undefined
   const start = Effect.gen(function* () {
     yield* stopLeftOver(place)
-    running = yield* launch(place, settings)
+    running = yield* launch(place, { ...SETTINGS, ...options.settings, port: String(port) })
     yield* awaitReady(place, running)
     return running
   }).pipe(Effect.uninterruptible)
   yield* Effect.addFinalizer(() => Effect.suspend(() => (running === undefined ? Effect.void : stop(running))))
-  yield* start
+  // Somebody else may take the port before PostgreSQL does.
+  yield* freePort.pipe(
+    Effect.tap((free) => Effect.sync(() => void (port = free))),
+    Effect.andThen(start),
+    Effect.retry({ while: (error) => error.retryable, times: 2 })
+  )
 
   return EmbeddedPostgres.of({
     url: Redacted.make(urlOf(password, port)),
