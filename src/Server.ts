@@ -43,6 +43,8 @@ export interface ServerOptions {
   readonly agent: boolean
   /** Whether to listen at all: a digest without an address is a worker that nobody asks. */
   readonly listen: boolean
+  /** Told where the server listens, once it does. Says it on the terminal unless given. */
+  readonly onReady?: (url: string) => Effect.Effect<void>
 }
 
 /** One policy for the whole tree: ten failures in a row that trying again cannot help are too many. */
@@ -102,7 +104,7 @@ export const run = (options: ServerOptions) =>
         const agent = yield* localAgent(listening.url)
         children.push(agent)
       }
-      yield* announce(listening.url, options)
+      yield* options.onReady?.(listening.url) ?? announce(listening.url, options)
     }
     if (options.roles.has("ingest")) yield* warnOfLaxStream(stream)
     root = Supervisor.make({ name: "nodepulse", children, ...POLICY })

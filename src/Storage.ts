@@ -13,7 +13,10 @@ import * as Migrations from "./sinks/Migrations.ts"
 import { layerMemory } from "./sinks/SnapshotStreamMemory.ts"
 import * as Valkey from "./sinks/SnapshotStreamValkey.ts"
 
-const MIGRATIONS_FOLDER = join(import.meta.dirname, "..", "migrations")
+/** The folder of this version's migrations. */
+export const MigrationsFolder = Context.Reference<string>("nodepulse/MigrationsFolder", {
+  defaultValue: () => join(import.meta.dirname, "..", "migrations")
+})
 
 /** An exporter of `plugins.config.ts` has no table yet. Not retryable: the migration has to be written. */
 export class MigrationMissing extends Schema.TaggedError<MigrationMissing>()("MigrationMissing", {
@@ -61,7 +64,7 @@ export class DatabaseAddress extends Context.Service<
 /** What `migrate` has to bring about, for the exporters of the registry. */
 export const migrations = Effect.gen(function* () {
   const { exporters } = yield* Registry
-  const existing = yield* Migrations.readFolder(MIGRATIONS_FOLDER)
+  const existing = yield* Migrations.readFolder(yield* MigrationsFolder)
   const generated = Migrations.generate(exporters, existing)
   if (Result.isFailure(generated)) return yield* generated.failure
   const { added } = generated.success

@@ -25,7 +25,8 @@ const read = (path: string): string => {
 }
 
 const isTest = (path: string) =>
-  /(\.test\.tsx?|\.fixture\.ts|Suite\.ts|\/Conformance\.ts)$/.test(path) || path.startsWith("test/")
+  /(\.test\.tsx?|\.fixture\.ts|Suite\.ts|\/(Conformance|Golden|Test[A-Z][A-Za-z]*)\.ts)$/.test(path) ||
+  path.startsWith("test/")
 const sources = tracked.filter(
   (path) => /^(src|agent|web|bench|scripts|test)\/.*\.tsx?$/.test(path) || path === "plugins.config.ts"
 )

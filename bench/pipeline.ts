@@ -1,0 +1,301 @@
+/**
+ * The whole pipeline, HTTP -> Valkey -> PostgreSQL with real processes, beside the naive way, in one run:
+ * `npm run bench -- pipeline` (or `node bench/pipeline.ts`). Seconds of load by NODEPULSE_BENCH_SECONDS (20).
+ *
+ * Rows a second are rows in the table divided by the time from the first request to the last commit; the load generator
+ * runs on the same cores. Valkey runs as we ship it (`appendonly yes`, `appendfsync always`), PostgreSQL is the embedded
+ * one with fsync on; both are fresh for each contender. CPU is read from /proc where there is one.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Redacted } from "effect"
+import pg from "pg"
+import { make as startPostgres } from "../src/sinks/EmbeddedPostgres.ts"
+import { makeTestValkey } from "../test/TestValkey.ts"
+
+const SECONDS = Number(process.env.NODEPULSE_BENCH_SECONDS ?? 20)
+const SERVERS = 1_000
+const CONNECTIONS = 16
+const root = join(import.meta.dirname, "..")
+
+interface Contender {
+  readonly name: string
+  readonly table: string
+  readonly start: (world: World) => Promise<ReadonlyArray<ChildProcess>>
+}
+
+interface World {
+  readonly port: number
+  readonly valkeyUrl: string
+  readonly databaseUrl: string
+  readonly folder: string
+}
+
+interface Measured {
+  readonly name: string
+  readonly rows: number
+  readonly rowsPerSecond: number
+  readonly postedPerSecond: number
+  /** CPU microseconds a row. */
+  readonly cpu: Readonly<Record<"node" | "valkey" | "postgres" | "load", number>>
+}
+
+const nodepulse = (args: ReadonlyArray<string>, world: World, port: number): ChildProcess =>
+  spawn(process.execPath, [join(root, "src", "main.ts"), ...args], {
+    cwd: world.folder,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: {
+      ...process.env,
+      NODE_ENV: "production",
+      NODEPULSE_HOST: "127.0.0.1",
+      NODEPULSE_PORT: String(port),
+      NODEPULSE_DATA_DIR: join(world.folder, "data"),
+      NODEPULSE_ADMIN_TOKEN: "bench",
+      DATABASE_URL: world.databaseUrl,
+      VALKEY_URL: world.valkeyUrl
+    }
+  })
+
+const CONTENDERS: ReadonlyArray<Contender> = [
+  {
+    name: "naive",
+    table: "naive_snapshots",
+    start: async (world) => {
+      const child = spawn(
+        process.execPath,
+        [join(import.meta.dirname, "pipeline-naive.ts"), String(world.port), world.valkeyUrl, world.databaseUrl],
+        { stdio: ["ignore", "ignore", "inherit"] }
+      )
+      return [child]
+    }
+  },
+  {
+    name: "NodePulse, one process",
+    table: "admiral.process_snapshots_rows",
+    start: async (world) => [nodepulse(["--log-level", "warn", "server"], world, world.port)]
+  },
+  {
+    name: "NodePulse, ingest and digest apart",
+    table: "admiral.process_snapshots_rows",
+    start: async (world) => [
+      nodepulse(["--log-level", "warn", "server", "--role", "ingest"], world, world.port),
+      nodepulse(["--log-level", "warn", "server", "--role", "digest"], world, world.port + 1)
+    ]
+  }
+]
+
+const measure = (contender: Contender) =>
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "nodepulse-bench-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    )
+    const postgres = yield* startPostgres({
+      dataDir: join(folder, "postgres"),
+      unreachableBase: join(folder, "reachable")
+    })
+    const valkey = yield* makeTestValkey({ appendOnly: true, appendFsync: "always" })
+    const world: World = {
+      port: yield* Effect.promise(freePort),
+      valkeyUrl: valkey.url,
+      databaseUrl: Redacted.value(postgres.url),
+      folder
+    }
+    const children = yield* Effect.acquireRelease(
+      Effect.promise(() => contender.start(world)),
+      (children) => Effect.promise(() => Promise.all(children.map(ended)))
+    )
+    return yield* Effect.promise(() => load(contender, world, children))
+  }).pipe(Effect.scoped)
+
+const load = async (contender: Contender, world: World, children: ReadonlyArray<ChildProcess>): Promise<Measured> => {
+  const url = `http://127.0.0.1:${world.port}`
+  await answering(url)
+  const database = new pg.Client(world.databaseUrl)
+  await database.connect()
+  const tokensFile = join(world.folder, "tokens")
+  writeFileSync(tokensFile, (await tokens(contender, url)).join("\n"))
+  const cpuBefore = cpuSeconds(children, world)
+  const generator = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "pipeline-load.ts"), url, tokensFile, String(SECONDS), String(CONNECTIONS)],
+    { stdio: ["ignore", "pipe", "inherit"] }
+  )
+  const usage = watchCpu(generator)
+  const { accepted, started, statuses } = JSON.parse(await output(generator)) as {
+    readonly accepted: number
+    readonly started: number
+    readonly statuses: Readonly<Record<string, number>>
+  }
+  const posted = (Date.now() - started) / 1000
+  // Counting all rows would cost what is measured: the planner's estimate is not exact, so the count comes once it rests.
+  const rows = await stored(database, contender.table, accepted)
+  const seconds = (Date.now() - started) / 1000
+  const cpu = cpuSeconds(children, world)
+  await database.end()
+  if (rows !== accepted)
+    throw new Error(`${contender.name}: ${accepted} rows accepted, ${rows} stored: ${JSON.stringify(statuses)}`)
+  const perRow = (seconds: number) => (seconds / rows) * 1e6
+  return {
+    name: contender.name,
+    rows,
+    rowsPerSecond: rows / seconds,
+    postedPerSecond: accepted / posted,
+    cpu: {
+      node: perRow(cpu.node - cpuBefore.node),
+      valkey: perRow(cpu.valkey - cpuBefore.valkey),
+      postgres: perRow(cpu.postgres - cpuBefore.postgres),
+      load: perRow(usage())
+    }
+  }
+}
+
+/** Waits until all accepted rows are there, or nothing has been added for 20 seconds. */
+const stored = async (database: pg.Client, table: string, accepted: number): Promise<number> => {
+  let rows = -1
+  let quiet = 0
+  while (quiet < 40) {
+    const { rows: found } = await database.query(`select count(*)::float8 as n from ${table}`)
+    if (found[0].n === accepted) return accepted
+    quiet = found[0].n === rows ? quiet + 1 : 0
+    rows = found[0].n
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  return rows
+}
+
+const tokens = async (contender: Contender, url: string): Promise<ReadonlyArray<string>> => {
+  if (contender.name === "naive") return Array.from({ length: SERVERS }, (_, n) => `server-${n}`)
+  const register = async (n: number): Promise<string> => {
+    const response = await fetch(`${url}/api/servers`, {
+      method: "POST",
+      headers: { authorization: "Bearer bench", "content-type": "application/json" },
+      body: JSON.stringify({ name: `server-${n}` })
+    })
+    return ((await response.json()) as { readonly token: string }).token
+  }
+  const all: Array<string> = []
+  for (let n = 0; n < SERVERS; n += 20) {
+    all.push(...(await Promise.all(Array.from({ length: 20 }, (_, k) => register(n + k)))))
+  }
+  return all
+}
+
+// -- processes
+
+const answering = async (url: string): Promise<void> => {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    const up = await fetch(url).then(
+      () => true,
+      () => false
+    )
+    if (up) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`${url} does not answer`)
+}
+
+const output = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let text = ""
+    child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk
+    })
+    child.on("close", (code) =>
+      code === 0 ? resolve(text) : reject(new Error(`the load generator ended with ${code}`))
+    )
+  })
+
+const ended = (child: ChildProcess): Promise<void> =>
+  new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    const hard = setTimeout(() => child.kill("SIGKILL"), 15_000)
+    child.on("exit", () => {
+      clearTimeout(hard)
+      resolve()
+    })
+    child.kill("SIGTERM")
+  })
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+/** CPU seconds so far, by kind of process; zeros where there is no /proc. */
+const cpuSeconds = (children: ReadonlyArray<ChildProcess>, world: World) => {
+  const ours = new Set(children.map((child) => child.pid))
+  const sums = { node: 0, valkey: 0, postgres: 0 }
+  const valkeyPort = new URL(world.valkeyUrl).port
+  for (const entry of procEntries()) {
+    const { command, seconds } = entry
+    if (ours.has(entry.pid)) sums.node += seconds
+    else if (command.includes(`:${valkeyPort}`)) sums.valkey += seconds
+    else if (command.includes("postgres") && command.includes("nodepulse")) sums.postgres += seconds
+    else if (command.startsWith("postgres: ")) sums.postgres += seconds
+  }
+  return sums
+}
+
+const procEntries = () => {
+  try {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((name) => {
+        try {
+          const stat = readFileSync(`/proc/${name}/stat`, "utf8")
+          const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+          const command = readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ")
+          // User and system time of the process and of its children that have ended, in ticks of 10 ms.
+          const seconds = (Number(fields[11]) + Number(fields[12])) / 100
+          return [{ pid: Number(name), command, seconds }]
+        } catch {
+          return []
+        }
+      })
+  } catch {
+    return []
+  }
+}
+
+/** The CPU seconds of a process that will have ended when they are asked for. */
+const watchCpu = (child: ChildProcess) => {
+  let seconds = 0
+  const timer = setInterval(() => {
+    const entry = procEntries().find(({ pid }) => pid === child.pid)
+    if (entry !== undefined) seconds = entry.seconds
+  }, 1000)
+  child.on("exit", () => clearInterval(timer))
+  return () => seconds
+}
+
+/** Measures every contender and prints a table. */
+export const run = async (): Promise<void> => {
+  const results: Array<Measured> = []
+  for (const contender of CONTENDERS) {
+    process.stderr.write(`${contender.name}: ${SECONDS} s of load …\n`)
+    results.push(await Effect.runPromise(measure(contender)))
+  }
+  const naive = results[0]!
+  const table = results.map((result) => ({
+    contender: result.name,
+    rows: result.rows,
+    "rows/s": Math.round(result.rowsPerSecond),
+    "× naive": Number((result.rowsPerSecond / naive.rowsPerSecond).toFixed(1)),
+    "posted rows/s": Math.round(result.postedPerSecond),
+    "CPU µs/row: Node": Number(result.cpu.node.toFixed(1)),
+    Valkey: Number(result.cpu.valkey.toFixed(1)),
+    PostgreSQL: Number(result.cpu.postgres.toFixed(1)),
+    load: Number(result.cpu.load.toFixed(1))
+  }))
+  console.table(table)
+}
+
+if (import.meta.main) await run()
