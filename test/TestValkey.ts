@@ -5,7 +5,7 @@
  * Where there is none on the PATH, `describeValkey` skips its suite and says in one line what was left out and how to get it.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs"
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
@@ -18,7 +18,7 @@ export interface TestValkeyOptions {
   readonly appendOnly?: boolean
   /** Defaults to `always`. */
   readonly appendFsync?: "always" | "everysec" | "no"
-  /** More settings, as on the command line: `{ maxmemory: "4mb" }`. */
+  /** More settings, as in the server's configuration file: `{ maxmemory: "4mb" }`. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
@@ -76,11 +76,18 @@ export const makeTestValkey = (options: TestValkeyOptions = {}): Effect.Effect<T
       port: `${port}`,
       bind: "127.0.0.1",
       dir: folder,
-      save: "",
+      save: '""',
       appendonly: options.appendOnly === true ? "yes" : "no",
       appendfsync: options.appendFsync ?? "always",
       ...options.settings
     }
+    const configuration = join(folder, "valkey.conf")
+    writeFileSync(
+      configuration,
+      Object.entries(settings)
+        .map(([name, value]) => `${name} ${value}\n`)
+        .join("")
+    )
     let server: ChildProcess | undefined
 
     const end = (signal: "SIGTERM" | "SIGKILL") =>
@@ -110,8 +117,7 @@ export const makeTestValkey = (options: TestValkeyOptions = {}): Effect.Effect<T
       (client) => Effect.sync(() => client.disconnect())
     )
     const start = Effect.promise(async () => {
-      const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
-      const started = spawn(valkeyServer ?? "valkey-server", args, { stdio: ["ignore", "pipe", "pipe"] })
+      const started = spawn(valkeyServer ?? "valkey-server", [configuration], { stdio: ["ignore", "pipe", "pipe"] })
       let output = ""
       for (const stream of [started.stdout, started.stderr]) {
         stream.on("data", (chunk) => {

@@ -238,6 +238,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     }
     blocking.close()
     try {
+      // The end often comes with trouble: give a connection that is just coming back its moment.
+      await commands.ready(1_000)
       await remove(deferred.all())
       let more: unknown = 1
       while (more === 1) more = await commands.run(LEAVE, key, [group, consumer])
