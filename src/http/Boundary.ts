@@ -195,7 +195,7 @@ const problemOfStatus = (status: number): Problem => {
     case 404:
       return new NotFound({})
     case 413:
-      return new BodyTooLarge({ limit_bytes: 0 })
+      return new BodyTooLarge({})
     case 415:
       return new UnsupportedMedia({ detail: "application/json is" })
     default:

@@ -36,7 +36,7 @@ const HEADERS_WITHIN = Duration.seconds(10)
 const REQUEST_WITHIN = Duration.seconds(60)
 /** Longer than an agent's interval, so that it keeps its connection. */
 const IDLE_WITHIN = Duration.seconds(75)
-const CLOSE_WITHIN = Duration.seconds(10)
+const CLOSE_WITHIN = Duration.seconds(5)
 const HEADER_BYTES_MAX = 16 * 1024
 const CONNECTIONS_MAX = 8_192
 
@@ -44,12 +44,18 @@ const CONNECTIONS_MAX = 8_192
 export class Listen extends Context.Service<Listen, { readonly host: string; readonly port: number }>()(
   "nodepulse/http/Listen"
 ) {
-  /** NODEPULSE_HOST (127.0.0.1) and NODEPULSE_PORT (8080). */
+  /** NODEPULSE_HOST (127.0.0.1) and NODEPULSE_PORT (8080; 0 takes a free one). */
   static readonly layerConfig: Layer.Layer<Listen, Config.ConfigError> = Layer.effect(
     Listen,
     Config.unwrap({
-      host: Config.withDefault(Config.String("NODEPULSE_HOST"), "127.0.0.1"),
-      port: Config.withDefault(Config.Port("NODEPULSE_PORT"), 8080)
+      host: Config.withDefault(Config.NonEmptyString("NODEPULSE_HOST"), "127.0.0.1"),
+      port: Config.withDefault(
+        Config.schema(
+          Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 })),
+          "NODEPULSE_PORT"
+        ),
+        8080
+      )
     })
   )
 }

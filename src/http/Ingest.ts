@@ -18,13 +18,21 @@ import { Registry } from "../plugins/Registry.ts"
 import { makeSnapshotCodec } from "../plugins/SnapshotCodec.ts"
 import { makeWires } from "../plugins/Wire.ts"
 import { type Principal, Tokens } from "../sinks/Servers.ts"
-import { SnapshotStream, type StreamEntry } from "../sinks/SnapshotStream.ts"
+import { SnapshotStream, type StreamEntry, type StreamFull, type StreamUnavailable } from "../sinks/SnapshotStream.ts"
 import { AdminToken } from "./AdminToken.ts"
 import { makeAdmission, type Refusal, type Ticket } from "./Admission.ts"
 import { bearerOf } from "./Authorization.ts"
 import { collect, type Encoding, encodingOf, parseJson, tooLarge, unpack } from "./IngestBody.ts"
 import { Limits } from "./Limits.ts"
-import { Forbidden, fromFailure, NothingAcceptable, type Problem, Unauthorized, Unavailable } from "./Problem.ts"
+import {
+  BodyTooLarge,
+  Forbidden,
+  fromFailure,
+  NothingAcceptable,
+  type Problem,
+  Unauthorized,
+  Unavailable
+} from "./Problem.ts"
 import { problemResponse } from "./ProblemResponse.ts"
 import { SelfMetrics } from "./SelfMetrics.ts"
 
@@ -109,7 +117,7 @@ const make = Effect.gen(function* () {
       entries[index] = { serverId, exporterName: snapshot.exporter, snapshot: codec.encode(snapshot) }
     }
     return Effect.matchEffect(Effect.timeoutOption(stream.publish(entries), limits.publishWithin), {
-      onFailure: (failure) => Effect.fail(fromFailure(failure)),
+      onFailure: (failure) => Effect.fail(tooMany(failure, entries.length) ?? fromFailure(failure)),
       onSuccess: (published) => {
         if (Option.isNone(published)) return Effect.fail(new Unavailable({ detail: NOT_IN_TIME }))
         metrics.ingested(payload)
@@ -169,6 +177,12 @@ const ACCEPTED = { status: 202, contentType: "application/json" } as const
 
 const accepting = (accepted: number, rejected: DecodedPayload["rejected"]): Response =>
   HttpServerResponse.text(JSON.stringify({ accepted, rejected }), ACCEPTED)
+
+/** More snapshots than the stream ever takes: trying again cannot help, sending fewer at once does. */
+const tooMany = (failure: StreamFull | StreamUnavailable, count: number): BodyTooLarge | undefined =>
+  failure._tag === "StreamFull" && count > failure.bound
+    ? new BodyTooLarge({ detail: `${count} snapshots at once, at most ${failure.bound} are taken` })
+    : undefined
 
 const nothingAcceptable = ({ rejected, rejectedCount }: DecodedPayload) =>
   new NothingAcceptable({ detail: `none of ${rejectedCount} could be accepted`, accepted: 0, rejected })

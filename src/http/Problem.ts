@@ -63,7 +63,7 @@ export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()(
 export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
   "BodyTooLarge",
   { type: type("body-too-large"), status: 413, title: "The body is too large." },
-  { limit_bytes: Schema.Int }
+  { limit_bytes: Schema.optionalKey(Schema.Int) }
 ) {}
 
 /** The content type or encoding is not one that is understood. */
