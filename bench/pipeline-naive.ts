@@ -18,6 +18,7 @@ await database.query(`create table naive_snapshots (
 await publisher.xgroup("CREATE", "naive", "digest", "0", "MKSTREAM")
 
 createServer((request, response) => {
+  if (request.method !== "POST") return void response.writeHead(405).end()
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => chunks.push(chunk))
   request.on("end", async () => {

@@ -7,7 +7,7 @@
  * one with fsync on; both are fresh for each contender. CPU is read from /proc where there is one.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -90,7 +90,12 @@ const CONTENDERS: ReadonlyArray<Contender> = [
 const measure = (contender: Contender) =>
   Effect.gen(function* () {
     const folder = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "nodepulse-bench-"))),
+      Effect.sync(() => {
+        const folder = mkdtempSync(join(tmpdir(), "nodepulse-bench-"))
+        // The user that runs PostgreSQL has to pass through.
+        chmodSync(folder, 0o711)
+        return folder
+      }),
       (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
     )
     const postgres = yield* startPostgres({
