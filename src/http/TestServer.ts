@@ -274,6 +274,7 @@ export const startServer = (
     readonly metricsArePublic?: boolean
     readonly page?: string
     readonly hoursMax?: number
+    readonly port?: number
     readonly checks?: Parameters<typeof Readiness.layer>[0]
     /** Instead of the one that a test can look into. */
     readonly stream?: Layer.Layer<SnapshotStream>
@@ -287,7 +288,7 @@ export const startServer = (
       Registry.layer(defineConfig({ exporters: EXPORTERS }))
     )
     const around = Layer.mergeAll(
-      Layer.succeed(Listen, { host: "127.0.0.1", port: 0 }),
+      Layer.succeed(Listen, { host: "127.0.0.1", port: options.port ?? 0 }),
       Layer.succeed(MetricsArePublic, options.metricsArePublic ?? false),
       Layer.succeed(HoursMax, options.hoursMax ?? hoursMaxOf(EXPORTERS)),
       Layer.succeed(Limits, { ...DEFAULT_LIMITS, ...options.limits }),
