@@ -1,5 +1,6 @@
 /**
- * One real PostgreSQL for the whole run of the tests, started as the server starts its own, in a temporary folder.
+ * One real PostgreSQL for the whole run of the tests, started as the server starts its own, in a temporary folder; or the
+ * one that NODEPULSE_TEST_DATABASE_URL names (its user must be allowed to create databases), to test another version.
  * `TestDatabase.ts` gives each test file a database in it.
  */
 import { chmod, mkdtemp, rm } from "node:fs/promises"
@@ -16,6 +17,11 @@ declare module "vitest" {
 }
 
 export default async (project: TestProject): Promise<() => Promise<void>> => {
+  const other = process.env.NODEPULSE_TEST_DATABASE_URL
+  if (other !== undefined && other !== "") {
+    project.provide("postgresUrl", other)
+    return async () => {}
+  }
   const folder = await mkdtemp(join(tmpdir(), "nodepulse-test-"))
   await chmod(folder, 0o711)
   const scope = Effect.runSync(Scope.make())

@@ -7,7 +7,7 @@ import { LETTERS_MAX, layer as layerPostgres, PAYLOAD_MAX, pruneDeadLetters } fr
 
 const letter = (key: string, over: Partial<NewDeadLetter> = {}): NewDeadLetter => ({
   key,
-  exporter: "process_exporter",
+  exporter: "disk_exporter",
   serverId: "alpha",
   reason: "num_procs is -1",
   payload: '["x",1]',
@@ -70,7 +70,7 @@ layer(layerPostgres.pipe(Layer.provideMerge(TestDatabase.layer)))("dead letters"
       const letters = yield* DeadLetters
       yield* letters.put([letter("to drop")])
       const { id } = (yield* letters.list({ limit: 1 })).letters[0]!
-      expect(yield* letters.get(id)).toMatchObject({ id, exporter: "process_exporter", payload: '["x",1]' })
+      expect(yield* letters.get(id)).toMatchObject({ id, exporter: "disk_exporter", payload: '["x",1]' })
       expect(yield* letters.drop([id, id, "999999", "no id", ""])).toBe(1)
       for (const unknown of [id, "no id", "", "-1", "9".repeat(30)]) {
         expect((yield* Effect.flip(letters.get(unknown)))._tag).toBe("UnknownDeadLetter")

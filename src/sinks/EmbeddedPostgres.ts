@@ -115,8 +115,10 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.suspend(() => (running === undefined ? Effect.void : stop(running))))
   // Somebody else may take the port before PostgreSQL does.
   yield* freePort.pipe(
-    Effect.tap((free) => Effect.sync(() => void (port = free))),
-    Effect.andThen(start),
+    Effect.flatMap((free) => {
+      port = free
+      return start
+    }),
     Effect.retry({ while: (error) => error.retryable, times: 2 })
   )
 

@@ -105,22 +105,26 @@ layer(TestDatabase.layerWith({ migrated: false }))("migrating", (it) => {
     })
   )
 
-  it.effect("gives the view the names and types that were asked for, in that order", () =>
+  it.effect("gives each view the declared names and types in the declared order, and says what they mean", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
-      const columns = yield* sql<{ readonly text: string }>`
-        select column_name || ' ' || data_type as text from information_schema.columns
-        where table_schema = 'admiral' and table_name = 'process_snapshots' order by ordinal_position`
-      expect(columns.map(({ text }) => text)).toEqual([
-        "server_id text",
-        "timestamp timestamp with time zone",
-        "process_name text",
-        "num_procs integer",
-        "cpu_seconds_total double precision",
-        "memory_bytes bigint",
-        "created_at timestamp with time zone",
-        "counters_since timestamp with time zone"
-      ])
+      const types = { label: "text", double: "double precision", integer: "integer", bigint: "bigint" } as const
+      for (const { table } of config.exporters) {
+        const columns = yield* sql<{ readonly text: string; readonly doc: string | null }>`
+          select column_name || ' ' || data_type as text,
+            col_description(('admiral.' || table_name)::regclass, ordinal_position) as doc
+          from information_schema.columns
+          where table_schema = 'admiral' and table_name = ${table.name} order by ordinal_position`
+        const declared = Object.entries(table.columns)
+        expect(columns.map(({ text }) => text)).toEqual([
+          "server_id text",
+          "timestamp timestamp with time zone",
+          ...declared.map(([name, column]) => `${name} ${types[column.kind === "label" ? "label" : column.type]}`),
+          "created_at timestamp with time zone",
+          "counters_since timestamp with time zone"
+        ])
+        expect(columns.slice(2, -2).every(({ doc }, index) => doc?.startsWith(declared[index]![1].doc))).toBe(true)
+      }
     })
   )
 

@@ -15,6 +15,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Result, Schema } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { answering } from "./Database.ts"
+import { rollupAddColumnsDdl, rollupDdl } from "./RollupTables.ts"
 import type { RowsUnavailable } from "./SnapshotRows.ts"
 import { statements } from "./SqlScript.ts"
 import {
@@ -29,7 +30,7 @@ import {
 } from "./Tables.ts"
 
 export interface Migration {
-  /** `0002_process_exporter`: the file's name without `.sql`. Its order. */
+  /** `0002_disk_exporter`: the file's name without `.sql`. Its order. */
   readonly name: string
   readonly sql: string
 }
@@ -105,7 +106,7 @@ export const generate = (
       return Result.fail(new DeclarationRefused({ exporter: exporter.name, reason: refused }))
     }
     if (before === -1) {
-      add(declared.exporter, createTableSql(declared))
+      add(declared.exporter, `${createTableSql(declared)}${rollupDdl(declared)}`)
       tables.push(declared)
       continue
     }
@@ -113,7 +114,7 @@ export const generate = (
     if (columns.length > 0) {
       add(
         `${declared.exporter}_${columns.map((column) => column.name).join("_")}`.slice(0, 80),
-        addColumnsSql(declared, columns)
+        `${addColumnsSql(declared, columns)}${rollupAddColumnsDdl(declared, columns)}`
       )
     }
     tables[before] = declared

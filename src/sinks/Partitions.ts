@@ -19,7 +19,7 @@ export const dayOf = (micros: number): number => Math.floor(micros / DAY_MICROS)
 /** `2025-11-22`. */
 export const dayName = (day: number): string => new Date((day * DAY_MICROS) / 1000).toISOString().slice(0, 10)
 
-/** `process_snapshots_rows_20251122`, without the schema. */
+/** `disk_snapshots_rows_20251122`, without the schema. */
 export const partitionName = (table: string, day: number): string => `${table}_${dayName(day).replaceAll("-", "")}`
 
 /** The day of a partition's name; undefined where the name is none. */
@@ -61,7 +61,7 @@ export interface Partitions {
 /** More than the days of any retention that is read, and small. */
 const KNOWN_MAX = 1_000
 
-/** Of one table, without its schema: `process_snapshots_rows`. */
+/** Of one table, without its schema: `disk_snapshots_rows`. */
 export const makePartitions = (table: string): Effect.Effect<Partitions, never, PgClient.PgClient> =>
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient

@@ -3,7 +3,7 @@
  * read back what is stored.
  */
 import { expect, layer as withLayer } from "@effect/vitest"
-import { Effect, type Layer, Result } from "effect"
+import { Effect, type Layer, Result, Schema } from "effect"
 import { counter, gauge, label } from "../plugins/Column.ts"
 import { defineExporter } from "../plugins/Exporter.ts"
 import type { Snapshot } from "../plugins/Snapshot.ts"
@@ -87,6 +87,16 @@ const EXTREMES: ReadonlyArray<readonly [number, number, number, number | null, n
   [4, 123_456_789_012_345, 1 / 3, 1e21, -(2 ** 40) - 1]
 ]
 
+const AnyName = Schema.String.check(
+  Schema.makeFilter((text: string) => text.isWellFormed() && !text.includes("\0") && text.length <= 16_384)
+)
+const Whole = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2_147_483_647 }))
+/** Without -0, which JSON does not carry. */
+const Exact = Schema.Finite.check(Schema.isBetween({ minimum: Number.MIN_VALUE, maximum: Number.MAX_VALUE }))
+const Offset = Schema.Int.check(
+  Schema.isBetween({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })
+)
+
 /** `readBack` gives what is stored of an exporter, in any order. */
 export const suite = <R, E>(
   name: string,
@@ -125,6 +135,37 @@ export const suite = <R, E>(
         const stored = (yield* readBack("suite_exporter")).filter((row) => String(row.values[0]).startsWith("extreme "))
         expect(byName(stored)).toEqual(byName(rows))
       })
+    )
+
+    let drawn = 0
+    it.effect.prop(
+      "whatever fits its columns comes back as it went in",
+      [
+        Schema.Array(
+          Schema.Struct({ name: AnyName, user: AnyName, whole: Whole, exact: Exact, offset: Schema.NullOr(Offset) })
+        )
+      ],
+      ([cells]) =>
+        Effect.gen(function* () {
+          drawn++
+          // A row each second, so that equal names do not make equal keys.
+          const rows = cells.map(({ exact, name, offset, user, whole }, second) =>
+            suiteRow({
+              timestamp: drawn * 10_000_000_000 + second * 1_000_000,
+              name,
+              user,
+              numbers: [
+                whole,
+                Math.abs(offset ?? 0),
+                exact,
+                offset === null ? null : -exact,
+                offset === null ? null : offset + 0
+              ]
+            })
+          )
+          expect(yield* insert(rows)).toEqual({ inserted: rows.length, duplicates: 0 })
+          expect(byName(yield* storedAt(new Set(rows.map((row) => row.timestamp))))).toEqual(byName(rows))
+        })
     )
 
     it.effect("a repeated row changes nothing, within a batch and between batches", () =>
