@@ -1,6 +1,31 @@
 /**
  * What the agent is to do: `/etc/nodepulse/nodepulse.yml` with its defaults filled in from the plugin registry.
  *
+ * ```yaml
+ * server:
+ *   url: "https://nodepulse.example.org"
+ *   token_file: "/etc/nodepulse/token"  # or token: "…"
+ *   timeout: "10s"                      # 1s to 2m, for one request
+ *   ca_file: "/etc/nodepulse/ca.pem"    # a private authority, instead of the built-in ones
+ * buffer:
+ *   path: "/var/lib/nodepulse/spool"    # absent: in memory
+ *   max_bytes: "256MiB"
+ *   max_age: "24h"
+ * labels:
+ *   server_name: "web-1"                # what the agent calls itself; absent: the host name
+ * exporters:
+ *   - name: "<exporter>"                # of the registry
+ *     enabled: true
+ *     endpoint: "http://127.0.0.1:9999/metrics"
+ *     interval: "15s"                   # 1s to 1h
+ *     timeout: "5s"                     # less than the interval
+ *     body_limit: "16MiB"
+ *     collector: "auto"                 # built in: auto, always, never
+ * ```
+ *
+ * There are no other labels than the server's name: a row has no place for them, and which server it belongs to is the
+ * token's to say.
+ *
  * Guarantee: either every value is valid, or the agent does not start and says all that is wrong (`ConfigDocument.ts`).
  * An exporter of the registry that the file does not mention is enabled with its own defaults. Without a file where none
  * was named: all defaults, and a warning. The token is redacted from the moment it is read.
@@ -43,7 +68,7 @@ export interface AgentServer {
   /** Read anew each time, so that a renewed token file is picked up. */
   readonly token: Effect.Effect<Redacted.Redacted<string>, TokenUnreadable>
   readonly timeout: Duration.Duration
-  /** Certificates to trust beside the built-in ones, PEM. */
+  /** Certificates to trust instead of the built-in ones, PEM: a private authority. */
   readonly ca: string | undefined
 }
 
@@ -69,6 +94,8 @@ export interface AgentConfigShape {
     readonly maxBytes: number
     readonly maxAge: Duration.Duration
   }
+  /** Where the agent serves its own metrics; undefined: nowhere. */
+  readonly metrics?: { readonly host: string; readonly port: number } | undefined
   /** Those that are enabled, in the registry's order. */
   readonly exporters: ReadonlyArray<AgentExporter>
   /** Names of those that are switched off. */
@@ -147,7 +174,7 @@ export const withDefaults = (
 ): AgentConfigShape => {
   const sections = new Map((document.exporters ?? []).map((section) => [section.name, section]))
   const enabled = exporters.filter(({ name }) => sections.get(name)?.enabled !== false)
-  const { buffer, labels, server } = document
+  const { buffer, labels, metrics, server } = document
   return {
     serverName: labels?.server_name ?? hostname(),
     server:
@@ -167,6 +194,7 @@ export const withDefaults = (
       maxBytes: buffer?.max_bytes ?? BUFFER_BYTES,
       maxAge: Duration.millis(buffer?.max_age ?? BUFFER_MILLIS)
     },
+    metrics: metrics?.listen,
     exporters: enabled.map((exporter) => agentExporter(exporter, sections.get(exporter.name))),
     disabled: exporters.filter((exporter) => !enabled.includes(exporter)).map(({ name }) => name),
     warnings: server === undefined ? warnings : [...warnings, ...unencrypted(server.url)]

@@ -25,6 +25,7 @@ export const openProcessCollector = (
     const units = kernelUnits(files)
     const groups = new ProcessGroups(GROUPS_MAX)
     let startedAt: number | undefined
+    let warned = false
     const collect = Effect.gen(function* () {
       const collectedAt = clock.currentTimeMillisUnsafe()
       const upSeconds = Number(files.text("uptime")?.split(" ", 1)[0])
@@ -39,7 +40,8 @@ export const openProcessCollector = (
         const stat = bytes === undefined ? undefined : parseProcStat(bytes, bytes.length)
         if (stat !== undefined) processes.push(stat)
       }
-      if (pids.length > PROCESSES_MAX) {
+      if (pids.length > PROCESSES_MAX && !warned) {
+        warned = true
         yield* Effect.logWarning(`${pids.length} processes run, the collector looks at the first ${PROCESSES_MAX}`)
       }
       startedAt ??= collectedAt

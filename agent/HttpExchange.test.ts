@@ -60,6 +60,8 @@ describe("an exchange fails, and says why,", () => {
       const port = yield* closedPort
       const error = yield* failure(`http://127.0.0.1:${port}/metrics`)
       assert.deepStrictEqual([error.failure, error.detail], ["refused", "connection refused"])
+      // A name of several addresses, each of which refuses.
+      assert.strictEqual((yield* failure(`http://localhost:${port}/metrics`)).failure, "refused")
     })
   )
 

@@ -55,7 +55,7 @@ export interface ExchangeRequest {
   readonly timeout: Duration.Duration
   /** The largest body in bytes, decompressed. */
   readonly bodyLimit: number
-  /** Certificates to trust beside the built-in ones, PEM. */
+  /** Certificates to trust instead of the built-in ones, PEM: a private authority. */
   readonly ca?: string
 }
 
