@@ -224,7 +224,8 @@ const succeeds = (file: string, args: ReadonlyArray<string>, { uid, gid }: RunAs
     )
   })
 
-const attempt = <A>(reason: string, run: () => Promise<A>) =>
+/** Runs it; a failure is said with what was attempted. */
+export const attempt = <A>(reason: string, run: () => Promise<A>) =>
   Effect.tryPromise({
     try: run,
     catch: (cause) => new EmbeddedPostgresUnusable({ reason: `${reason}: ${cause}`, cause })
