@@ -83,6 +83,65 @@ export const History = Schema.Struct({
   })
 })
 
+/** All servers at a glance, in one answer. */
+export const Fleet = Schema.Struct({
+  at: Schema.String,
+  trend_until: Schema.String.annotate({ description: "Right end of the last step of each trend." }),
+  trend_step_seconds: Schema.Finite,
+  busiest_of: Schema.NullOr(Schema.Struct({ resource: Schema.String, metric: Schema.String })),
+  servers: Schema.Array(
+    Schema.Struct({
+      server_id: Schema.String,
+      name: Schema.String,
+      state: ServerState,
+      last_seen: NullableText,
+      cpu_cores: NullableNumber,
+      cpu_percent: NullableNumber.annotate({ description: "100 is one core kept busy." }),
+      memory_used_mb: NullableNumber,
+      memory_total_mb: NullableNumber,
+      load: NullableNumber,
+      uptime_seconds: NullableNumber,
+      trend: Schema.Array(NullableNumber).annotate({ description: "Busy CPU in percent of one core, per step." }),
+      busiest: Schema.NullOr(Schema.Struct({ name: Schema.String, value: Schema.Finite }))
+    })
+  )
+})
+
+/** The top groups over time, or fields of an exporter without groups. Four digits: to be drawn. */
+export const Series = Schema.Struct({
+  server_id: Schema.String,
+  resource: Schema.String,
+  metric: NullableText,
+  time_range_hours: Schema.Finite,
+  window: WindowAnswer,
+  first: Schema.Finite.annotate({ description: "Right end of the first step, epoch seconds." }),
+  step_seconds: Schema.Finite,
+  steps: Schema.Int,
+  series: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      last_seen: NullableText,
+      resets: Schema.Int,
+      values: Schema.Array(NullableNumber).annotate({ description: "One value per step; null where nothing was seen." })
+    })
+  ),
+  other: Schema.NullOr(Schema.Array(NullableNumber)).annotate({ description: "All groups that are not listed." }),
+  host: Schema.NullOr(Schema.Array(NullableNumber)).annotate({ description: "What the host says of itself." })
+})
+
+/** One group on every server, with the fields of the rankings that tell of now. */
+export const Across = Schema.Struct({
+  resource: Schema.String,
+  name: Schema.String,
+  metric: Schema.String,
+  servers: Schema.Array(
+    Schema.StructWithRest(Schema.Struct({ server_id: Schema.String, last_seen: Schema.String }), [
+      Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Null]))
+    ])
+  ),
+  total: Schema.Int
+})
+
 export const DeadLetters = Schema.Struct({
   dead_letters: Schema.Array(
     Schema.Struct({

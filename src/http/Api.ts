@@ -10,7 +10,14 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "
 import { Catalog } from "../plugins/Catalog.ts"
 import { Access, Authorization } from "./Access.ts"
 import * as Answers from "./Answers.ts"
-import { DeadLettersParameters, HistoryQueryParameters, SignInParameters, TopQueryParameters } from "./Parameters.ts"
+import {
+  AcrossQueryParameters,
+  DeadLettersParameters,
+  HistoryQueryParameters,
+  SeriesQueryParameters,
+  SignInParameters,
+  TopQueryParameters
+} from "./Parameters.ts"
 import * as Problem from "./Problem.ts"
 
 const describe = (summary: string, description?: string) => OpenApi.annotations({ summary, description })
@@ -83,6 +90,31 @@ const rankings = HttpApiGroup.make("rankings")
   )
   .middleware(Authorization)
   .prefix("/api/servers/:id")
+
+const overview = HttpApiGroup.make("overview")
+  .add(
+    HttpApiEndpoint.get("fleet", "/api/fleet", { success: Answers.Fleet }).annotateMerge(
+      describe("All servers at a glance", "What the first page shows, in one answer.")
+    ),
+    HttpApiEndpoint.get("series", "/api/servers/:id/:resource/series", {
+      params: { id: Schema.String, resource: Schema.String },
+      query: SeriesQueryParameters,
+      success: Answers.Series,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    }).annotateMerge(
+      describe(
+        "The top groups over time",
+        "To be drawn: the groups that lead the ranking over the window, or the one that `name` names, all others together, and the host. Of a resource without groups: the `fields` that are named."
+      )
+    ),
+    HttpApiEndpoint.get("across", "/api/:resource/across", {
+      params: { resource: Schema.String },
+      query: AcrossQueryParameters,
+      success: Answers.Across,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    }).annotateMerge(describe("One group on all servers", "By the latest two scrapes of each."))
+  )
+  .middleware(Authorization)
 
 const exporters = HttpApiGroup.make("exporters")
   .add(
@@ -169,7 +201,7 @@ const system = HttpApiGroup.make("system", { topLevel: true }).add(
 )
 
 export const Api = HttpApi.make("nodepulse")
-  .add(ingest, servers, rankings, exporters, pipeline, deadLetters, tokens, session, signIn, system)
+  .add(ingest, servers, rankings, overview, exporters, pipeline, deadLetters, tokens, session, signIn, system)
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error" })
   .annotateMerge(

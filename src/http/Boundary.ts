@@ -14,6 +14,7 @@ import { Api } from "./Api.ts"
 import { DOCS_PATH, OPENAPI_PATH } from "./Docs.ts"
 import { INGEST_PATH, Ingest } from "./Ingest.ts"
 import { Limits } from "./Limits.ts"
+import { packed } from "./Packed.ts"
 import { ALLOWED } from "./Parameters.ts"
 import {
   BodyTooLarge,
@@ -112,7 +113,7 @@ export const makeBoundary = Effect.fnUntraced(function* <R>(
     const route = yield* Effect.withFiberSucceed((fiber) =>
       Context.getOrUndefined(fiber.context, HttpRouter.RouteContext)
     )
-    const response = yield* finish(answer)
+    const response = packed(yield* finish(answer), request)
     return counted(request, route?.route.path ?? NO_ROUTE, response, secondsSince(began, clock))
   })
 

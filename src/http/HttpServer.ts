@@ -21,6 +21,7 @@ import { exportersHandlers } from "./ExportersHandlers.ts"
 import { Ingest } from "./Ingest.ts"
 import { ingestHandlers } from "./IngestHandlers.ts"
 import { Limits } from "./Limits.ts"
+import { overviewHandlers } from "./OverviewHandlers.ts"
 import { pipelineHandlers } from "./PipelineHandlers.ts"
 import { HoursMax, hoursMaxOf, rankingsHandlers } from "./RankingsHandlers.ts"
 import { Readiness } from "./Readiness.ts"
@@ -88,6 +89,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs).pipe(
     ingestHandlers,
     serversHandlers,
     rankingsHandlers,
+    overviewHandlers,
     exportersHandlers,
     pipelineHandlers,
     deadLettersHandlers,

@@ -17,6 +17,7 @@ export const ALLOWED = {
   at: "a moment in RFC 3339, such as 2025-10-30T12:00:00Z, not in the future",
   name: "the name of a group, at most 16384 characters, without NUL",
   points: "a whole number from 2 to 2000",
+  fields: "names of series of the exporter's history, separated by commas, at most 100",
   before: "the id of a dead letter, as in the answer's `next`",
   code: "the code of a sign-in link"
 } as const
@@ -66,6 +67,21 @@ export const HistoryQueryParameters = {
   hours: Schema.optionalKey(Hours),
   at: Schema.optionalKey(At),
   points: Schema.optionalKey(whole("points", 2, 2000))
+}
+
+/** `GET …/{resource}/series` */
+export const SeriesQueryParameters = {
+  ...TopQueryParameters,
+  name: Schema.optionalKey(GroupName),
+  points: Schema.optionalKey(whole("points", 2, 2000)),
+  fields: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(8_000)).annotate(describe("fields")))
+}
+
+/** `GET /api/{resource}/across` */
+export const AcrossQueryParameters = {
+  name: GroupName,
+  metric: Schema.optionalKey(Schema.String.annotate(describe("metric"))),
+  limit: Schema.optionalKey(whole("limit", 1, 1000))
 }
 
 /** `GET /api/dead-letters` */

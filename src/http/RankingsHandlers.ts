@@ -42,66 +42,25 @@ export const rankingsHandlers = HttpApiBuilder.group(
     const registry = yield* Registry
     const hoursMax = yield* HoursMax
 
-    const findExporter = (resource: string): Result.Result<Exporter, NotFound> => {
-      const exporter = registry.byResource(resource)
-      if (exporter !== undefined) return Result.succeed(exporter)
-      const known = registry.exporters.map((exporter) => exporter.resource)
-      return Result.fail(
-        new NotFound({ detail: `there is no resource "${resource}"; known are: ${known.join(", ")}`, known })
-      )
-    }
-
-    const findRanking = (
-      exporter: Exporter,
-      metric: string | undefined
-    ): Result.Result<string, NotFound | InvalidParameter> => {
-      const { top } = exporter
-      if (top === undefined) {
-        const known = registry.exporters.flatMap(({ resource, top }) => (top === undefined ? [] : [resource]))
-        return Result.fail(
-          new NotFound({ detail: `"${exporter.resource}" has no ranking; ranked are: ${known.join(", ")}`, known })
-        )
-      }
-      if (metric === undefined) return Result.succeed(top.default)
-      if (Object.hasOwn(top.rankings, metric)) return Result.succeed(metric)
-      return Result.fail(invalid("metric", metric, `one of ${Object.keys(top.rankings).join(", ")}`))
-    }
-
-    /** The rest of a request: whose, and which window. */
-    const aim = Effect.fnUntraced(function* (
-      serverId: string,
-      query: { readonly hours?: number; readonly at?: number }
-    ) {
-      const hours = query.hours ?? Math.min(HOURS_DEFAULT, hoursMax)
-      if (hours > hoursMax) return yield* invalid("hours", hours, `a number above 0, at most ${hoursMax}`)
-      const now = (yield* Clock.currentTimeMillis) * 1_000
-      if (query.at !== undefined && query.at > now) return yield* invalid("at", formatTimestamp(query.at), ALLOWED.at)
-      const to = query.at ?? now
-      // Microseconds are whole numbers: the shortest window is one of them.
-      const window: Window = { from: to - Math.max(1, Math.round(hours * 3_600_000_000)), to }
-      if (!isServerId(serverId)) return yield* fromFailure(new UnknownServer({ serverId }))
-      return { hours, window }
-    })
-
     return handlers.handleAll({
       top: Effect.fnUntraced(function* ({ params, query }) {
-        const exporter = yield* Effect.fromResult(findExporter(params.resource))
-        const metric = yield* Effect.fromResult(findRanking(exporter, query.metric))
-        const { hours, window } = yield* aim(params.id, query)
+        const exporter = yield* Effect.fromResult(findExporter(registry, params.resource))
+        const metric = yield* Effect.fromResult(findRanking(registry, exporter, query.metric))
+        const { hours, window } = yield* aim(params.id, query, hoursMax)
         const answer = yield* rankings
           .top({ exporter: exporter.name, serverId: params.id, metric, limit: query.limit ?? LIMIT_DEFAULT, window })
           .pipe(Effect.mapError((failure) => fromFailure(failure)))
         return showTop(params.id, exporter.resource, metric, hours, answer)
       }),
       history: Effect.fnUntraced(function* ({ params, query }) {
-        const exporter = yield* Effect.fromResult(findExporter(params.resource))
+        const exporter = yield* Effect.fromResult(findExporter(registry, params.resource))
         if (exporter.top !== undefined && query.name === undefined) {
           return yield* invalid("name", null, `needed for "${exporter.resource}": ${ALLOWED.name}`)
         }
         if (exporter.top === undefined && query.name !== undefined) {
           return yield* invalid("name", query.name, `none for "${exporter.resource}", which has no groups`)
         }
-        const { hours, window } = yield* aim(params.id, query)
+        const { hours, window } = yield* aim(params.id, query, hoursMax)
         const answer = yield* rankings
           .history({
             exporter: exporter.name,
@@ -116,6 +75,51 @@ export const rankingsHandlers = HttpApiBuilder.group(
     })
   })
 )
+
+/** The exporter of a resource in an address. */
+export const findExporter = (registry: Registry["Service"], resource: string): Result.Result<Exporter, NotFound> => {
+  const exporter = registry.byResource(resource)
+  if (exporter !== undefined) return Result.succeed(exporter)
+  const known = registry.exporters.map((exporter) => exporter.resource)
+  return Result.fail(
+    new NotFound({ detail: `there is no resource "${resource}"; known are: ${known.join(", ")}`, known })
+  )
+}
+
+/** The ranking that `metric` names, or the exporter's default. */
+export const findRanking = (
+  registry: Registry["Service"],
+  exporter: Exporter,
+  metric: string | undefined
+): Result.Result<string, NotFound | InvalidParameter> => {
+  const { top } = exporter
+  if (top === undefined) {
+    const known = registry.exporters.flatMap(({ resource, top }) => (top === undefined ? [] : [resource]))
+    return Result.fail(
+      new NotFound({ detail: `"${exporter.resource}" has no ranking; ranked are: ${known.join(", ")}`, known })
+    )
+  }
+  if (metric === undefined) return Result.succeed(top.default)
+  if (Object.hasOwn(top.rankings, metric)) return Result.succeed(metric)
+  return Result.fail(invalid("metric", metric, `one of ${Object.keys(top.rankings).join(", ")}`))
+}
+
+/** The rest of a request: whose, and which window. */
+export const aim = Effect.fnUntraced(function* (
+  serverId: string,
+  query: { readonly hours?: number; readonly at?: number },
+  hoursMax: number
+) {
+  const hours = query.hours ?? Math.min(HOURS_DEFAULT, hoursMax)
+  if (hours > hoursMax) return yield* invalid("hours", hours, `a number above 0, at most ${hoursMax}`)
+  const now = (yield* Clock.currentTimeMillis) * 1_000
+  if (query.at !== undefined && query.at > now) return yield* invalid("at", formatTimestamp(query.at), ALLOWED.at)
+  const to = query.at ?? now
+  // Microseconds are whole numbers: the shortest window is one of them.
+  const window: Window = { from: to - Math.max(1, Math.round(hours * 3_600_000_000)), to }
+  if (!isServerId(serverId)) return yield* fromFailure(new UnknownServer({ serverId }))
+  return { hours, window }
+})
 
 const invalid = (parameter: string, value: unknown, allowed: string) =>
   new InvalidParameter({

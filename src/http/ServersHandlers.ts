@@ -6,6 +6,7 @@
  */
 import { Clock, Duration, Effect, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { formatTimestamp } from "../plugins/Timestamp.ts"
 import { Rankings } from "../sinks/Rankings.ts"
@@ -33,6 +34,15 @@ export const stateOf = (
   return age <= freshness.silentAfterMicros ? "stale" : "silent"
 }
 
+/** Of the exporters of a registry. */
+export const freshnessOf = (exporters: ReadonlyArray<Exporter>): Freshness => {
+  const micros = (duration: Duration.Duration) => Duration.toMillis(duration) * 1_000
+  return {
+    staleAfterMicros: STALE_INTERVALS * Math.min(...exporters.map(({ scrape }) => micros(scrape.interval))),
+    silentAfterMicros: Math.max(...exporters.map(({ table }) => micros(table.staleAfter)))
+  }
+}
+
 export const serversHandlers = HttpApiBuilder.group(
   Api,
   "servers",
@@ -40,11 +50,7 @@ export const serversHandlers = HttpApiBuilder.group(
     const servers = yield* Servers
     const rankings = yield* Rankings
     const { exporters } = yield* Registry
-    const micros = (duration: Duration.Duration) => Duration.toMillis(duration) * 1_000
-    const freshness: Freshness = {
-      staleAfterMicros: STALE_INTERVALS * Math.min(...exporters.map(({ scrape }) => micros(scrape.interval))),
-      silentAfterMicros: Math.max(...exporters.map(({ table }) => micros(table.staleAfter)))
-    }
+    const freshness = freshnessOf(exporters)
 
     const show = (server: Server, lastSeen: number | null, nowMicros: number) => ({
       server_id: server.serverId,

@@ -9,6 +9,7 @@ import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
 import { defineConfig, Registry } from "../plugins/Registry.ts"
 import { type DeadLetter, DeadLetters, UnknownDeadLetter } from "../sinks/DeadLetters.ts"
+import { Overview } from "../sinks/Overview.ts"
 import { Rankings, type TopAnswer } from "../sinks/Rankings.ts"
 import {
   type Principal,
@@ -187,6 +188,49 @@ const ports = (world: World) => {
         "lastSeen",
         Effect.sync(() => world.lastSeen)
       )
+    }),
+    Layer.succeed(Overview, {
+      fleet: reachable(
+        "fleet",
+        Effect.sync(() => ({
+          trendUntil: 1_700_000_000_000_000,
+          trendStepSeconds: 180,
+          busiestOf: null,
+          servers: [...world.servers.values()].map(({ name, serverId }) => ({
+            serverId,
+            name,
+            lastSeen: world.lastSeen.get(serverId) ?? null,
+            cpuCores: null,
+            cpuPercent: null,
+            memoryTotalBytes: null,
+            memoryUsedBytes: null,
+            load: null,
+            uptimeSeconds: null,
+            trend: [],
+            busiest: null
+          }))
+        }))
+      ),
+      series: (request) =>
+        reachable(
+          "series",
+          Effect.andThen(
+            find(request.serverId),
+            Effect.sync(() => {
+              world.asked.push(request)
+              return {
+                window: request.window,
+                stepSeconds: 30,
+                first: 1_700_000_000_000_000,
+                steps: 2,
+                series: request.names.map((name) => ({ name, lastSeen: null, resets: 0, values: [null, 12.34567] })),
+                other: null,
+                host: null
+              }
+            })
+          )
+        ),
+      across: () => reachable("across", Effect.succeed([]))
     }),
     Layer.succeed(DeadLetters, {
       put: () => Effect.void,
