@@ -14,6 +14,7 @@ import { Effect, Layer } from "effect"
 import { AgentConfig } from "./AgentConfig.ts"
 import type { AgentStatus } from "./AgentStatus.ts"
 import type { Collectors } from "./Collector.ts"
+import { type MetricsAddressUnavailable, serveMetrics } from "./MetricsEndpoint.ts"
 import { makePush } from "./Push.ts"
 import { runScraper } from "./Scraper.ts"
 import type { Spool } from "./Spool.ts"
@@ -23,12 +24,12 @@ import { layerMemory } from "./SpoolMemory.ts"
 
 export interface AgentChild {
   readonly name: string
-  /** Never ends by itself. */
-  readonly run: Effect.Effect<never>
+  /** Never ends by itself, and fails only where trying again can help. */
+  readonly run: Effect.Effect<never, MetricsAddressUnavailable>
 }
 
 export interface Agent {
-  /** `scrape:<exporter>` for each enabled exporter, then `push`. */
+  /** `scrape:<exporter>` for each enabled exporter, then `push`, then `metrics` where they are served. */
   readonly children: ReadonlyArray<AgentChild>
   /** A last delivery of what is in the spool: ends when it is empty, or at the first request that fails. */
   readonly drain: Effect.Effect<void>
@@ -48,7 +49,11 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
     name: `scrape:${settings.exporter.name}`,
     run: Effect.provideContext(runScraper(settings), services)
   }))
-  return { children: [...scrapers, { name: "push", run: push.run }], drain: push.flush }
+  const children: Array<AgentChild> = [...scrapers, { name: "push", run: push.run }]
+  if (config.metrics !== undefined) {
+    children.push({ name: "metrics", run: Effect.provideContext(serveMetrics(config.metrics), services) })
+  }
+  return { children, drain: push.flush }
 })
 
 /** The spool that the config asks for: in its folder, else in memory. */

@@ -14,6 +14,7 @@ import {
   FilePath,
   HeaderToken,
   HttpUrl,
+  ListenAddress,
   MachineName,
   Switch
 } from "./ConfigValue.ts"
@@ -38,6 +39,8 @@ const BufferSection = Schema.Struct({
 
 const LabelsSection = Schema.Struct({ server_name: Schema.optionalKey(MachineName) })
 
+const MetricsSection = Schema.Struct({ listen: Schema.optionalKey(ListenAddress) })
+
 const ExporterSection = Schema.Struct({
   name: Schema.String,
   enabled: Schema.optionalKey(Switch),
@@ -52,6 +55,7 @@ const ConfigSchema = Schema.Struct({
   server: Schema.optionalKey(ServerSection),
   buffer: Schema.optionalKey(BufferSection),
   labels: Schema.optionalKey(LabelsSection),
+  metrics: Schema.optionalKey(MetricsSection),
   exporters: Schema.optionalKey(Schema.Array(ExporterSection))
 })
 
@@ -63,6 +67,7 @@ const KNOWN_KEYS: ReadonlyArray<readonly [path: RegExp, keys: ReadonlyArray<stri
   [/^server$/, Object.keys(ServerSection.fields)],
   [/^buffer$/, Object.keys(BufferSection.fields)],
   [/^labels$/, Object.keys(LabelsSection.fields)],
+  [/^metrics$/, Object.keys(MetricsSection.fields)],
   [/^exporters\[\d+\]$/, Object.keys(ExporterSection.fields)]
 ]
 

@@ -101,6 +101,18 @@ export const HeaderToken = parsed(Schema.String, "a token of printable ASCII cha
 
 export const isToken = (value: string): boolean => /^[\x21-\x7e]{1,4096}$/.test(value)
 
+/** An address to listen on, such as `127.0.0.1:9257` or `[::1]:9257`; port 0 takes a free one. */
+export const ListenAddress = parsed(
+  Schema.Struct({ host: Schema.String, port: Schema.Number }),
+  'an address and a port to listen on, such as "127.0.0.1:9257"',
+  (value) => {
+    const found = typeof value === "string" ? /^(?:\[([0-9a-f:]+)\]|([^:[\]\s]+)):(\d{1,5})$/i.exec(value) : null
+    const host = found?.[1] ?? found?.[2]
+    const port = Number(found?.[3])
+    return host === undefined || port > 65_535 ? undefined : { host, port }
+  }
+)
+
 /** The path of a file or folder. */
 export const FilePath = parsed(Schema.String, "the path of a file or folder", (value) =>
   typeof value === "string" && value !== "" && !value.includes("\0") ? value : undefined

@@ -7,7 +7,8 @@
  * ├── digest        a pipeline: stream -> rows                        (role digest)
  * ├── retention     makes and drops partitions                        (role digest)
  * ├── http          ingest, API and page
- * └── agent         scrapers and push, for this machine               (`nodepulse start`)
+ * ├── agent         scrapers and push, for this machine               (`nodepulse start`)
+ * └── systemd       ready, alive, stopping                            (in a unit)
  * ```
  *
  * Children stop in the reverse of this order: first nobody asks any more, then what was taken is written, then the
@@ -25,6 +26,7 @@ import * as LocalAgent from "./LocalAgent.ts"
 import * as PipelineMetrics from "./PipelineMetrics.ts"
 import { keptSecret, randomSecret, Settings } from "./Settings.ts"
 import * as Storage from "./Storage.ts"
+import * as Systemd from "./Systemd.ts"
 import * as DeadLettersPostgres from "./sinks/DeadLettersPostgres.ts"
 import * as Digest from "./sinks/Digest.ts"
 import * as RankingsPostgres from "./sinks/RankingsPostgres.ts"
@@ -107,6 +109,7 @@ export const run = (options: ServerOptions) =>
       yield* options.onReady?.(listening.url) ?? announce(listening.url, options)
     }
     if (options.roles.has("ingest")) yield* warnOfLaxStream(stream)
+    children.push(...(yield* Systemd.children))
     root = Supervisor.make({ name: "nodepulse", children, ...POLICY })
     yield* root.run
   }).pipe(Effect.scoped, Effect.provide(services))

@@ -6,6 +6,7 @@ import { AgentConfig, DEFAULT_CONFIG_PATH } from "../../agent/AgentConfig.ts"
 import { AgentStatus } from "../../agent/AgentStatus.ts"
 import * as Collectors from "../../agent/CollectorLinux.ts"
 import * as Supervisor from "../engine/Supervisor.ts"
+import * as Systemd from "../Systemd.ts"
 import { CommandFailed } from "./Input.ts"
 
 const config = Flag.String("config").pipe(
@@ -46,7 +47,7 @@ export const agentCommand = Command.make(
       yield* Effect.logInfo(`scraping ${exporters.map(({ exporter }) => exporter.name).join(", ")} for ${server.url}`)
       yield* Supervisor.make({
         name: "agent",
-        children: agent.children,
+        children: [...agent.children, ...(yield* Systemd.children)],
         drain: agent.drain,
         maxRestarts: 10,
         backoff: { from: "100 millis", to: "30 seconds" },

@@ -1,0 +1,42 @@
+/**
+ * How a command line of NodePulse runs: what its commands stand on, its signals, and what is said when it fails.
+ *
+ * Exits with 0 where all went well, 1 where not, with the reason on standard error. The first Ctrl-C (or SIGTERM) lets
+ * the work under way end; a second one ends at once.
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
+import { CliError, Command } from "effect/cli"
+import manifest from "../../package.json" with { type: "json" }
+import config from "../../plugins.config.ts"
+import { Registry } from "../plugins/Registry.ts"
+
+/** One line for people; the stack is for defects only. */
+const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  const error = Cause.squash(cause)
+  if (CliError.isCliError(error)) return Effect.void
+  const message = error instanceof Error && !Cause.hasDies(cause) ? error.message : Cause.pretty(cause)
+  return Console.error(`nodepulse: ${message}`)
+}
+
+/** Runs a command with the enabled exporters, and ends the process. */
+export const runProgram = <Name extends string, Input, E>(
+  command: Command.Command<Name, Input, unknown, E, Registry | NodeServices.NodeServices>
+): void => {
+  let signals = 0
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (++signals > 1) process.exit(130)
+    })
+  }
+  Command.run(command, { version: manifest.version }).pipe(
+    Effect.provide(Layer.mergeAll(Registry.layer(config), Logger.layer([Logger.consolePretty()]))),
+    Effect.provide(NodeServices.layer),
+    Effect.tapCause(report),
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+    })
+  )
+}
