@@ -14,3 +14,11 @@ export interface Snapshot {
   /** One value per column, in declaration order. */
   readonly values: ReadonlyArray<string | number | null>
 }
+
+/** One snapshot in the stream. Field names there: `server_id`, `exporter_name`, `snapshot`. */
+export interface StreamEntry {
+  readonly serverId: string
+  readonly exporterName: string
+  /** A JSON array, see `SnapshotCodec.ts`. */
+  readonly snapshot: string
+}

@@ -15,10 +15,9 @@
  * It does not look at the clock: what was accepted is stored, however long it waited.
  */
 import { Result } from "effect"
-import type { StreamEntry } from "../sinks/SnapshotStream.ts"
 import type { Columns } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
-import type { Snapshot } from "./Snapshot.ts"
+import type { Snapshot, StreamEntry } from "./Snapshot.ts"
 import { display, LABEL_LENGTH_MAX } from "./Storable.ts"
 import { TIMESTAMP_MICROS_END } from "./Timestamp.ts"
 import { type Wires, wireName } from "./Wire.ts"

@@ -11,14 +11,9 @@
  * It does not look into a snapshot, and does not order entries between servers.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
+import type { StreamEntry } from "../plugins/Snapshot.ts"
 
-/** One snapshot as it travels. Field names on the stream: `server_id`, `exporter_name`, `snapshot`. */
-export interface StreamEntry {
-  readonly serverId: string
-  readonly exporterName: string
-  /** A JSON array, see `src/plugins/SnapshotCodec.ts`. */
-  readonly snapshot: string
-}
+export type { StreamEntry }
 
 /** An entry handed to a consumer, to be acknowledged by `id`. */
 export interface Delivery extends StreamEntry {
