@@ -4,7 +4,8 @@
  */
 import { Command } from "effect/cli"
 import { agentCommand } from "./commands/AgentCommand.ts"
-import { deadLettersCommand, migrateCommand, tokenCommand } from "./commands/DatabaseCommands.ts"
+import { migrateCommand, tokenCommand } from "./commands/DatabaseCommands.ts"
+import { deadLettersCommand } from "./commands/DeadLettersCommand.ts"
 import { expositionCommand } from "./commands/ExpositionCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"

@@ -1,9 +1,7 @@
-/** `nodepulse migrate`, `token …` and `dead-letters …`: what an administrator does with the database at hand. */
+/** `nodepulse migrate` and `token …`: what an administrator does with the database at hand. */
 import { Console, DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Storage from "../Storage.ts"
-import { DeadLetters } from "../sinks/DeadLetters.ts"
-import * as DeadLettersPostgres from "../sinks/DeadLettersPostgres.ts"
 import * as Migrations from "../sinks/Migrations.ts"
 import { Servers, Tokens } from "../sinks/Servers.ts"
 import * as ServersPostgres from "../sinks/ServersPostgres.ts"
@@ -11,7 +9,7 @@ import * as TokensPostgres from "../sinks/TokensPostgres.ts"
 import { CommandFailed } from "./Input.ts"
 
 const address = Storage.DatabaseAddress.layerShared
-const ports = Layer.mergeAll(ServersPostgres.layer, TokensPostgres.layer, DeadLettersPostgres.layer).pipe(
+const ports = Layer.mergeAll(ServersPostgres.layer, TokensPostgres.layer).pipe(
   Layer.provide(Storage.migratedClient),
   Layer.provide(address)
 )
@@ -32,7 +30,8 @@ export const migrateCommand = Command.make(
   })
 ).pipe(Command.withDescription("Bring the database up to date. The server does it too when it starts."))
 
-const day = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis)).slice(0, 16).replace("T", " ")
+/** To the minute, UTC. */
+export const day = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis)).slice(0, 16).replace("T", " ")
 
 const createToken = Command.make(
   "create",
@@ -107,41 +106,4 @@ const listTokens = Command.make(
 export const tokenCommand = Command.make("token").pipe(
   Command.withDescription("Make, list and revoke tokens for agents, readers and administrators"),
   Command.withSubcommands([createToken, listTokens, revokeToken])
-)
-
-const letterId = Argument.String("id").pipe(Argument.withDescription("As `dead-letters list` shows it"))
-
-const listLetters = Command.make(
-  "list",
-  { limit: Flag.Int("limit").pipe(Flag.withDescription("How many, newest first"), Flag.withDefault(50)) },
-  Effect.fnUntraced(function* ({ limit }) {
-    const { letters, total } = yield* (yield* DeadLetters).list({ limit })
-    for (const letter of letters) {
-      yield* Console.log(
-        `${letter.id}  ${day(letter.createdAt)}  ${letter.exporter}  ${letter.serverId}  ${letter.reason}`
-      )
-    }
-    yield* Console.log(total === 0 ? "there are no dead letters" : `${letters.length} of ${total}`)
-  }, Effect.provide(ports))
-).pipe(Command.withDescription("List what could not be stored, and why"))
-
-const showLetter = Command.make(
-  "show",
-  { id: letterId },
-  Effect.fnUntraced(function* ({ id }) {
-    yield* Console.log(JSON.stringify(yield* (yield* DeadLetters).get(id), null, 2))
-  }, Effect.provide(ports))
-).pipe(Command.withDescription("Show one, with its payload, as JSON"))
-
-const dropLetters = Command.make(
-  "drop",
-  { ids: letterId.pipe(Argument.variadic({ min: 1 })) },
-  Effect.fnUntraced(function* ({ ids }) {
-    yield* Console.log(`dropped ${yield* (yield* DeadLetters).drop(ids)}`)
-  }, Effect.provide(ports))
-).pipe(Command.withDescription("Forget some of them"))
-
-export const deadLettersCommand = Command.make("dead-letters").pipe(
-  Command.withDescription("Look at what could not be stored"),
-  Command.withSubcommands([listLetters, showLetter, dropLetters])
 )

@@ -27,15 +27,22 @@ export class UnknownDeadLetter extends Schema.TaggedError<UnknownDeadLetter>()("
   }
 }
 
+/** Which letters: all where nothing is said. */
+export interface LetterFilter {
+  /** Of this exporter. */
+  readonly exporter?: string
+  /** With this text in their reason, upper and lower case being the same. */
+  readonly reason?: string
+}
+
 export class DeadLetters extends Context.Service<
   DeadLetters,
   {
     readonly put: (letters: ReadonlyArray<NewDeadLetter>) => Effect.Effect<void, RowsUnavailable>
-    /** Newest first; `before` is the id to continue after. */
-    readonly list: (options: {
-      readonly limit: number
-      readonly before?: string
-    }) => Effect.Effect<{ readonly letters: ReadonlyArray<DeadLetter>; readonly total: number }, RowsUnavailable>
+    /** Newest first; `before` is the id to continue after. `total` counts all that pass the filter. */
+    readonly list: (
+      options: LetterFilter & { readonly limit: number; readonly before?: string }
+    ) => Effect.Effect<{ readonly letters: ReadonlyArray<DeadLetter>; readonly total: number }, RowsUnavailable>
     readonly get: (id: string) => Effect.Effect<DeadLetter, UnknownDeadLetter | RowsUnavailable>
     readonly drop: (ids: ReadonlyArray<string>) => Effect.Effect<number, RowsUnavailable>
   }

@@ -10,7 +10,13 @@ import { createHash } from "node:crypto"
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Duration, Effect, Layer, Result } from "effect"
 import { answering } from "./Database.ts"
-import { type DeadLetter, DeadLetters, type NewDeadLetter, UnknownDeadLetter } from "./DeadLetters.ts"
+import {
+  type DeadLetter,
+  DeadLetters,
+  type LetterFilter,
+  type NewDeadLetter,
+  UnknownDeadLetter
+} from "./DeadLetters.ts"
 
 export const LETTERS_MAX = 100_000
 export const LETTERS_KEPT = Duration.days(30)
@@ -52,15 +58,19 @@ export const layer: Layer.Layer<DeadLetters, never, PgClient.PgClient> = Layer.e
       if (dropped > 0) yield* Effect.logWarning(`${dropped} dead letters dropped: there were more than ${LETTERS_MAX}`)
     }, answering("put dead letters"))
 
-    const list = Effect.fn("DeadLetters.list")(function* (options: {
-      readonly limit: number
-      readonly before?: string
-    }) {
+    const list = Effect.fn("DeadLetters.list")(function* (
+      options: LetterFilter & { readonly limit: number; readonly before?: string }
+    ) {
       const before = options.before === undefined ? LAST_ID : (idOf(options.before) ?? 0n)
+      const { exporter = null, reason = null } = options
+      const passes = sql`(${exporter}::text is null or exporter = ${exporter}::text)
+        and (${reason}::text is null or position(lower(${reason}::text) in lower(reason)) > 0)`
       const rows = yield* sql<Row>`
         select l.id::text, exporter, server_id, reason, payload, date_part('epoch', created_at) * 1000 as created
-        from admiral.dead_letters l where l.id < ${PgTypes.int8(before)} order by l.id desc limit ${options.limit}::int4`
-      const [count] = yield* sql<{ readonly total: number }>`select count(*)::int4 as total from admiral.dead_letters`
+        from admiral.dead_letters l where l.id < ${PgTypes.int8(before)} and ${passes}
+        order by l.id desc limit ${options.limit}::int4`
+      const [count] = yield* sql<{ readonly total: number }>`
+        select count(*)::int4 as total from admiral.dead_letters where ${passes}`
       return { letters: rows.map(fromRow), total: count?.total ?? 0 }
     }, answering("list dead letters"))
 
