@@ -4,16 +4,26 @@
  *
  * `verify` remembers its answers, yes and no, for {@link REMEMBERED_FOR}: so long a revoked token may still work, and so seldom a
  * token that is in use costs a query. At most {@link REMEMBERED_MAX} answers.
+ *
+ * While the database is away, a token that it knew within the last {@link TRUSTED_FOR} is still good: what agents push then goes
+ * on into the stream, which is there for exactly that. Nobody can be revoked meanwhile, since that is written to the same
+ * database; only a server that alone cannot reach it may take a revoked token for so long.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Cache, Context, Duration, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { Cache, Clock, Context, Duration, Effect, Exit, Layer, Option, Redacted, Result } from "effect"
 import { answering, isStorableText } from "./Database.ts"
+import { makeRecentMap } from "./RecentMap.ts"
 import { type Principal, type TokenInfo, Tokens, UnknownServer, UnknownToken } from "./Servers.ts"
-import type { RowsUnavailable } from "./SnapshotRows.ts"
+import { RowsUnavailable } from "./SnapshotRows.ts"
 import { hashToken, newToken } from "./TokenText.ts"
 
 export const REMEMBERED_FOR = Duration.seconds(5)
 export const REMEMBERED_MAX = 20_000
+export const TRUSTED_FOR = Duration.hours(1)
+/** A database that takes longer is as good as away. */
+const VERIFY_WITHIN = Duration.seconds(2)
+/** As many tokens, by their hashes. */
+const TRUSTED_COST_MAX = REMEMBERED_MAX * 2 * (64 + 64)
 /** What is longer is nobody's token, and not worth hashing. */
 const TOKEN_LENGTH_MAX = 512
 
@@ -83,7 +93,24 @@ export const layer: Layer.Layer<Tokens | AdminTokens, never, PgClient.PgClient> 
         where t.sha256 = ${Buffer.from(sha256, "hex")} and t.revoked_at is null`
       return row === undefined ? Option.none() : Option.some(principal(row))
     }, answering("verify a token"))
-    const remembered = yield* Cache.makeWith(find, {
+    const trusted = makeRecentMap<{ readonly principal: Option.Option<Principal>; readonly at: number }>(
+      TRUSTED_COST_MAX
+    )
+    const findOrTrust = Effect.fnUntraced(function* (sha256: string) {
+      const now = yield* Clock.currentTimeMillis
+      const found = yield* Effect.result(
+        Effect.timeoutOrElse(find(sha256), { duration: VERIFY_WITHIN, orElse: noAnswer })
+      )
+      if (Result.isSuccess(found)) {
+        trusted.set(sha256, { principal: found.success, at: now })
+        return found.success
+      }
+      const known = trusted.get(sha256)
+      if (known === undefined || Option.isNone(known.principal)) return yield* found.failure
+      if (now - known.at > Duration.toMillis(TRUSTED_FOR)) return yield* found.failure
+      return known.principal
+    })
+    const remembered = yield* Cache.makeWith(findOrTrust, {
       capacity: REMEMBERED_MAX,
       timeToLive: (exit) => (Exit.isSuccess(exit) ? REMEMBERED_FOR : Duration.zero)
     })
@@ -108,6 +135,12 @@ export const layer: Layer.Layer<Tokens | AdminTokens, never, PgClient.PgClient> 
     return Context.make(Tokens, { create, list, revoke, verify }).pipe(Context.add(AdminTokens, { ensureAdmin }))
   })
 )
+
+const noAnswer = () =>
+  new RowsUnavailable({
+    operation: "verify a token",
+    cause: new Error(`no answer within ${Duration.format(VERIFY_WITHIN)}`)
+  })
 
 /** The note of the token that NODEPULSE_ADMIN_TOKEN or the data folder holds. */
 const CONFIGURED = "configured administrator"
