@@ -31,3 +31,64 @@ comment on column admiral.process_snapshots_rows."process_name" is 'Command name
 comment on column admiral.process_snapshots_rows."num_procs" is 'Processes in the group.';
 comment on column admiral.process_snapshots_rows."cpu_seconds_total" is 'CPU time used since the exporter started, all modes. In seconds.';
 comment on column admiral.process_snapshots_rows."memory_bytes" is 'Resident memory. In bytes.';
+-- process_exporter: roll-ups, called by the end of their bucket, and the queue of buckets whose rows have changed.
+create table admiral.process_snapshots_5m (
+  bucket timestamptz not null,
+  last_at timestamptz not null,
+  "num_procs_sum" double precision,
+  "num_procs_max" double precision,
+  "num_procs_last" double precision,
+  "cpu_seconds_total_increase" double precision,
+  "cpu_seconds_total_peak" double precision,
+  "cpu_seconds_total_now" double precision,
+  "memory_bytes_sum" double precision,
+  "memory_bytes_max" double precision,
+  "memory_bytes_last" double precision,
+  server_id integer not null,
+  group_id integer not null,
+  rows integer not null,
+  "cpu_seconds_total_resets" integer,
+  "cpu_seconds_total_clamped" integer,
+  primary key (server_id, bucket, group_id)
+) partition by range (bucket);
+create table admiral.process_snapshots_5m_scrapes (
+  bucket timestamptz not null,
+  last_at timestamptz not null,
+  covered double precision not null,
+  server_id integer not null,
+  scrapes integer not null,
+  primary key (server_id, bucket)
+);
+create table admiral.process_snapshots_1h (
+  bucket timestamptz not null,
+  last_at timestamptz not null,
+  "num_procs_sum" double precision,
+  "num_procs_max" double precision,
+  "num_procs_last" double precision,
+  "cpu_seconds_total_increase" double precision,
+  "cpu_seconds_total_peak" double precision,
+  "cpu_seconds_total_now" double precision,
+  "memory_bytes_sum" double precision,
+  "memory_bytes_max" double precision,
+  "memory_bytes_last" double precision,
+  server_id integer not null,
+  group_id integer not null,
+  rows integer not null,
+  "cpu_seconds_total_resets" integer,
+  "cpu_seconds_total_clamped" integer,
+  primary key (server_id, bucket, group_id)
+);
+create table admiral.process_snapshots_1h_scrapes (
+  bucket timestamptz not null,
+  last_at timestamptz not null,
+  covered double precision not null,
+  server_id integer not null,
+  scrapes integer not null,
+  primary key (server_id, bucket)
+);
+create table admiral.process_snapshots_dirty (
+  bucket timestamptz not null,
+  server_id integer not null,
+  seconds integer not null
+);
+create index process_snapshots_dirty_server on admiral.process_snapshots_dirty (server_id, bucket);

@@ -69,9 +69,8 @@ export const truthTop = (
         )
         resets += increases.filter((increase) => increase.reset).length
         clamped += increases.filter((increase) => increase.clamped).length
-        const rates = scrapes.map((at) =>
-          sumOf(increases.filter((i) => i.at === at).map((i) => i.increase / i.seconds))
-        )
+        const perScrape = Map.groupBy(increases, (increase) => increase.at)
+        const rates = scrapes.map((at) => sumOf((perScrape.get(at) ?? []).map((i) => i.increase / i.seconds)))
         const total = sumOf(increases.map((increase) => increase.increase))
         keys[key] = total
         fields[shown.total!] = total * shown.totalScale
@@ -159,8 +158,8 @@ export const truthHistory = (
       ),
       peak: within.map((some, index) => {
         if (covered[index] === 0 || (nullable && some.length === 0)) return null
-        const perScrape = [...new Set(some.map((i) => i.at))].map((at) =>
-          sumOf(some.filter((i) => i.at === at).map((i) => i.increase / i.seconds))
+        const perScrape = [...Map.groupBy(some, (increase) => increase.at).values()].map((here) =>
+          sumOf(here.map((i) => i.increase / i.seconds))
         )
         return Math.max(0, ...perScrape) * scale
       })
@@ -271,6 +270,9 @@ const coveredSeconds = (exporter: Exporter, times: ReadonlyArray<number>, window
   return covered / SECOND
 }
 
+const byTime = (rows: ReadonlyArray<Snapshot>) => rowsByTime(rows, rows)
+const rowsByTime = remembered((_: object, rows: ReadonlyArray<Snapshot>) => Map.groupBy(rows, (row) => row.timestamp))
+
 /** A group's gauge in the scrape at that moment: the sum over its series; a scrape without the group counts 0. */
 const gaugeAt = (
   exporter: Exporter,
@@ -278,7 +280,7 @@ const gaugeAt = (
   column: string,
   at: number
 ): number | "absent" | "unknown" => {
-  const here = group.filter((row) => row.timestamp === at)
+  const here = byTime(group).get(at) ?? []
   if (here.length === 0) return "absent"
   const known = here.map((row) => valueOf(exporter, row, column)).filter((value) => value !== null)
   return known.length === 0 ? "unknown" : sumOf(known)
@@ -353,25 +355,33 @@ const rowsOf = (rows: ReadonlyArray<Snapshot>, exporter: Exporter, serverId: str
     const key = JSON.stringify([row.timestamp, seriesOf(exporter, row)])
     if (!distinct.has(key)) distinct.set(key, row)
   }
-  return [...distinct.values()].sort(
-    (a, b) => a.timestamp - b.timestamp || compareBytes(seriesOf(exporter, a), seriesOf(exporter, b))
-  )
+  return [...distinct.values()].sort((a, b) => a.timestamp - b.timestamp)
 }
 
 const timesOf = (rows: ReadonlyArray<Snapshot>): ReadonlyArray<number> => [...new Set(rows.map((row) => row.timestamp))]
 
 const valueOf = (exporter: Exporter, row: Snapshot, column: string): number | null =>
-  row.values[Object.keys(exporter.table.columns).indexOf(column)] as number | null
+  row.values[indexOf(exporter, column)] as number | null
 
 const labelOf = (exporter: Exporter, row: Snapshot, column: string): string =>
-  row.values[Object.keys(exporter.table.columns).indexOf(column)] as string
+  row.values[indexOf(exporter, column)] as string
 
-const seriesOf = (exporter: Exporter, row: Snapshot): string =>
+const indexOf = (exporter: Exporter, column: string): number => {
+  let index = 0
+  for (const name in exporter.table.columns) {
+    if (name === column) return index
+    index++
+  }
+  return -1
+}
+
+const seriesOf = remembered((exporter: Exporter, row: Snapshot): string =>
   JSON.stringify(
     Object.entries(exporter.table.columns)
       .filter(([, column]) => column.kind === "label")
       .map(([name]) => labelOf(exporter, row, name))
   )
+)
 
 const groupOf = (exporter: Exporter, row: Snapshot): string =>
   exporter.top === undefined ? "" : labelOf(exporter, row, exporter.top.per)

@@ -8,7 +8,7 @@ import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { makeWire } from "../src/plugins/Wire.ts"
 import { stepMicros } from "../src/sinks/HistorySql.ts"
-import { type HistoryAnswer, Rankings, type TopAnswer, type Window } from "../src/sinks/Rankings.ts"
+import { Rankings, type TopAnswer, type Window } from "../src/sinks/Rankings.ts"
 import * as RankingsPostgres from "../src/sinks/RankingsPostgres.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
 import * as TestDatabase from "./TestDatabase.ts"
@@ -25,6 +25,7 @@ import {
   shuffled,
   store
 } from "./TruthRows.ts"
+import { near, same } from "./TruthSame.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const live = Layer.mergeAll(RankingsPostgres.layer, SnapshotRowsPostgres.layer).pipe(
@@ -383,7 +384,7 @@ layer(live)("SQL on raw rows", (it) => {
             const window = seconds(1_000, 9_000.5)
             const one = { exporter, serverId: server, ...(name === undefined ? {} : { name }), window }
             const step = stepMicros(exporters.find((candidate) => candidate.name === exporter)!, window, points)
-            sameHistory(yield* rankings.history({ ...one, points }), truthHistory(exporters, rows, { ...one, step }))
+            same(yield* rankings.history({ ...one, points }), truthHistory(exporters, rows, { ...one, step }))
           }
         }
       })
@@ -472,34 +473,6 @@ const checkCaptures = (metric: "cpu" | "memory", answer: TopAnswer) => {
     sum(answer.rows.map((row) => row.cpu_seconds as number)) + answer.other.cpu_seconds!,
     expected.total_cpu_seconds,
     "total"
-  )
-}
-
-/** Equal to 1e-9 relative; order, names, counts and nulls exactly. */
-function same(actual: TopAnswer, expected: TopAnswer): void {
-  equal(actual, expected, "answer")
-}
-
-function sameHistory(actual: HistoryAnswer, expected: HistoryAnswer): void {
-  equal(actual, expected, "history")
-}
-
-function equal(actual: unknown, expected: unknown, path: string): void {
-  if (typeof expected !== "object" || expected === null) {
-    if (typeof expected === "number" && typeof actual === "number") near(actual, expected, path)
-    else assert.strictEqual(actual, expected, path)
-    return
-  }
-  assert.isTrue(typeof actual === "object" && actual !== null, `${path} is ${String(actual)}`)
-  const fields = actual as Readonly<Record<string, unknown>>
-  assert.deepStrictEqual(Object.keys(fields).sort(), Object.keys(expected).sort(), path)
-  for (const [key, value] of Object.entries(expected)) equal(fields[key], value, `${path}.${key}`)
-}
-
-function near(actual: unknown, expected: number, what: string, tolerance = 1e-9): void {
-  assert.isTrue(
-    typeof actual === "number" && Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected)),
-    `${what}: ${String(actual)} is not ${expected}`
   )
 }
 

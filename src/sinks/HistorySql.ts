@@ -11,9 +11,13 @@ import { wireName } from "../plugins/Wire.ts"
 import type { Aggregates } from "./AnswerFields.ts"
 import { allMeasures, coveredCtes, groupColumn, measuredCtes, micros } from "./IncreaseSql.ts"
 import type { HistoryAnswer, Window } from "./Rankings.ts"
-import { boundRanges } from "./TopSql.ts"
+import { bucketAggregates, COARSE, FINE } from "./RollupTables.ts"
+import { boundRanges, bucketParts, bucketScrapes } from "./TopSql.ts"
 
 const SECOND = 1_000_000
+
+/** Longer windows have steps that roll-ups can answer. */
+const FINE_STEPS_MAX = 4 * 3_600 * SECOND
 
 /** Widths of steps that people read well, in seconds; beyond them whole days. */
 const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400]
@@ -26,6 +30,7 @@ export const stepMicros = (exporter: Exporter, window: Window, points: number): 
   const least = (2 * Duration.toMillis(exporter.scrape.interval)) / 1_000
   const fits = (seconds: number) => {
     const step = seconds * SECOND
+    if (window.to - window.from > FINE_STEPS_MAX && seconds < FINE.seconds) return false
     return seconds >= least && Math.ceil(window.to / step) - Math.floor(window.from / step) <= Math.max(1, points)
   }
   const width = WIDTHS.find(fits)
@@ -35,35 +40,73 @@ export const stepMicros = (exporter: Exporter, window: Window, points: number): 
   return days * 86_400 * SECOND
 }
 
+/** Which buckets lie within one step each. */
+export const usableLevels = (step: number) => ({
+  fine: step % (FINE.seconds * SECOND) === 0,
+  coarse: step % (COARSE.seconds * SECOND) === 0
+})
+
 /**
- * The statement: a row per step with data. Bound, in order: the server's id; the ranges' ends and the step's width (epoch
- * microseconds); the group's id where one is asked for.
+ * The statement: a row per step with data. Bound, in order: the server's id; the plan's parts as for `topSql`; the step's
+ * width (epoch microseconds); the group's id where one is asked for. The history of all groups of a ranked exporter
+ * together can only be told from rows: buckets do not know how high their sum was.
  */
 export const historySql = (exporter: Exporter, host: Exporter | undefined, ofOne: boolean): string => {
   const measures = allMeasures(exporter)
-  const step = (at: string) => `ceil(${micros(at)} / $4::float8)`
-  const condition = ofOne && exporter.top !== undefined ? ` and ${groupColumn(exporter)} = $5::int` : ""
-  const aggregates = [
-    ...measures.counters.flatMap((_, n) => [`sum(m.i${n}) as i${n}`, `max(m.r${n}) as m${n}`]),
-    ...measures.gauges.flatMap((_, n) => [`sum(m.v${n}) as s${n}`, `count(m.v${n}) as k${n}`, `max(m.v${n}) as x${n}`])
+  const step = (at: string) => `ceil(${micros(at)} / $8::float8)`
+  const together = exporter.top !== undefined && !ofOne
+  const one = ofOne && exporter.top !== undefined
+  const kinds: ReadonlyArray<readonly [string, string, string]> = [
+    ["rows", "count(*)", "sum"],
+    ...measures.counters.flatMap((_, n) => [
+      [`i${n}`, `sum(m.i${n})`, "sum"] as const,
+      [`m${n}`, `max(m.r${n})`, "max"] as const
+    ]),
+    ...measures.gauges.flatMap((_, n) => [
+      [`s${n}`, `sum(m.v${n})`, "sum"] as const,
+      [`k${n}`, `count(m.v${n})`, "sum"] as const,
+      [`x${n}`, `max(m.v${n})`, "max"] as const
+    ])
   ]
-  const names = aggregates.map((expression) => expression.slice(expression.lastIndexOf(" ") + 1))
-  return `with recursive ${measuredCtes(exporter, host, boundRanges("$1", "$2", "$3"), measures, condition)}, ${coveredCtes(exporter)}, server as (
-  select ${step("c.at")} as step, count(*) as scrapes, sum(c.seconds) as covered from covered c group by 1
-), group_steps as (
-  select ${step("m.at")} as step, count(*) as rows, ${aggregates.join(", ")} from ${
-    exporter.top === undefined || ofOne
-      ? "measured"
-      : `(select m.at, ${[
-          ...measures.counters.flatMap((_, n) => [`sum(m.i${n}) as i${n}`, `sum(m.r${n}) as r${n}`]),
-          ...measures.gauges.map((_, n) => `sum(m.v${n}) as v${n}`)
-        ].join(", ")} from measured m group by m.at)`
-  } m group by 1
+  const rolled = bucketAggregates(exporter, measures, "false")
+  const rows = together
+    ? `(select m.at, ${[
+        ...measures.counters.flatMap((_, n) => [`sum(m.i${n}) as i${n}`, `sum(m.r${n}) as r${n}`]),
+        ...measures.gauges.map((_, n) => `sum(m.v${n}) as v${n}`)
+      ].join(", ")} from measured m group by m.at)`
+    : "measured"
+  return `with recursive ${measuredCtes(
+    exporter,
+    host,
+    boundRanges("$1", "$2", "$3"),
+    measures,
+    one ? { condition: ` and ${groupColumn(exporter)} = $9::int` } : {}
+  )}, ${coveredCtes(exporter)}, server as (
+  select p.step, sum(p.scrapes) as scrapes, sum(p.covered) as covered from (
+    select ${step("c.at")} as step, 1 as scrapes, c.seconds as covered from covered c${bucketScrapes(exporter)
+      .map((part) => `\n    union all select ${step("b.bucket")}, b.scrapes, b.covered from ${part} b`)
+      .join("")}
+  ) p group by p.step
+), parts as (
+  select ${step("m.at")} as step, ${kinds.map(([alias, expression]) => `${expression} as ${alias}`).join(", ")}
+  from ${rows} m group by 1${
+    together
+      ? ""
+      : bucketParts(exporter, one ? " and b.group_id = $9::int" : "")
+          .map(
+            (part) =>
+              `\n  union all\n  select ${step("b.bucket")}, ${kinds.map(([alias]) => rolled.get(alias)).join(", ")} from ${part} b group by 1`
+          )
+          .join("")
+  }
+), steps as (
+  select p.step, ${kinds.map(([alias, , merge]) => `${merge}(p.${alias}) as ${alias}`).join(", ")} from parts p group by p.step
 )
-select s.step, s.scrapes::float8 as scrapes, s.covered, coalesce(g.rows, 0)::float8 as rows, ${names
-    .map((name) => `g.${name}::float8 as ${name}`)
+select s.step, s.scrapes::float8 as scrapes, s.covered::float8 as covered, coalesce(g.rows, 0)::float8 as rows, ${kinds
+    .slice(1)
+    .map(([alias]) => `g.${alias}::float8 as ${alias}`)
     .join(", ")}
-from server s left join group_steps g on g.step = s.step order by s.step`
+from server s left join steps g on g.step = s.step order by s.step`
 }
 
 /** The answer: every step of the window, null where nothing was seen. */

@@ -16,6 +16,7 @@ import { Registry } from "../plugins/Registry.ts"
 import { answering } from "./Database.ts"
 import { pruneDeadLetters } from "./DeadLettersPostgres.ts"
 import { createPartitionSql, DAY_MICROS, dayOf, dayOfPartition, PARTITION_LOCK } from "./Partitions.ts"
+import { FINE, rollupTable } from "./RollupTables.ts"
 import type { RowsUnavailable } from "./SnapshotRows.ts"
 import { rowsTable } from "./Tables.ts"
 
@@ -69,6 +70,10 @@ const make = Effect.fnUntraced(function* (options: RetentionOptions) {
   const { exporters } = yield* Registry
   const tables: ReadonlyArray<RetainedTable> = [
     ...exporters.map(({ table }) => ({ table: rowsTable(table.name), retention: table.retention })),
+    ...exporters.map(({ table }) => ({
+      table: rollupTable(table.name, FINE),
+      retention: Duration.days(FINE.retentionDays)
+    })),
     ...(options.tables ?? [])
   ]
 

@@ -18,8 +18,10 @@ import { display, fits, rule } from "../plugins/Storable.ts"
 import { classify, isMissingPartition, sqlErrorOf } from "./Database.ts"
 import { type Dictionary, makeDictionary } from "./Dictionary.ts"
 import { DAY_MICROS, dayName, dayOf, makePartitions, type Partitions } from "./Partitions.ts"
+import { dirtyTable, FINE } from "./RollupTables.ts"
 import { type Inserted, RowsRefused, RowsUnavailable, SnapshotRows } from "./SnapshotRows.ts"
 import { rowsTable } from "./Tables.ts"
+import { bucketOf } from "./WindowPlan.ts"
 
 /** PostgreSQL takes more; a batch this size is some megabytes, and larger ones are no faster. */
 export const ROWS_MAX = 20_000
@@ -45,8 +47,8 @@ export const layer: Layer.Layer<SnapshotRows, never, PgClient.PgClient | Registr
       if (rows.length > ROWS_MAX) return yield* refuse(`${rows.length} rows at once, at most ${ROWS_MAX}`)
       const values = yield* Effect.fromResult(writer.columns(rows))
       const days = yield* writer.days(rows)
-      const ids = yield* writer.ids(dictionary, rows)
-      const statement = sql.unsafe<PgConnection.Result>(writer.statement, [...ids, ...values]).raw
+      const { changed, ids } = yield* writer.ids(dictionary, rows)
+      const statement = sql.unsafe<PgConnection.Result>(writer.statement, [...ids, ...values, ...changed]).raw
       const run = Effect.andThen(writer.partitions.ensure(days), statement).pipe(
         Effect.map((result) => (result as PgConnection.Result).rowCount)
       )
@@ -97,11 +99,17 @@ interface Writer {
   readonly columns: (rows: ReadonlyArray<Snapshot>) => Result.Result<ReadonlyArray<PgTypes.Parameter>, RowsRefused>
   /** The days of the rows. Refuses rows that retention would drop at once. */
   readonly days: (rows: ReadonlyArray<Snapshot>) => Effect.Effect<ReadonlySet<number>, RowsRefused>
-  /** Arrays of ids: servers, then each label. Refuses rows of servers that do not exist. */
+  /**
+   * Arrays of ids: servers, then each label; and the buckets whose roll-ups these rows change. Refuses rows of servers that
+   * do not exist.
+   */
   readonly ids: (
     dictionary: Dictionary,
     rows: ReadonlyArray<Snapshot>
-  ) => Effect.Effect<ReadonlyArray<PgTypes.Parameter>, RowsRefused | SqlError>
+  ) => Effect.Effect<
+    { readonly ids: ReadonlyArray<PgTypes.Parameter>; readonly changed: ReadonlyArray<PgTypes.Parameter> },
+    RowsRefused | SqlError
+  >
 }
 
 const makeWriter = (exporter: Exporter, partitions: Partitions): Writer => {
@@ -182,14 +190,19 @@ const makeWriter = (exporter: Exporter, partitions: Partitions): Writer => {
         const found = yield* dictionary.labels(missing)
         for (const column of columns) fill(column.ids, rows, column.valueOf, found)
       }
-      return [servers.ids, ...columns.map((column) => column.ids)].map((ids) => array(ids, PgTypes.OID.int4))
+      const changed = changedBuckets(servers.ids, rows)
+      return {
+        ids: [servers.ids, ...columns.map((column) => column.ids)].map((ids) => array(ids, PgTypes.OID.int4)),
+        changed: [array(changed.servers, PgTypes.OID.int4), array(changed.buckets, PgTypes.OID.float8)]
+      }
     })
   }
 }
 
 /**
  * The insert statement. Parameters: ids of servers, ids of each label, times as epoch microseconds, then the values in the
- * order of the columns. Times and `bigint` travel as doubles, which hold them exactly up to 2^53.
+ * order of the columns; last the changed buckets, their servers and ends, which go into the queue of the roll-ups with the
+ * rows or not at all. Times and `bigint` travel as doubles, which hold them exactly up to 2^53.
  */
 export const insertSql = (exporter: Exporter): string => {
   const columns = Object.entries(exporter.table.columns)
@@ -208,10 +221,34 @@ export const insertSql = (exporter: Exporter): string => {
     }))
   ]
   const list = (text: (field: (typeof fields)[number], index: number) => string) => fields.map(text).join(", ")
-  return `insert into admiral."${rowsTable(exporter.table.name)}" (${list(({ name }) => `"${name}"`)})
+  const changed = fields.length + 1
+  return `with changed as (
+  insert into admiral."${dirtyTable(exporter.table.name)}" (server_id, bucket, seconds)
+  select c.server_id, ${moment("c.bucket")}, ${FINE.seconds}
+  from unnest($${changed}::int4[], $${changed + 1}::float8[]) as c(server_id, bucket)
+)
+insert into admiral."${rowsTable(exporter.table.name)}" (${list(({ name }) => `"${name}"`)})
 select ${list(({ read }, index) => read(`c${index}`))}
 from unnest(${list(({ type }, index) => `$${index + 1}::${type}[]`)}) as batch(${list((_, index) => `c${index}`)})
 on conflict do nothing`
+}
+
+/** The distinct buckets of the rows, by server and end. Rows of one scrape follow each other: most are like the one before. */
+const changedBuckets = (servers: ReadonlyArray<number>, rows: ReadonlyArray<Snapshot>) => {
+  const changed = { servers: [] as number[], buckets: [] as number[] }
+  const seen = new Set<string>()
+  let last = -1
+  for (let at = 0; at < rows.length; at++) {
+    if (at > 0 && servers[at] === servers[at - 1] && rows[at]!.timestamp === last) continue
+    last = rows[at]!.timestamp
+    const bucket = bucketOf(last, FINE)
+    const key = `${servers[at]} ${bucket}`
+    if (seen.has(key)) continue
+    seen.add(key)
+    changed.servers.push(servers[at]!)
+    changed.buckets.push(bucket)
+  }
+  return changed
 }
 
 /** Ids from memory, 0 where they are missing. Rows of one scrape follow each other: what was just looked up is at hand. */

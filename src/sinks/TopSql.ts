@@ -6,6 +6,7 @@
  * one), or a single row with `place` null where the window holds nothing. Every row also has the server's `scrapes` and
  * `covered`. `AnswerFields` turns it into an answer.
  */
+import { Duration } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import {
   coveredCtes,
@@ -17,6 +18,17 @@ import {
   quoted,
   rowsTable
 } from "./IncreaseSql.ts"
+import {
+  bucketAggregates,
+  COARSE,
+  dirtyTable,
+  FINE,
+  LEVELS,
+  type Level,
+  rollupTable,
+  scrapesTable
+} from "./RollupTables.ts"
+import { successors } from "./WindowPlan.ts"
 
 /** What the top answer needs of the rows: every ranked counter, every gauge. */
 export const topMeasures = (exporter: Exporter): Measures => {
@@ -52,9 +64,42 @@ export const boundRanges = (server: string, after: string, upto: string): string
   `(select u.no::int as no, ${server}::int as server_id, ${moment("u.after")} as after, ${moment("u.upto")} as upto
       from unnest(${after}::float8[], ${upto}::float8[]) with ordinality as u(after, upto, no))`
 
+/** Relations of the plan's buckets: `$4`, `$5` are the fine parts, `$6`, `$7` the coarse ones. One scan of the key per part. */
+const buckets = (table: (level: Level) => string, condition: string): ReadonlyArray<string> =>
+  LEVELS.map(
+    (level, n) => `(select b.* from unnest($${4 + 2 * n}::float8[], $${5 + 2 * n}::float8[]) as u(after, upto)
+    cross join lateral (
+      select b.* from admiral.${quoted(table(level))} b
+      where b.server_id = $1::int and b.bucket > ${moment("u.after")} and b.bucket <= ${moment("u.upto")}${condition} offset 0
+    ) b)`
+  )
+
+export const bucketParts = (exporter: Exporter, condition = ""): ReadonlyArray<string> =>
+  buckets((level) => rollupTable(exporter.table.name, level), condition)
+
+export const bucketScrapes = (exporter: Exporter): ReadonlyArray<string> =>
+  buckets((level) => scrapesTable(exporter.table.name, level), "")
+
+/** The CTE `server`: scrapes and covered seconds of the plan's parts. Needs `covered`. */
+const serverCte = (exporter: Exporter): string => `server as (
+  select sum(p.scrapes) as scrapes, sum(p.covered) as covered from (
+    select count(*) as scrapes, coalesce(sum(c.seconds), 0) as covered from covered c${bucketScrapes(exporter)
+      .map(
+        (part) => `
+    union all
+    select coalesce(sum(b.scrapes), 0), coalesce(sum(b.covered), 0) from ${part} b`
+      )
+      .join("")}
+  ) p
+)`
+
+/** How the aggregates of a plan's parts become one. */
+const mergeOf = (alias: string): string =>
+  alias === "here" ? "bool_or(p.here)" : /^[mnwx]/.test(alias) ? `max(p.${alias})` : `sum(p.${alias})`
+
 /**
- * The statement. Bound, in order: the server's id; the ranges' left and right ends and the moment of the latest scrape
- * (epoch microseconds); the limit.
+ * The statement. Bound, in order: the server's id; the plan's parts, rows, five-minute and hourly buckets, each as two
+ * arrays of their left and right ends, and the moment of the latest scrape (epoch microseconds); the limit.
  */
 export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: string): string => {
   const measures = topMeasures(exporter)
@@ -63,28 +108,30 @@ export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: s
     ranking.by === "rate"
       ? `coalesce(p.i${measures.counters.findIndex(({ column }) => column === ranking.column)}, 0)`
       : `p.x${measures.gauges.indexOf(ranking.column)}`
-  const latest = moment("$4::float8")
+  const latest = moment("$8::float8")
   const counters = measures.counters.map((_, n) => n)
   const ranked = rankedGauges(exporter, measures)
   const gauges = measures.gauges.map((column, n) => ({ n, nullable: isNullable(exporter, column) }))
   const now = present(exporter, measures, (n) => `m.v${n}`)
-  const grouped = [
-    "bool_or(m.at = " + latest + ") as here",
-    "count(*) as rows",
-    ...counters.flatMap((n) => [
-      `sum(m.i${n}) as i${n}`,
-      `max(m.r${n}) as m${n}`,
-      `max(m.r${n}) filter (where m.at = ${latest}${now}) as n${n}`,
-      `sum(m.z${n}) as z${n}`,
-      `sum(m.l${n}) as l${n}`
-    ]),
-    ...gauges.flatMap(({ n, nullable }) => [
-      ...(ranked.includes(n)
-        ? [`sum(m.v${n}) as s${n}`, `${nullable ? `count(m.v${n})` : "count(*)"} as k${n}`, `max(m.v${n}) as x${n}`]
-        : []),
-      `max(m.v${n}) filter (where m.at = ${latest}) as w${n}`
-    ])
-  ]
+  const grouped = new Map<string, string>([
+    ["here", `bool_or(m.at = ${latest})`],
+    ["rows", "count(*)"]
+  ])
+  for (const n of counters) {
+    grouped.set(`i${n}`, `sum(m.i${n})`)
+    grouped.set(`m${n}`, `max(m.r${n})`)
+    grouped.set(`n${n}`, `max(m.r${n}) filter (where m.at = ${latest}${now})`)
+    grouped.set(`z${n}`, `sum(m.z${n})`)
+    grouped.set(`l${n}`, `sum(m.l${n})`)
+  }
+  for (const { n, nullable } of gauges) {
+    if (ranked.includes(n)) {
+      grouped.set(`s${n}`, `sum(m.v${n})`)
+      grouped.set(`k${n}`, nullable ? `count(m.v${n})` : "count(*)")
+      grouped.set(`x${n}`, `max(m.v${n})`)
+    }
+    grouped.set(`w${n}`, `max(m.v${n}) filter (where m.at = ${latest})`)
+  }
   const summed = [
     ...counters.flatMap((n) => [
       `sum(t.i${n}) as i${n}`,
@@ -101,47 +148,81 @@ export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: s
     ])
   ]
   const columns = summed.map((expression) => expression.slice(expression.lastIndexOf(" ") + 1))
-  return `with recursive ${measuredCtes(exporter, host, boundRanges("$1", "$2", "$3"), measures)}, ${coveredCtes(exporter)}, server as (
-  select count(*) as scrapes, coalesce(sum(c.seconds), 0) as covered from covered c
+  const aliases = [...grouped.keys()]
+  const buckets = bucketAggregates(exporter, measures, `b.last_at = ${latest}`)
+  return `with recursive ${measuredCtes(exporter, host, boundRanges("$1", "$2", "$3"), measures)}, ${coveredCtes(exporter)}, ${serverCte(exporter)}, parts as (
+  select m.g, ${[...grouped].map(([alias, expression]) => `${expression} as ${alias}`).join(",\n    ")}
+  from measured m group by m.g${bucketParts(exporter)
+    .map(
+      (part) => `
+  union all
+  select b.group_id, ${aliases.map((alias) => buckets.get(alias)).join(", ")}
+  from ${part} b group by b.group_id`
+    )
+    .join("")}
 ), groups as (
-  select m.g, ${grouped.join(",\n    ")}
-  from measured m group by m.g
+  select p.g, ${aliases.map((alias) => `${mergeOf(alias)} as ${alias}`).join(", ")} from parts p group by p.g
 ), ranked as (
   select p.*, rank() over (order by ${key} desc nulls last) as rank from groups p
 ), named as (
-  select p.*, case when p.rank <= $5::int then (select v.value from admiral.label_values v where v.id = p.g) end as name from ranked p
+  select p.*, case when p.rank <= $9::int then (select v.value from admiral.label_values v where v.id = p.g) end as name from ranked p
 ), placed as (
-  select p.*, least(row_number() over (order by p.rank, p.name collate "C"), $5::int + 1) as place from named p
+  select p.*, least(row_number() over (order by p.rank, p.name collate "C"), $9::int + 1) as place from named p
 ), together as (
   select t.place, min(t.name) as name, count(*) as groups, bool_or(t.here) as here,
     ${summed.join(", ")}
   from placed t cross join server s group by t.place
 )
-select t.place::float8 as place, case when t.place <= $5::int then t.name end as name, t.groups::float8 as groups, t.here,
+select t.place::float8 as place, case when t.place <= $9::int then t.name end as name, t.groups::float8 as groups, t.here,
   ${columns.map((column) => `t.${column}::float8 as ${column}`).join(", ")},
   s.scrapes::float8 as scrapes, s.covered::float8 as covered
 from server s left join together t on true
 order by t.place`
 }
 
-/** The moment of a server's latest scrape, epoch microseconds, until a moment where one is given. */
-export const latestScrapeSql = (exporter: Exporter, server: string, upto: string | undefined): string =>
-  `select ${micros('max(s."timestamp")')} as at from ${rowsTable(exporter)} s where s.server_id = ${server}${
-    upto === undefined ? "" : ` and s."timestamp" <= ${moment(`${upto}::float8`)}`
-  }`
+/**
+ * The moment of a server's latest scrape, epoch microseconds, until a moment where one is given: by its rows, or by its
+ * roll-ups where retention has taken the rows.
+ */
+export const latestScrapeSql = (exporter: Exporter, server: string, upto: string | undefined): string => {
+  const until = (column: string) => (upto === undefined ? "" : ` and ${column} <= ${moment(`${upto}::float8`)}`)
+  const rolled = `admiral.${quoted(scrapesTable(exporter.table.name, COARSE))}`
+  return `select ${micros(`coalesce(
+    (select max(s."timestamp") from ${rowsTable(exporter)} s where s.server_id = ${server}${until('s."timestamp"')}),
+    (select b.last_at from ${rolled} b where b.server_id = ${server}${until("b.last_at")} order by b.bucket desc limit 1))`)} as at`
+}
 
 /** The host's facts by its latest row until a moment. Bound: the server's id, epoch microseconds. */
 export const hostSql = (host: Exporter): string =>
   `select h.${quoted(host.host!.cores)}::float8 as cores, h.${quoted(host.host!.memoryTotal)}::float8 as memory
 from ${rowsTable(host)} h where h.server_id = $1 and h."timestamp" <= ${moment("$2::float8")} order by h."timestamp" desc limit 1`
 
-/** The host's busy CPU in core-seconds; null where no increase was seen. Bound: the server's id, the ranges' ends. */
+/** The host's busy CPU in core-seconds; null where no increase was seen. Bound: the server's id, the plan's parts as for `topSql`. */
 export const hostBusySql = (host: Exporter): string => {
   const counters = host.host!.cpuBusy.map((column) => ({ column, clamp: false }))
+  const total = (alias: (n: number) => string) =>
+    `sum(${counters.map((_, n) => `coalesce(${alias(n)}, 0)`).join(" + ")}) filter (where ${counters
+      .map((_, n) => `${alias(n)} is not null`)
+      .join(" or ")})`
   return `with ${measuredCtes(host, undefined, boundRanges("$1", "$2", "$3"), { counters, gauges: [] })}
-select sum(${counters.map((_, n) => `coalesce(m.i${n}, 0)`).join(" + ")}) filter (where ${counters
-    .map((_, n) => `m.i${n} is not null`)
-    .join(" or ")})::float8 as busy from measured m`
+select sum(p.busy)::float8 as busy from (
+  select ${total((n) => `m.i${n}`)} as busy from measured m${bucketParts(host)
+    .map(
+      (part) => `
+  union all
+  select ${total((n) => `b.${quoted(`${counters[n]!.column}_increase`)}`)} from ${part} b`
+    )
+    .join("")}
+) p`
+}
+
+/** A server's buckets whose rows have changed. Bound: the server's id; the window's ends, epoch microseconds. */
+export const dirtySql = (exporter: Exporter): string => {
+  const reach = (1 + successors(Duration.toMillis(exporter.table.staleAfter))) * FINE.seconds
+  return `select distinct d.seconds, ${micros("d.bucket")} as bucket
+from admiral.${quoted(dirtyTable(exporter.table.name))} d
+where d.server_id = $1 and d.bucket > ${moment("$2::float8")} - interval '${reach} seconds'
+  and d.bucket <= ${moment("$3::float8")} + interval '${COARSE.seconds} seconds'`
 }
 
 const isNullable = (exporter: Exporter, name: string): boolean => {

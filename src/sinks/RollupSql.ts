@@ -1,0 +1,137 @@
+/**
+ * The statements that keep roll-ups. All work on lists of buckets, each of one server, and compute a bucket anew from its
+ * rows: to do it again, in any order, changes nothing.
+ */
+import { Duration } from "effect"
+import type { Exporter } from "../plugins/Exporter.ts"
+import { allMeasures, coveredCtes, isHostCpu, measuredCtes, moment, quoted, rowsTable } from "./IncreaseSql.ts"
+import { COARSE, dirtyTable, FINE, rollupColumnsOf, rollupTable, scrapesTable } from "./RollupTables.ts"
+import { present } from "./TopSql.ts"
+import { successors } from "./WindowPlan.ts"
+
+const table = (name: string): string => `admiral.${quoted(name)}`
+const seconds = (n: number): string => `interval '${n} seconds'`
+
+/**
+ * Takes buckets off the queue: at most so many of those that have ended, the oldest hour first, and in it a server's
+ * buckets together, since neighbours share the rows before them. Bound: width in seconds, the moment
+ * until which buckets are taken, how many. Entries that come in meanwhile stay.
+ */
+export const takeSql = (exporter: Exporter): string => {
+  const dirty = table(dirtyTable(exporter.table.name))
+  return `with taken as (
+  delete from ${dirty} d using (
+    select q.bucket, q.server_id from ${dirty} q
+    where q.seconds = $1 and q.bucket <= ${moment("$2::float8")} group by q.bucket, q.server_id
+    order by ceil(date_part('epoch', q.bucket) / ${COARSE.seconds}), q.server_id, q.bucket limit $3
+  ) t where d.seconds = $1 and d.bucket = t.bucket and d.server_id = t.server_id
+  returning d.server_id, d.bucket
+)
+select distinct t.server_id::float8 as server, round(date_part('epoch', t.bucket) * 1000000) as bucket from taken t`
+}
+
+/** Buckets that are bound as two arrays, servers and ends, as ranges of their rows. */
+const bound = (width: number): string =>
+  `(select row_number() over ()::int as no, u.server_id, ${moment("u.bucket")} - ${seconds(width)} as after, ${moment("u.bucket")} as upto
+      from unnest($1::int4[], $2::float8[]) as u(server_id, bucket))`
+
+/** Rolls up five-minute buckets from rows, and queues their hours. Bound: servers, ends. */
+export const fineSql = (exporter: Exporter, host: Exporter | undefined): string => {
+  const measures = allMeasures(exporter)
+  const name = exporter.table.name
+  const columns = rollupColumnsOf(exporter)
+  const now = present(exporter, measures, (n) => `m.v${n}`)
+  return `with recursive ${measuredCtes(exporter, host, bound(FINE.seconds), measures, { last: true })}, ${coveredCtes(exporter)}, scrapes as (
+  insert into ${table(scrapesTable(name, FINE))} (server_id, bucket, scrapes, covered, last_at)
+  select r.server_id, r.upto, count(*), sum(c.seconds), max(c.at) from covered c join ranges r on r.no = c.no group by r.server_id, r.upto
+  ${upsert(["scrapes", "covered", "last_at"], "server_id, bucket")}
+), hours as (
+  insert into ${table(dirtyTable(name))} (server_id, bucket, seconds)
+  select distinct r.server_id, to_timestamp(ceil(date_part('epoch', r.upto) / ${COARSE.seconds}) * ${COARSE.seconds}), ${COARSE.seconds} from ranges r
+)
+insert into ${table(rollupTable(name, FINE))} (server_id, bucket, group_id, rows, last_at${columns.map((column) => `, ${column.name}`).join("")})
+select r.server_id, r.upto, m.g, count(*), max(m.at)${columns.map((column) => `, ${column.build(now)}`).join("")}
+from measured m join ranges r on r.no = m.no group by r.server_id, r.upto, m.g
+${upsert(["rows", "last_at", ...columns.map((column) => column.name)], "server_id, bucket, group_id")}`
+}
+
+/** Merges five-minute buckets into hours. Bound: servers, ends. */
+export const coarseSql = (exporter: Exporter): string => {
+  const name = exporter.table.name
+  const columns = rollupColumnsOf(exporter)
+  const finer = (from: string) => `select r.upto, b.* from ranges r cross join lateral (
+    select b.* from ${table(from)} b where b.server_id = r.server_id and b.bucket > r.after and b.bucket <= r.upto offset 0
+  ) b`
+  return `with ranges as materialized (select * from ${bound(COARSE.seconds)} r), scrapes as (
+  insert into ${table(scrapesTable(name, COARSE))} (server_id, bucket, scrapes, covered, last_at)
+  select b.server_id, b.upto, sum(b.scrapes), sum(b.covered), max(b.last_at) from (${finer(scrapesTable(name, FINE))}) b group by b.server_id, b.upto
+  ${upsert(["scrapes", "covered", "last_at"], "server_id, bucket")}
+)
+insert into ${table(rollupTable(name, COARSE))} (server_id, bucket, group_id, rows, last_at${columns.map((column) => `, ${column.name}`).join("")})
+select b.server_id, b.upto, b.group_id, sum(b.rows), max(b.last_at)${columns.map((column) => `, ${column.merge}`).join("")}
+from (
+  select b.*, b.last_at = max(b.last_at) over (partition by b.server_id, b.upto, b.group_id) as last
+  from (${finer(rollupTable(name, FINE))}) b
+) b group by b.server_id, b.upto, b.group_id
+${upsert(["rows", "last_at", ...columns.map((column) => column.name)], "server_id, bucket, group_id")}`
+}
+
+/**
+ * Queues the buckets of `exporter` that were rolled up with other cores than the host's rows now say. Only where the cores
+ * of the given buckets of the host are not those from before can anything change, and then only until the next row of the
+ * host; before the first row of all, everything. Bound: the host's buckets, servers and ends.
+ */
+export const recoresSql = (exporter: Exporter, host: Exporter): string => {
+  const cores = `h.${quoted(host.host!.cores)}`
+  const rows = `from ${rowsTable(host)} h where h.server_id = r.server_id and ${cores} is not null`
+  return `insert into ${table(dirtyTable(exporter.table.name))} (server_id, bucket, seconds)
+select distinct b.server_id, b.bucket, ${FINE.seconds}
+from ${bound(FINE.seconds)} r
+cross join lateral (select (select ${cores} ${rows} and h."timestamp" <= r.after order by h."timestamp" desc limit 1) as cores) before
+cross join lateral (
+  select bool_or(${cores} is distinct from before.cores) as differ ${rows} and h."timestamp" > r.after and h."timestamp" <= r.upto
+) inside
+cross join lateral (select (select h."timestamp" ${rows} and h."timestamp" > r.upto order by h."timestamp" limit 1) as at) following
+cross join lateral (
+  select b.server_id, b.bucket from ${table(scrapesTable(exporter.table.name, FINE))} b
+  where inside.differ and b.server_id = r.server_id
+    and b.bucket > case when before.cores is null then '-infinity' else r.after end
+    and b.bucket < coalesce(following.at + ${seconds(FINE.seconds)}, 'infinity')
+  offset 0
+) b`
+}
+
+/** Queues every bucket that holds rows of a server. Bound: the server's id. */
+export const requeueSql = (exporter: Exporter): string =>
+  `insert into ${table(dirtyTable(exporter.table.name))} (server_id, bucket, seconds)
+select distinct $1::int, to_timestamp(ceil(date_part('epoch', s."timestamp") / ${FINE.seconds}) * ${FINE.seconds}), ${FINE.seconds}
+from ${rowsTable(exporter)} s where s.server_id = $1::int`
+
+/** How many buckets wait that could be rolled up, and since when. Bound: the moment until which buckets have ended. */
+export const backlogSql = (exporter: Exporter): string =>
+  `select count(distinct (d.server_id, d.bucket, d.seconds))::float8 as buckets, round(date_part('epoch', min(d.bucket)) * 1000000) as oldest
+from ${table(dirtyTable(exporter.table.name))} d where d.bucket <= ${moment("$1::float8")}`
+
+/** Deletes a server's buckets until a moment, of tables that are not partitioned. Bound: the server's id, epoch microseconds. */
+export const pruneSql = (
+  exporter: Exporter
+): ReadonlyArray<{ readonly retentionDays: number; readonly statement: string }> =>
+  [
+    { level: COARSE, name: rollupTable(exporter.table.name, COARSE) },
+    { level: COARSE, name: scrapesTable(exporter.table.name, COARSE) },
+    { level: FINE, name: scrapesTable(exporter.table.name, FINE) }
+  ].map(({ level, name }) => ({
+    retentionDays: level.retentionDays,
+    statement: `delete from ${table(name)} b where b.server_id = $1 and b.bucket <= ${moment("$2::float8")}`
+  }))
+
+/** Exporters whose roll-ups depend on the host's cores. */
+export const clampedExporters = (exporters: ReadonlyArray<Exporter>): ReadonlyArray<Exporter> =>
+  exporters.filter((exporter) => Object.keys(exporter.table.columns).some((column) => isHostCpu(exporter, column)))
+
+/** How far after a changed row's bucket others change with it, in microseconds. */
+export const reachMicros = (exporter: Exporter): number =>
+  successors(Duration.toMillis(exporter.table.staleAfter)) * FINE.seconds * 1_000_000
+
+const upsert = (columns: ReadonlyArray<string>, key: string): string =>
+  `on conflict (${key}) do update set ${columns.map((column) => `${column} = excluded.${column}`).join(", ")}`
