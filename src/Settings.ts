@@ -9,6 +9,10 @@
  * | `NODEPULSE_ADMIN_TOKEN` | generated into the data folder | administrator's token |
  * | `DATABASE_URL` | embedded PostgreSQL | any PostgreSQL >= 15 |
  * | `VALKEY_URL` | in process | any Valkey >= 7.2 or Redis >= 7 |
+ * | `NODEPULSE_STREAM_ENTRIES_MAX` | 2 000 000, in process 50 000 | snapshots that may wait for the database; beyond: 429 |
+ * | `NODEPULSE_STREAM_BYTES_MAX` | 512 MiB | of Valkey's memory that they may use; beyond: 429 |
+ *
+ * The bounds of ingest are in `src/http/Limits.ts`.
  */
 import { randomBytes } from "node:crypto"
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
@@ -23,6 +27,8 @@ export interface SettingsShape {
   readonly adminToken: Option.Option<Redacted.Redacted<string>>
   readonly databaseUrl: Option.Option<Redacted.Redacted<string>>
   readonly valkeyUrl: Option.Option<Redacted.Redacted<string>>
+  /** Bounds of the stream; the stream's own defaults where they are absent. */
+  readonly stream?: { readonly entriesMax?: number; readonly bytesMax?: number }
 }
 
 /** A folder or file that NodePulse keeps its own things in cannot be used. Not retryable: somebody has to look. */
@@ -40,7 +46,27 @@ export class DataFolderUnusable extends Schema.TaggedError<DataFolderUnusable>()
 const secret = (name: string) =>
   Config.option(Config.Redacted(name)).pipe(Config.map(Option.filter((value) => Redacted.value(value).trim() !== "")))
 
+/** A whole number of at least `minimum`; absent where the variable is. */
+export const bound = (name: string, minimum: number): Config.Config<number | undefined> =>
+  Config.option(
+    Config.schema(
+      Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum: Number.MAX_SAFE_INTEGER })),
+      name
+    )
+  ).pipe(Config.map(Option.getOrUndefined))
+
+const stream = Config.all({
+  entriesMax: bound("NODEPULSE_STREAM_ENTRIES_MAX", 1_000),
+  bytesMax: bound("NODEPULSE_STREAM_BYTES_MAX", 1024 * 1024)
+}).pipe(
+  Config.map(({ bytesMax, entriesMax }) => ({
+    ...(entriesMax === undefined ? {} : { entriesMax }),
+    ...(bytesMax === undefined ? {} : { bytesMax })
+  }))
+)
+
 const settings = Config.all({
+  stream,
   host: Config.withDefault(Config.NonEmptyString("NODEPULSE_HOST"), "127.0.0.1"),
   port: Config.withDefault(
     Config.schema(

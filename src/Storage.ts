@@ -84,11 +84,17 @@ export const migratedClient = Layer.effectDiscard(Effect.flatMap(migrations, Mig
 
 /** VALKEY_URL, once it answers, else in process. */
 export const stream = Layer.unwrap(
-  Effect.map(Settings, ({ valkeyUrl }) =>
+  Effect.map(Settings, ({ stream: { bytesMax, entriesMax } = {}, valkeyUrl }) =>
     Option.isSome(valkeyUrl)
       ? Layer.effectDiscard(Valkey.awaitValkey({ url: valkeyUrl.value, within: "30 days" })).pipe(
-          Layer.provideMerge(Valkey.layer({ url: valkeyUrl.value }))
+          Layer.provideMerge(
+            Valkey.layer({
+              url: valkeyUrl.value,
+              ...(entriesMax === undefined ? {} : { maxLength: entriesMax }),
+              ...(bytesMax === undefined ? {} : { maxBytes: bytesMax })
+            })
+          )
         )
-      : layerMemory()
+      : layerMemory(entriesMax === undefined ? {} : { bound: entriesMax })
   )
 )

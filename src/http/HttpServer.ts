@@ -20,7 +20,7 @@ import { docs } from "./Docs.ts"
 import { exportersHandlers } from "./ExportersHandlers.ts"
 import { Ingest } from "./Ingest.ts"
 import { ingestHandlers } from "./IngestHandlers.ts"
-import { Limits } from "./Limits.ts"
+import { Limits, layerConfig as limitsConfig } from "./Limits.ts"
 import { overviewHandlers } from "./OverviewHandlers.ts"
 import { pipelineHandlers } from "./PipelineHandlers.ts"
 import { HoursMax, hoursMaxOf, rankingsHandlers } from "./RankingsHandlers.ts"
@@ -179,6 +179,7 @@ export const layer = Layer.mergeAll(serving, streamMetrics).pipe(
 /** What `layer` needs beside the ports and the administrator's token, from the environment and the registry. */
 export const defaults = Layer.mergeAll(
   Listen.layerConfig,
+  limitsConfig,
   MetricsArePublic.layerConfig,
   Session.layer,
   SelfMetrics.layer,

@@ -1,8 +1,16 @@
 /**
- * Every bound of the HTTP side, in one place. The defaults are meant for one server of 1 000 agents; tests and operators
- * give their own with `Layer.succeed(Limits, …)`.
+ * Every bound of the HTTP side, in one place. The defaults are meant for one server of 1 000 agents; tests give their own
+ * with `Layer.succeed(Limits, …)`, operators by variables, in bytes or numbers:
+ *
+ * | variable | default | beyond |
+ * |---|---|---|
+ * | `NODEPULSE_BODY_BYTES_MAX` | 8 MiB | 413: an ingest body as sent |
+ * | `NODEPULSE_JSON_BYTES_MAX` | 32 MiB | 413: the same, unpacked |
+ * | `NODEPULSE_INGEST_REQUESTS_MAX` | 256 | 503: ingest requests under way |
+ * | `NODEPULSE_INGEST_BYTES_MAX` | 128 MiB | 503: bytes of ingest bodies under way |
  */
-import { Context, type Duration } from "effect"
+import { Config, Context, type Duration, Effect, Layer } from "effect"
+import { bound } from "../Settings.ts"
 
 export interface LimitsShape {
   /** An ingest body as sent, in bytes. */
@@ -39,3 +47,19 @@ export const DEFAULT_LIMITS: LimitsShape = {
 }
 
 export const Limits = Context.Reference<LimitsShape>("nodepulse/http/Limits", { defaultValue: () => DEFAULT_LIMITS })
+
+const wholeNumber = (name: string, otherwise: number) => Config.map(bound(name, 1), (value) => value ?? otherwise)
+
+/** The bounds of the environment, else the defaults. */
+export const layerConfig: Layer.Layer<never, Config.ConfigError> = Layer.effect(
+  Limits,
+  Effect.gen(function* () {
+    const configured = yield* Config.all({
+      bodyBytesMax: wholeNumber("NODEPULSE_BODY_BYTES_MAX", DEFAULT_LIMITS.bodyBytesMax),
+      jsonBytesMax: wholeNumber("NODEPULSE_JSON_BYTES_MAX", DEFAULT_LIMITS.jsonBytesMax),
+      requestsInFlightMax: wholeNumber("NODEPULSE_INGEST_REQUESTS_MAX", DEFAULT_LIMITS.requestsInFlightMax),
+      bytesInFlightMax: wholeNumber("NODEPULSE_INGEST_BYTES_MAX", DEFAULT_LIMITS.bytesInFlightMax)
+    })
+    return { ...DEFAULT_LIMITS, ...configured }
+  })
+)
