@@ -31,6 +31,7 @@ import * as DeadLettersPostgres from "./sinks/DeadLettersPostgres.ts"
 import * as Digest from "./sinks/Digest.ts"
 import * as RankingsPostgres from "./sinks/RankingsPostgres.ts"
 import { Retention } from "./sinks/Retention.ts"
+import { Rollups } from "./sinks/Rollups.ts"
 import * as ServersPostgres from "./sinks/ServersPostgres.ts"
 import * as SnapshotRowsPostgres from "./sinks/SnapshotRowsPostgres.ts"
 import { SnapshotStream } from "./sinks/SnapshotStream.ts"
@@ -64,7 +65,8 @@ const rows = Layer.mergeAll(
   ServersPostgres.layer,
   TokensPostgres.layer,
   DeadLettersPostgres.layer,
-  Retention.layer
+  Retention.layer,
+  Rollups.layer
 ).pipe(Layer.provideMerge(Storage.migratedClient), Layer.provideMerge(Storage.DatabaseAddress.layer))
 
 const adminToken = Layer.unwrap(
@@ -85,6 +87,7 @@ export const run = (options: ServerOptions) =>
     const address = yield* Storage.DatabaseAddress
     const stream = yield* SnapshotStream
     const retention = yield* Retention
+    const rollups = yield* Rollups
     const digest = options.roles.has("digest") ? yield* Digest.make({ consumer: yield* uniqueConsumer }) : undefined
 
     const before: Array<Supervisor.Child<never>> = []
@@ -92,6 +95,7 @@ export const run = (options: ServerOptions) =>
     if (digest !== undefined) {
       before.push({ name: "digest", run: digest.run, view: digest.view })
       before.push({ name: "retention", run: retention.run })
+      before.push({ name: "roll-ups", run: rollups.run })
     }
 
     const children: Array<Supervisor.Child<never>> = [...before]
