@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import * as TestDatabase from "../../test/TestDatabase.ts"
 import { Servers, Tokens } from "./Servers.ts"
 import { layer as layerServers, serverIdFor } from "./ServersPostgres.ts"
-import { AdminTokens, layer as layerTokens } from "./TokensPostgres.ts"
+import { layer as layerTokens } from "./TokensPostgres.ts"
 
 const parts = Layer.mergeAll(layerServers, layerTokens).pipe(Layer.provideMerge(TestDatabase.layer))
 const verify = (token: Redacted.Redacted<string>) => Effect.flatMap(Tokens, (tokens) => tokens.verify(token))
@@ -96,23 +96,6 @@ layer(parts)("tokens", (it) => {
       for (const id of ["0", "-1", "99999999999999999999", "x", ""]) {
         expect((yield* Effect.flip((yield* Tokens).revoke(id)))._tag).toBe("UnknownToken")
       }
-    })
-  )
-
-  it.effect("the configured administrator's token works, and its predecessor no longer", () =>
-    Effect.gen(function* () {
-      const { ensureAdmin } = yield* AdminTokens
-      const [first, second] = [Redacted.make("first secret"), Redacted.make("second secret")]
-      yield* ensureAdmin(first)
-      yield* Effect.all([ensureAdmin(first), ensureAdmin(first)], { concurrency: "unbounded" })
-      expect(Option.isSome(yield* verify(first))).toBe(true)
-      yield* ensureAdmin(second)
-      yield* TestClock.adjust("6 seconds")
-      expect(Option.isSome(yield* verify(second))).toBe(true)
-      expect(yield* verify(first)).toEqual(Option.none())
-      yield* ensureAdmin(first)
-      yield* TestClock.adjust("6 seconds")
-      expect(Option.isSome(yield* verify(first))).toBe(true)
     })
   )
 })

@@ -10,7 +10,7 @@
  * database; only a server that alone cannot reach it may take a revoked token for so long.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Cache, Clock, Context, Duration, Effect, Exit, Layer, Option, Redacted, Result } from "effect"
+import { Cache, Clock, Duration, Effect, Exit, Layer, Option, Redacted, Result } from "effect"
 import { answering, isStorableText } from "./Database.ts"
 import { makeRecentMap } from "./RecentMap.ts"
 import { type Principal, type TokenInfo, Tokens, UnknownServer, UnknownToken } from "./Servers.ts"
@@ -36,19 +36,8 @@ interface Row {
   readonly revoked: number | null
 }
 
-/** Makes the configured administrator's token valid; see `AdminToken.ts`. */
-export class AdminTokens extends Context.Service<
-  AdminTokens,
-  {
-    /**
-     * From now on this token is an administrator's, and one that was configured before is not. Tokens that were made by
-     * `Tokens.create` stay as they are.
-     */
-    readonly ensureAdmin: (token: Redacted.Redacted<string>) => Effect.Effect<void, RowsUnavailable>
-  }
->()("nodepulse/sinks/AdminTokens") {}
-
-export const layer: Layer.Layer<Tokens | AdminTokens, never, PgClient.PgClient> = Layer.effectContext(
+export const layer: Layer.Layer<Tokens, never, PgClient.PgClient> = Layer.effect(
+  Tokens,
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
     const columns = sql`t.id, t.kind, s.server_id, t.note,
@@ -121,18 +110,7 @@ export const layer: Layer.Layer<Tokens | AdminTokens, never, PgClient.PgClient> 
         : Cache.get(remembered, hashToken(text).toString("hex"))
     }
 
-    const ensureAdmin = Effect.fn("AdminTokens.ensureAdmin")(function* (token: Redacted.Redacted<string>) {
-      const sha256 = hashToken(Redacted.value(token))
-      yield* sql`
-        with former as (
-          update admiral.tokens set revoked_at = now()
-          where note = ${CONFIGURED} and kind = 'admin' and sha256 <> ${sha256} and revoked_at is null
-        )
-        insert into admiral.tokens as t (sha256, kind, note) values (${sha256}, 'admin', ${CONFIGURED})
-        on conflict (sha256) do update set revoked_at = null where t.kind = 'admin'`
-    }, answering("set the administrator's token"))
-
-    return Context.make(Tokens, { create, list, revoke, verify }).pipe(Context.add(AdminTokens, { ensureAdmin }))
+    return Tokens.of({ create, list, revoke, verify })
   })
 )
 
@@ -141,9 +119,6 @@ const noAnswer = () =>
     operation: "verify a token",
     cause: new Error(`no answer within ${Duration.format(VERIFY_WITHIN)}`)
   })
-
-/** The note of the token that NODEPULSE_ADMIN_TOKEN or the data folder holds. */
-const CONFIGURED = "configured administrator"
 
 const principal = (row: Row): Principal =>
   row.kind === "agent"

@@ -1,0 +1,66 @@
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Option, Redacted } from "effect"
+import { forgetSecret, keptSecret, randomSecret, Settings } from "./Settings.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.promise(() => fs.mkdtemp(join(tmpdir(), "nodepulse-settings-"))),
+  (made) => Effect.promise(() => fs.rm(made, { recursive: true, force: true }))
+)
+
+describe("a secret in the data folder", () => {
+  it.effect("is made once, also by processes that start together, and only its owner can read it", () =>
+    Effect.gen(function* () {
+      const dataDir = join(yield* folder, "data")
+      const kept = keptSecret(dataDir, "admin-token", randomSecret)
+      const secrets = yield* Effect.all([kept, kept, kept], { concurrency: "unbounded" })
+      expect(new Set(secrets.map(Redacted.value)).size).toBe(1)
+      expect(Redacted.value(secrets[0]!)).toMatch(/^[A-Za-z0-9_-]{43}$/)
+      const { mode } = yield* Effect.promise(() => fs.stat(join(dataDir, "admin-token")))
+      expect(mode & 0o777).toBe(0o600)
+      expect(Redacted.value(yield* kept)).toBe(Redacted.value(secrets[0]!))
+      yield* forgetSecret(dataDir, "admin-token")
+      expect(Redacted.value(yield* kept)).not.toBe(Redacted.value(secrets[0]!))
+    })
+  )
+
+  it.effect("that is empty is an error that says what to do", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* folder
+      yield* Effect.promise(() => fs.writeFile(join(dataDir, "admin-token"), "\n"))
+      const error = yield* Effect.flip(keptSecret(dataDir, "admin-token", randomSecret))
+      expect(error.message).toMatch(/admin-token: it is empty: delete it/)
+    })
+  )
+})
+
+describe("the environment", () => {
+  const read = (env: Record<string, string>) =>
+    Settings.pipe(
+      Effect.provide(Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))))
+    )
+
+  it.effect("has a default for everything, and an empty variable counts as none", () =>
+    Effect.gen(function* () {
+      const settings = yield* read({ DATABASE_URL: "", VALKEY_URL: " " })
+      expect(settings).toMatchObject({ host: "127.0.0.1", port: 8080 })
+      expect(settings.dataDir).toMatch(/^\/.*\.nodepulse$/)
+      expect([settings.databaseUrl, settings.valkeyUrl, settings.adminToken]).toEqual([
+        Option.none(),
+        Option.none(),
+        Option.none()
+      ])
+    })
+  )
+
+  it.effect("a port that is none is refused by name", () =>
+    Effect.gen(function* () {
+      for (const port of ["http", "-1", "65536", "80.5"]) {
+        const error = yield* Effect.flip(read({ NODEPULSE_PORT: port }))
+        expect(String(error)).toContain("NODEPULSE_PORT")
+      }
+    })
+  )
+})
