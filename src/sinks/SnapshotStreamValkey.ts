@@ -23,7 +23,7 @@ import {
   type StreamStats,
   StreamUnavailable
 } from "./SnapshotStream.ts"
-import { attempt, type Connection, connect, parseUrl, type ValkeyUrlInvalid } from "./ValkeyConnection.ts"
+import { attempt, type Connection, open, parseUrl, type ValkeyUrlInvalid } from "./ValkeyConnection.ts"
 import { PUBLISH, STATS } from "./ValkeyScripts.ts"
 import { type Consumer, DeferredRemovals, ensureGroup, makeConsumer } from "./ValkeySubscription.ts"
 
@@ -75,10 +75,7 @@ export const awaitValkey = (options: {
   Effect.gen(function* () {
     const address = yield* Effect.fromResult(parseUrl(exposed(options.url)))
     const within = Duration.fromInputUnsafe(options.within ?? "60 seconds")
-    const connection = yield* Effect.acquireRelease(
-      Effect.sync(() => connect(address, { name: "nodepulse-wait", silence: 5_000, maxBytesInFlight: 1 << 20 })),
-      (connection) => Effect.sync(() => connection.close())
-    )
+    const connection = yield* open(address, { name: "nodepulse-wait", silence: 5_000, maxBytesInFlight: 1 << 20 })
     let patience = 500
     const answers = attempt("connect", async () => {
       await connection.ready(Math.min(patience, Duration.toMillis(within))).finally(() => {
@@ -106,12 +103,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
   const consumers = new Set<Consumer>()
   const deferred = new DeferredRemovals(Math.min(50_000, Math.floor(maxLength / 10)))
 
-  const open = (name: string, silence: number) =>
-    Effect.acquireRelease(
-      Effect.sync(() => connect(address, { name, silence, maxBytesInFlight })),
-      (connection) => Effect.sync(() => connection.close())
-    )
-  const commands = yield* open("nodepulse", timeout)
+  const commands = yield* open(address, { name: "nodepulse", silence: timeout, maxBytesInFlight })
   // A moment for the first connection, so that what comes next does not find it under way. Where it fails, so will they.
   yield* Effect.ignore(attempt("connect", () => commands.ready(timeout)))
 
@@ -150,7 +142,11 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
   }
 
   const subscribe = Effect.fnUntraced(function* (name: string) {
-    const blocking = yield* open(`nodepulse:${connectionName(name)}`, block + timeout)
+    const blocking = yield* open(address, {
+      name: `nodepulse:${connectionName(name)}`,
+      silence: block + timeout,
+      maxBytesInFlight
+    })
     yield* command("subscribe", async () => {
       await blocking.ready(timeout)
       await ensureGroup(commands, key, group)
@@ -166,7 +162,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
           claimAfter,
           block,
           deferred,
-          now: () => clock.currentTimeMillisUnsafe(),
+          now: () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n),
           onReleased: () => {
             for (const one of consumers) one.lookAgain()
           }

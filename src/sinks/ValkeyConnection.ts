@@ -11,7 +11,7 @@
  * Nothing is sent twice: a command whose connection breaks fails, whether the server has done it or not.
  */
 import { createHash } from "node:crypto"
-import { Effect, Result, Schema } from "effect"
+import { Effect, Random, Result, Schema, type Scope } from "effect"
 import { Redis, type RedisOptions } from "ioredis"
 import { StreamUnavailable } from "./SnapshotStream.ts"
 
@@ -104,8 +104,21 @@ export interface Connection {
   readonly close: () => void
 }
 
-/** Opens a connection. It is the caller's to close. */
-export const connect = (address: ValkeyAddress, options: ConnectionOptions): Connection => {
+/** Opens a connection that closes with the scope. It is under way, not there: see `ready`. */
+export const open = (
+  address: ValkeyAddress,
+  options: ConnectionOptions
+): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.map(Random.Random, (random) => connect(address, options, random)),
+    (connection) => Effect.sync(() => connection.close())
+  )
+
+const connect = (
+  address: ValkeyAddress,
+  options: ConnectionOptions,
+  random: { nextDoubleUnsafe(): number }
+): Connection => {
   let lastError: string | undefined
   let inFlight = 0
   let clientId: number | undefined
@@ -121,7 +134,7 @@ export const connect = (address: ValkeyAddress, options: ConnectionOptions): Con
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    retryStrategy: (attempt) => Math.min(2_000, 50 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2),
+    retryStrategy: (attempt) => Math.min(2_000, 50 * 2 ** Math.min(attempt, 6)) * (0.5 + random.nextDoubleUnsafe() / 2),
     // A primary that became a replica: ask the address again.
     reconnectOnError: (error) => error.message.startsWith("READONLY")
   })

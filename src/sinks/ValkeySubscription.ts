@@ -19,7 +19,7 @@
 import { Effect, Semaphore } from "effect"
 import type { Delivery, StreamUnavailable, Subscription } from "./SnapshotStream.ts"
 import { attempt, type Connection } from "./ValkeyConnection.ts"
-import { ACKNOWLEDGE, LEAVE, RELEASE, TAKE_AGAIN, TAKE_OVER } from "./ValkeyScripts.ts"
+import { ACKNOWLEDGE, LEAVE, READ, RELEASE, TAKE_AGAIN, TAKE_OVER } from "./ValkeyScripts.ts"
 
 export interface ConsumerOptions {
   readonly key: string
@@ -35,6 +35,7 @@ export interface ConsumerOptions {
   readonly block: number
   /** Shared by all consumers of the process: one's acknowledgements can free another's entries. */
   readonly deferred: DeferredRemovals
+  /** Milliseconds since whenever, of a clock that nobody sets. */
   readonly now: () => number
   /** Called after entries were given back: other consumers of this process need not wait to notice. */
   readonly onReleased: () => void
@@ -72,7 +73,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
   const held = new Set<string>()
   /** Where in this consumer's own list to go on looking for what it was never told of; undefined: not needed. */
   let ownFrom: string | undefined = "-"
-  let lookForOthersAt = 0
+  let lookForOthersAt = Number.NEGATIVE_INFINITY
   let step: Promise<void> | undefined
   /** The reader that waits, if any. */
   let waiting: { readonly max: number; readonly resume: () => void } | undefined
@@ -107,15 +108,29 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
       options.claimAfter
     ])) as readonly [more: number, entries: ReadonlyArray<Claimed>]
     for (const entry of entries) take(claimed(entry))
-    if (more === 1) lookForOthersAt = 0
+    if (more === 1) lookForOthersAt = Number.NEGATIVE_INFINITY
   }
 
   const fetchNew = async (max: number) => {
+    const runs = (await blocking.run(READ, key, [group, consumer, max])) as string
+    if (runs !== "") {
+      for (const run of JSON.parse(runs) as ReadonlyArray<Run>) {
+        if (run.length === 2) take(delivery(run[0], 1, run[1]))
+        else takeRun(run)
+      }
+      return
+    }
     const args = ["COUNT", max, "BLOCK", options.block, "STREAMS", key, ">"]
     const reply = (await blocking.call("XREADGROUP", "GROUP", group, consumer, ...args)) as ReadonlyArray<
       readonly [key: string, entries: ReadonlyArray<readonly [id: string, fields: Fields]>]
     > | null
     for (const [id, fields] of reply?.[0]?.[1] ?? []) take(delivery(id, 1, fields))
+  }
+
+  const takeRun = ([serverId, exporterName, entries]: WellFormed) => {
+    for (let i = 0; i + 1 < entries.length; i += 2) {
+      take({ id: entries[i]!, deliveries: 1, serverId, exporterName, snapshot: entries[i + 1]! })
+    }
   }
 
   const fetch = async (max: number) => {
@@ -210,7 +225,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     })
 
   const lookAgain = () => {
-    lookForOthersAt = 0
+    lookForOthersAt = Number.NEGATIVE_INFINITY
     // One that waits for PostgreSQL rather than for entries looks when it reads again.
     if (waiting === undefined) return
     fetchOthers(Math.min(waiting.max, CLAIM_MAX))
@@ -261,6 +276,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
 }
 
 type Fields = ReadonlyArray<string>
+type WellFormed = readonly [serverId: string, exporterName: string, entries: ReadonlyArray<string>]
+type Run = WellFormed | readonly [id: string, fields: Fields]
 type Claimed = readonly [id: string, deliveries: number, fields: Fields]
 
 const claimed = ([id, deliveries, fields]: Claimed): Delivery => delivery(id, deliveries, fields)
