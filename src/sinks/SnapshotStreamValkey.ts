@@ -15,6 +15,7 @@
  */
 import { hostname } from "node:os"
 import { Clock, Config, Duration, Effect, Layer, Option, Random, Redacted, Schedule } from "effect"
+import { DeferredRemovals } from "./DeferredRemovals.ts"
 import {
   type Durability,
   SnapshotStream,
@@ -25,7 +26,7 @@ import {
 } from "./SnapshotStream.ts"
 import { attempt, type Connection, open, parseUrl, type ValkeyUrlInvalid } from "./ValkeyConnection.ts"
 import { PUBLISH, STATS } from "./ValkeyScripts.ts"
-import { type Consumer, DeferredRemovals, ensureGroup, makeConsumer } from "./ValkeySubscription.ts"
+import { type Consumer, ensureGroup, makeConsumer } from "./ValkeySubscription.ts"
 
 export interface ValkeyOptions {
   /** `redis://[user:password@]host[:port][/database]`, `rediss://`, `valkey(s)://`, `unix:///path`. */

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { DeferredRemovals, precedes } from "./ValkeySubscription.ts"
+import { DeferredRemovals, precedes } from "./DeferredRemovals.ts"
 
 const Part = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 53 - 1 })))
 
