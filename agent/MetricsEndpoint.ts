@@ -63,16 +63,18 @@ export const serveMetrics = (
 const PLAIN = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" }
 
 const answer = (request: Http.IncomingMessage, response: Http.ServerResponse, metrics: () => Promise<string>): void => {
-  const end = (status: number, body: string, headers: Http.OutgoingHttpHeaders = PLAIN) => {
+  const end = (status: number, body: string, headers: Http.OutgoingHttpHeaders = PLAIN): void => {
     response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) })
     response.end(request.method === "HEAD" ? undefined : body)
   }
   if (request.method !== "GET" && request.method !== "HEAD") {
-    return end(405, "only GET and HEAD\n", { ...PLAIN, allow: "GET, HEAD", connection: "close" })
+    end(405, "only GET and HEAD\n", { ...PLAIN, allow: "GET, HEAD", connection: "close" })
+  } else if (request.url?.split("?")[0] !== "/metrics") {
+    end(404, "there is only /metrics\n")
+  } else {
+    metrics().then(
+      (body) => end(200, body, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
+      () => end(500, "the metrics cannot be told\n")
+    )
   }
-  if (request.url?.split("?")[0] !== "/metrics") return end(404, "there is only /metrics\n")
-  metrics().then(
-    (body) => end(200, body, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
-    () => end(500, "the metrics cannot be told\n")
-  )
 }

@@ -4,13 +4,14 @@
  */
 import { Command } from "effect/cli"
 import { agentCommand } from "./commands/AgentCommand.ts"
+import { agentDoctorCommand } from "./commands/DoctorAgent.ts"
 import { expositionCommand } from "./commands/ExpositionCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"
 
 const nodepulseAgent = Command.make("nodepulse-agent").pipe(
   Command.withDescription("Scrape this machine's exporters and push to a NodePulse server"),
-  Command.withSubcommands([agentCommand, pluginsCommand, expositionCommand])
+  Command.withSubcommands([agentCommand, agentDoctorCommand, pluginsCommand, expositionCommand])
 )
 
 runProgram(nodepulseAgent)

@@ -6,6 +6,7 @@ import { Command } from "effect/cli"
 import { agentCommand } from "./commands/AgentCommand.ts"
 import { migrateCommand, tokenCommand } from "./commands/DatabaseCommands.ts"
 import { deadLettersCommand } from "./commands/DeadLettersCommand.ts"
+import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { expositionCommand } from "./commands/ExpositionCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"
@@ -21,6 +22,7 @@ const nodepulse = Command.make("nodepulse").pipe(
     migrateCommand,
     tokenCommand,
     deadLettersCommand,
+    doctorCommand,
     pluginsCommand,
     expositionCommand
   ]),

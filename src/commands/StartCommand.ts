@@ -13,6 +13,12 @@ export const startCommand = Command.make("start", {}, () =>
   )
 )
 
+/** Whether what we say ends up in a log that others read (systemd's journal): a link that signs in has no place there. */
+const quiet = () =>
+  process.env.JOURNAL_STREAM === undefined
+    ? {}
+    : { onReady: (url: string) => Effect.logInfo(`ready on ${url}; sign in with the admin token`) }
+
 const role = Flag.Literals("role", ["all", "ingest", "digest", "api"]).pipe(
   Flag.withDescription("What this process does: take snapshots, store them, answer questions, or all of it"),
   Flag.withDefault("all" as const)
@@ -24,7 +30,7 @@ export const serverCommand = Command.make(
   Effect.fnUntraced(function* ({ role }) {
     const { databaseUrl, valkeyUrl } = yield* Settings
     if (role === "all") {
-      return yield* Server.run({ roles: new Set(["ingest", "digest", "api"]), agent: false, listen: true })
+      return yield* Server.run({ roles: new Set(["ingest", "digest", "api"]), agent: false, listen: true, ...quiet() })
     }
     if (Option.isNone(databaseUrl) || (Option.isNone(valkeyUrl) && role !== "api")) {
       const missing = Option.isNone(databaseUrl) ? "DATABASE_URL" : "VALKEY_URL"
@@ -34,7 +40,7 @@ export const serverCommand = Command.make(
     }
     // A digest answers nobody's questions; where it is given a port, it shows its health and metrics there.
     const listen = role !== "digest" || process.env.NODEPULSE_PORT !== undefined
-    yield* Server.run({ roles: new Set([role]), agent: false, listen })
+    yield* Server.run({ roles: new Set([role]), agent: false, listen, ...quiet() })
   })
 ).pipe(
   Command.withDescription("Run the server, or one role of it, without an agent"),
