@@ -3,8 +3,8 @@
  * gauge its value. Top, history and roll-ups are all aggregates of it, so that each rule of `docs/numbers.md` about
  * increases, resets, holes and clamping is written once, here.
  *
- * It reads whatever *ranges* it is given: per range one scan of the natural key, which begins `staleAfter` early for
- * the rows before the first ones. No text is joined: series are told apart by the ids of their labels.
+ * It reads whatever *ranges* it is given, scrape by scrape along the natural key, from `staleAfter` before each for the
+ * rows before the first ones. No text is joined: series are told apart by the ids of their labels.
  *
  * Identifiers come from declarations and are quoted; values are bound. Pure: it makes text, it runs nothing.
  */
@@ -46,8 +46,14 @@ export const groupColumn = (exporter: Exporter): string =>
 export const staleAfter = (exporter: Exporter): string =>
   `interval '${Math.round(Duration.toMillis(exporter.table.staleAfter))} milliseconds'`
 
-/** The same in seconds, with room for rounding below the microsecond that rows resolve. */
-const staleSeconds = (exporter: Exporter): number => Duration.toMillis(exporter.table.staleAfter) / 1000 + 5e-7
+const staleMicros = (exporter: Exporter): number => Math.round(Duration.toMillis(exporter.table.staleAfter) * 1_000)
+
+/** Separates groups in a sort key: more than there are scrapes, and ids of groups times it fit 63 bits. */
+const GROUP = 4_294_967_296
+/** Separates servers in time, microseconds: 35 years. */
+const SERVER = 1_125_899_906_842_624
+
+const SECONDS = (micros: string): string => `${micros}::float8 / 1000000`
 
 /** A moment from epoch microseconds, exact. */
 export const moment = (micros: string): string => `(timestamptz 'epoch' + ${micros} * interval '1 microsecond')`
@@ -105,7 +111,8 @@ const limitsOf = (host: Exporter): string => {
 }
 
 /**
- * The CTEs `ranges` and `measured`.
+ * The CTEs `ranges`, `scrape` and `moments`, the scrapes of the ranges with those before them, found by skipping along the
+ * natural key, and `measured`. The statement must be `with recursive`.
  *
  * `source` is a relation with `no, server_id, after, upto`: the rows wanted are those of (after, upto]. A server's ranges
  * must not overlap; a row before a range that another one reads is not read twice.
@@ -135,36 +142,42 @@ export const measuredCtes = (
   const gauges = measures.gauges.map((column, n) => ({ column, n }))
   const list = (parts: ReadonlyArray<string>) => parts.map((part) => `, ${part}`).join("")
 
-  // OFFSET 0 keeps the scan of a range a scan of the key: else the planner may join all rows of a server with all ranges.
-  // Moments are carried as seconds since the range's beginning: by value, exact to 1e-10 s, four times faster than intervals.
+  // Scrape by scrape, so that what belongs to the scrape (its time, the host's limit) is computed once and not for each row.
+  // OFFSET 0 keeps that a look-up in the key: else the planner may join all rows of a server with all scrapes.
   const read = `
-    select r.no, r.server_id, s."timestamp" as at, date_part('epoch', s."timestamp" - r.origin) as t, ${groupColumn(exporter)} as g${list(
-      several ? series.map((column, n) => `${column} as s${n}`) : []
-    )}, s."timestamp" > r.after as wanted${list(counters.length === 0 ? [] : ["s.counters_since as since"])}${list(
-      clamps ? [`r.limits[width_bucket(s."timestamp", r.starts) + 1] as allowed`] : []
-    )}${list(counters.map(({ column, n }) => `s.${quoted(column)}::float8 as c${n}`))}${list(
-      gauges.map(({ column, n }) => `s.${quoted(column)}::float8 as v${n}`)
-    )}
-    from ranges r cross join lateral (
+    select o.no, o.server_id, o.at, o.t, o.wanted${list(clamps ? ["o.allowed"] : [])}, ${groupColumn(exporter)} as g${list(
+      several
+        ? series.map((column, n) => `${column} as s${n}`)
+        : [
+            `${groupColumn(exporter)}::int8 * ${GROUP} + o.seq as k`,
+            `${groupColumn(exporter)}::int8 * ${GROUP} + o.no as u`
+          ]
+    )}${list(counters.length === 0 ? [] : ["s.counters_since as since"])}${list(
+      counters.map(({ column, n }) => `s.${quoted(column)}::float8 as c${n}`)
+    )}${list(gauges.map(({ column, n }) => `s.${quoted(column)}::float8 as v${n}`))}
+    from moments o cross join lateral (
       select s.* from ${rowsTable(exporter)} s
-      where s.server_id = r.server_id and s."timestamp" > r.scan_from and s."timestamp" <= r.upto${condition} offset 0
+      where s.server_id = o.server_id and s."timestamp" = o.at${condition} offset 0
     ) s`
 
+  // One key to sort by, of group and scrape, instead of two: comparing second keys costs more than all else together. A
+  // row before of another group is then told by the key, one of another server by the time.
+  const same = several ? "" : `case when s.k - lag(s.k) over w < ${GROUP / 2} then `
   const before = `
-    select s.*, s.t - lag(s.t) over w as gap${list(
+    select s.*, ${same}s.t - lag(s.t) over w${several ? "" : " end"} as gap${list(
       counters.length === 0 ? [] : ["lag(s.since) over w as p_since"]
     )}${list(counters.map(({ n }) => `lag(s.c${n}) over w as p${n}`))}${list(
-      last && !several ? ["lead(s.no) over w is distinct from s.no as last"] : []
+      last && !several ? ["lead(s.u) over w is distinct from s.u as last"] : []
     )}
     from (${read}) s
-    window w as (partition by s.server_id, ${several ? series.map((_, n) => `s.s${n}`).join(", ") : "s.g"} order by s.at)`
+    window w as (${several ? `partition by s.server_id, ${series.map((_, n) => `s.s${n}`).join(", ")} order by s.at` : "order by s.k"})`
 
   const restarted = `(b.since <> b.p_since and abs(date_part('epoch', b.since - b.p_since)) > ${SAME_SINCE_SECONDS}) is true`
   const raised = `
-    select b.no, b.server_id, b.at, b.g, b.gap${list(last && !several ? ["b.last"] : [])}${list(clamps ? ["b.allowed * b.gap as allowed"] : [])}${list(
+    select b.no, b.server_id, b.at, b.g, ${SECONDS("b.gap")} as gap${list(last && !several ? ["b.last"] : [])}${list(clamps ? [`b.allowed * (${SECONDS("b.gap")}) as allowed`] : [])}${list(
       counters.flatMap(({ n }) => [
-        `case when b.gap <= ${staleSeconds(exporter)} then case when b.c${n} < b.p${n} or ${restarted} then b.c${n} else b.c${n} - b.p${n} end end as i${n}`,
-        `b.gap <= ${staleSeconds(exporter)} and b.p${n} is not null and (b.c${n} < b.p${n} or ${restarted}) as z${n}`
+        `case when b.gap <= ${staleMicros(exporter)} then case when b.c${n} < b.p${n} or ${restarted} then b.c${n} else b.c${n} - b.p${n} end end as i${n}`,
+        `b.gap <= ${staleMicros(exporter)} and b.p${n} is not null and (b.c${n} < b.p${n} or ${restarted}) as z${n}`
       ])
     )}${list(gauges.map(({ n }) => `b.v${n}`))}
     from (${before}) b where b.wanted offset 0`
@@ -195,6 +208,8 @@ export const measuredCtes = (
     )}${list(gauges.map(({ n }) => `sum(a.v${n}) as v${n}`))}
     from (${clamped}) a group by a.no, a.server_id, a.at, a.g`
 
+  const next = (after: string) =>
+    `(select s."timestamp" from ${rowsTable(exporter)} s where s.server_id = r.server_id and s."timestamp" > ${after} and s."timestamp" <= r.upto order by s."timestamp" limit 1)`
   return `ranges as materialized (
   select r.*${clamps ? ", k.starts, k.limits" : ""}
   from (
@@ -202,28 +217,25 @@ export const measuredCtes = (
       greatest(q.after - ${stale}, lag(q.upto) over (partition by q.server_id order by q.after)) as scan_from
     from ${source} q
   ) r${clamps ? limitsOf(host) : ""}
+), scrape as (
+  select r.no, ${next("r.scan_from")} as at from ranges r
+  union all
+  select c.no, ${next("c.at")} from scrape c join ranges r on r.no = c.no where c.at is not null
+), moments as materialized (
+  select c.no, r.server_id, c.at, c.at > r.after as wanted, row_number() over (order by r.server_id, c.at) as seq,
+    (date_part('epoch', c.at - r.origin) * 1000000)::int8 + dense_rank() over (order by r.server_id) * ${SERVER} as t${
+      clamps ? ", r.limits[width_bucket(c.at, r.starts) + 1] as allowed" : ""
+    }
+  from scrape c join ranges r on r.no = c.no where c.at is not null
 ), measured as (${several ? (last ? `select e.*, e.at = max(e.at) over (partition by e.no, e.g) as last from (${added}) e` : added) : clamped}
 )`
 }
 
-/**
- * The CTEs `scrape` and `covered`: the distinct moments of the ranges' scrapes, found by skipping along the natural key,
- * and for each wanted one how many seconds it covers (0 after a hole). Needs `ranges`; the statement must be
- * `with recursive`.
- */
-export const coveredCtes = (exporter: Exporter): string => {
-  const next = (after: string) =>
-    `(select s."timestamp" from ${rowsTable(exporter)} s where s.server_id = r.server_id and s."timestamp" > ${after} and s."timestamp" <= r.upto order by s."timestamp" limit 1)`
-  return `scrape as (
-  select r.no, ${next("r.scan_from")} as at from ranges r
-  union all
-  select c.no, ${next("c.at")} from scrape c join ranges r on r.no = c.no where c.at is not null
-), covered as (
-  select c.no, c.server_id, c.at, case when c.gap <= ${staleAfter(exporter)} then date_part('epoch', c.gap) else 0 end as seconds
+/** The CTE `covered`: for each wanted scrape of the ranges how many seconds it covers, 0 after a hole. Needs `moments`. */
+export const coveredCtes = (exporter: Exporter): string => `covered as (
+  select c.no, c.server_id, c.at, case when c.gap <= ${staleMicros(exporter)} then ${SECONDS("c.gap")} else 0 end as seconds
   from (
-    select c.no, r.server_id, c.at, c.at > r.after as wanted, c.at - lag(c.at) over (partition by r.server_id order by c.at) as gap
-    from scrape c join ranges r on r.no = c.no where c.at is not null
+    select o.no, o.server_id, o.at, o.wanted, o.t - lag(o.t) over (partition by o.server_id order by o.at) as gap from moments o
   ) c
   where c.wanted
 )`
-}

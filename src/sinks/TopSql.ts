@@ -204,7 +204,7 @@ export const hostBusySql = (host: Exporter): string => {
     `sum(${counters.map((_, n) => `coalesce(${alias(n)}, 0)`).join(" + ")}) filter (where ${counters
       .map((_, n) => `${alias(n)} is not null`)
       .join(" or ")})`
-  return `with ${measuredCtes(host, undefined, boundRanges("$1", "$2", "$3"), { counters, gauges: [] })}
+  return `with recursive ${measuredCtes(host, undefined, boundRanges("$1", "$2", "$3"), { counters, gauges: [] })}
 select sum(p.busy)::float8 as busy from (
   select ${total((n) => `m.i${n}`)} as busy from measured m${bucketParts(host)
     .map(
