@@ -29,6 +29,7 @@ import * as Storage from "./Storage.ts"
 import * as Systemd from "./Systemd.ts"
 import * as DeadLettersPostgres from "./sinks/DeadLettersPostgres.ts"
 import * as Digest from "./sinks/Digest.ts"
+import * as OverviewPostgres from "./sinks/OverviewPostgres.ts"
 import * as RankingsPostgres from "./sinks/RankingsPostgres.ts"
 import { Retention } from "./sinks/Retention.ts"
 import { Rollups } from "./sinks/Rollups.ts"
@@ -67,7 +68,11 @@ const rows = Layer.mergeAll(
   DeadLettersPostgres.layer,
   Retention.layer,
   Rollups.layer
-).pipe(Layer.provideMerge(Storage.migratedClient), Layer.provideMerge(Storage.DatabaseAddress.layer))
+).pipe(
+  Layer.provideMerge(OverviewPostgres.layer.pipe(Layer.provide([RankingsPostgres.layer, ServersPostgres.layer]))),
+  Layer.provideMerge(Storage.migratedClient),
+  Layer.provideMerge(Storage.DatabaseAddress.layer)
+)
 
 const adminToken = Layer.unwrap(
   Effect.gen(function* () {

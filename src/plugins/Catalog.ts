@@ -55,6 +55,7 @@ export const CatalogEntry = Schema.Struct({
   title: Schema.String,
   resource: Schema.String,
   table: Schema.String,
+  endpoint: Schema.String.annotateKey({ description: "Where agents look for it unless configured otherwise." }),
   interval_seconds: Schema.Finite,
   retention_seconds: Schema.NullOr(Schema.Finite).annotateKey({ description: "Null: kept for ever." }),
   stale_after_seconds: Schema.Finite,
@@ -63,11 +64,23 @@ export const CatalogEntry = Schema.Struct({
     Schema.Struct({
       per: Schema.String,
       default: Schema.String,
+      presence: Nullable.annotateKey({ description: "The field whose 0 says that a group is gone." }),
       rankings: Schema.Array(CatalogRanking),
       also: Schema.Array(CatalogField).annotateKey({ description: "Fields beside those of the rankings." })
     })
   ),
-  history: Schema.Array(CatalogSeries).annotateKey({ description: "The series of the history answer." })
+  history: Schema.Array(CatalogSeries).annotateKey({ description: "The series of the history answer." }),
+  host: Schema.NullOr(
+    Schema.Struct({
+      cores: Schema.String,
+      memory_total: Schema.String,
+      memory_available: Nullable,
+      cpu_busy: Schema.Array(Schema.String),
+      cpu_idle: Nullable,
+      load: Nullable,
+      uptime: Nullable
+    })
+  ).annotateKey({ description: "Which series of the history tell the host's state; null where none do." })
 }).annotate({ title: "Exporter" })
 export type CatalogEntry = typeof CatalogEntry.Type
 
@@ -133,6 +146,7 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
   title: exporter.title,
   resource: exporter.resource,
   table: exporter.table.name,
+  endpoint: exporter.scrape.endpoint,
   interval_seconds: Duration.toSeconds(exporter.scrape.interval),
   retention_seconds: Duration.isFinite(exporter.table.retention) ? Duration.toSeconds(exporter.table.retention) : null,
   stale_after_seconds: Duration.toSeconds(exporter.table.staleAfter),
@@ -151,6 +165,7 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
       : {
           per: exporter.top.per,
           default: exporter.top.default,
+          presence: fieldOf(exporter, exporter.top.presence),
           rankings: rankingsOf(exporter).map(({ fields, key, ranking }) => ({
             key,
             column: ranking.column,
@@ -162,5 +177,21 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
           })),
           also: answerFields(exporter)
         },
-  history: historyFields(exporter)
+  history: historyFields(exporter),
+  host:
+    exporter.host === undefined
+      ? null
+      : {
+          cores: fieldOf(exporter, exporter.host.cores) ?? exporter.host.cores,
+          memory_total: fieldOf(exporter, exporter.host.memoryTotal) ?? exporter.host.memoryTotal,
+          memory_available: fieldOf(exporter, exporter.host.memoryAvailable),
+          cpu_busy: exporter.host.cpuBusy.flatMap((column) => fieldOf(exporter, column) ?? []),
+          cpu_idle: fieldOf(exporter, exporter.host.cpuIdle),
+          load: fieldOf(exporter, exporter.host.load),
+          uptime: fieldOf(exporter, exporter.host.uptime)
+        }
 })
+
+/** The series of the history answer that shows a column. */
+const fieldOf = (exporter: Exporter, column: string | undefined): string | null =>
+  historyFields(exporter).find((series) => series.column === column)?.field ?? null

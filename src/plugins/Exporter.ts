@@ -52,6 +52,14 @@ export interface HostFacts<C extends Columns> {
   readonly memoryTotal: NamesOf<C, "gauge">
   /** Counters in seconds that together are the host's busy CPU time (not idle, iowait or steal). */
   readonly cpuBusy: ReadonlyArray<NamesOf<C, "counter">>
+  /** Counter in seconds: the CPU time that nobody used. A chart of all modes leaves it out. */
+  readonly cpuIdle?: NamesOf<C, "counter">
+  /** Gauge: memory in bytes that programs can still get. Used memory is the total less this. */
+  readonly memoryAvailable?: NamesOf<C, "gauge">
+  /** Gauge: how many threads run or wait to run, lately. */
+  readonly load?: NamesOf<C, "gauge">
+  /** Gauge: seconds since the host started. */
+  readonly uptime?: NamesOf<C, "gauge">
 }
 
 export interface Declaration<C extends Columns, R extends string> {

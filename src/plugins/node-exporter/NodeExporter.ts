@@ -179,7 +179,11 @@ export const nodeExporter = defineExporter({
   host: {
     cores: "cpu_cores",
     memoryTotal: "memory_total_bytes",
-    cpuBusy: ["cpu_user_seconds", "cpu_system_seconds"]
+    cpuBusy: ["cpu_user_seconds", "cpu_system_seconds"],
+    cpuIdle: "cpu_idle_seconds",
+    memoryAvailable: "memory_available_bytes",
+    load: "load_1min",
+    uptime: "uptime_seconds"
   }
 })
 

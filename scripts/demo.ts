@@ -1,0 +1,188 @@
+/**
+ * `npm run demo`: NodePulse with a fleet that does not exist (`demo-fleet.ts`), to look at and to take pictures of.
+ *
+ * It fills a data folder of its own with a week of history, straight into the rows, and then goes on live through the
+ * ingest, as agents do. Started again, it makes its folder anew. Ctrl-C ends it.
+ *
+ *     npm run demo                     opens on port 8081, NODEPULSE_PORT chooses another one
+ */
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Console, Effect, Layer, Option, Redacted, References } from "effect"
+import config from "../plugins.config.ts"
+import { Registry } from "../src/plugins/Registry.ts"
+import type { Snapshot } from "../src/plugins/Snapshot.ts"
+import { wireName } from "../src/plugins/Wire.ts"
+import * as Server from "../src/Server.ts"
+import { Settings } from "../src/Settings.ts"
+import * as Database from "../src/sinks/Database.ts"
+import { runningUrl } from "../src/sinks/EmbeddedPostgres.ts"
+import { SnapshotRows } from "../src/sinks/SnapshotRows.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
+import { demoFleet, Machine } from "./demo-fleet.ts"
+
+const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
+const GROUPS = config.exporters.find((exporter) => exporter.top !== undefined)!
+const BATCH = 5_000
+const INTERVAL = 15
+const ADMIN = "demo"
+
+export interface DemoOptions {
+  readonly port: number
+  readonly days: number
+  /** Told once the fleet is there: the address, and a sign-in link's path. */
+  readonly onReady: (url: string, signIn: string) => Effect.Effect<void>
+  readonly live: boolean
+}
+
+/** Scrapes lie closer the nearer they are to now: a week of them is then quickly made. */
+export const historyMoments = (now: number, days: number): ReadonlyArray<number> => {
+  const moments: Array<number> = []
+  let t = Math.floor((now - days * 86_400) / INTERVAL) * INTERVAL
+  while (t <= now) {
+    moments.push(t)
+    const age = now - t
+    t += age > 26 * 3_600 ? 240 : age > 7 * 3_600 ? 60 : INTERVAL
+  }
+  return moments
+}
+
+const ask = (url: string, method: string, path: string, token: string, body?: unknown) =>
+  Effect.promise(async () => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" })
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+    return text === "" ? undefined : JSON.parse(text)
+  })
+
+/** Runs the server with its fleet until interrupted. */
+export const runDemo = (options: DemoOptions, dataDir: string) =>
+  Effect.gen(function* () {
+    const settings = Layer.succeed(Settings, {
+      host: "127.0.0.1",
+      port: options.port,
+      dataDir,
+      adminToken: Option.some(Redacted.make(ADMIN)),
+      databaseUrl: Option.none(),
+      valkeyUrl: Option.none()
+    })
+    yield* Server.run({
+      roles: new Set(["ingest", "digest", "api"]),
+      agent: false,
+      listen: true,
+      onReady: (url) => Effect.asVoid(Effect.forkDetach(populate(url, dataDir, options), { startImmediately: true }))
+    }).pipe(Effect.provide(Layer.mergeAll(settings, Registry.layer(config))))
+  })
+
+const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOptions) =>
+  Effect.gen(function* () {
+    const now = Math.floor(Date.now() / 1000 / INTERVAL) * INTERVAL
+    const machines = demoFleet.map((server) => new Machine(server))
+    const agents: Array<{ readonly id: string; readonly token: string; readonly machine: Machine }> = []
+    for (const machine of machines) {
+      const made = yield* ask(url, "POST", "/api/servers", ADMIN, { name: machine.server.name })
+      agents.push({ id: made.server_id, token: made.token, machine })
+    }
+    const database = yield* runningUrl(dataDir)
+    if (Option.isNone(database)) return yield* Effect.die(new Error("the demonstration has no database"))
+    yield* insertHistory(agents, historyMoments(now, days), now).pipe(
+      Effect.provide(
+        SnapshotRowsPostgres.layer.pipe(
+          Layer.provide(Database.layer({ url: database.value })),
+          Layer.provide(Registry.layer(config))
+        )
+      )
+    )
+    const link = yield* ask(url, "POST", "/api/session/links", ADMIN)
+    yield* onReady(url, link.path)
+    if (!live) return
+    for (let t = now + INTERVAL; ; t += INTERVAL) {
+      yield* Effect.sleep(`${Math.max(0, t * 1000 - Date.now())} millis`)
+      yield* Effect.forEach(agents, ({ machine, token }) => {
+        const rows = machine.at(t, now)
+        if (rows === null || machine.server.silentFor > 0) return Effect.void
+        const timestamp = new Date(t * 1000).toISOString()
+        return ask(url, "POST", "/metrics/prometheus", token, {
+          [HOST.name]: [{ timestamp, ...rows.host }],
+          [GROUPS.name]: rows.groups.map(({ row, since }) => ({
+            timestamp,
+            counters_since: new Date(since * 1000).toISOString(),
+            ...row
+          }))
+        }).pipe(Effect.ignore)
+      })
+    }
+  }).pipe(Effect.tapCause((cause) => Effect.logError("the demonstration failed", cause)))
+
+const insertHistory = Effect.fnUntraced(function* (
+  agents: ReadonlyArray<{ readonly id: string; readonly machine: Machine }>,
+  moments: ReadonlyArray<number>,
+  now: number
+) {
+  const rows = yield* SnapshotRows
+  const waiting = new Map<string, Array<Snapshot>>()
+  const columns = new Map([HOST, GROUPS].map((exporter) => [exporter.name, Object.entries(exporter.table.columns)]))
+  const flush = (exporter: string) => {
+    const batch = waiting.get(exporter) ?? []
+    waiting.delete(exporter)
+    return batch.length === 0 ? Effect.void : Effect.asVoid(rows.insert(exporter, batch))
+  }
+  const add = (
+    exporter: string,
+    serverId: string,
+    t: number,
+    since: number,
+    row: Readonly<Record<string, unknown>>
+  ) => {
+    const values = columns
+      .get(exporter)!
+      .map(([name, column]) => (row[wireName(name, column)] ?? null) as string | number | null)
+    const batch = waiting.get(exporter) ?? []
+    batch.push({ exporter, serverId, timestamp: t * 1e6, countersSince: since * 1e6, values })
+    waiting.set(exporter, batch)
+    return batch.length
+  }
+  for (const { id, machine } of agents) {
+    for (const t of moments) {
+      const said = machine.at(t, now)
+      if (said === null) continue
+      let full = add(HOST.name, id, t, now - machine.server.bootDays * 86_400, said.host) >= BATCH
+      for (const { row, since } of said.groups) full = add(GROUPS.name, id, t, since, row) >= BATCH || full
+      if (full) yield* Effect.forEach([...waiting.keys()], flush, { concurrency: 2 })
+    }
+  }
+  yield* Effect.forEach([...waiting.keys()], flush)
+})
+
+if (import.meta.main) {
+  const began = Date.now()
+  const dataDir = await mkdtemp(join(tmpdir(), "nodepulse-demo-"))
+  const fiber = Effect.runFork(
+    runDemo(
+      {
+        port: Number(process.env.NODEPULSE_PORT ?? 8081),
+        days: Number(process.env.NODEPULSE_DEMO_DAYS ?? 7),
+        live: true,
+        onReady: (url, path) =>
+          Console.log(
+            `\n  ${demoFleet.length} servers with a week of history, made in ${Math.round((Date.now() - began) / 1000)} s; they go on live.\n  Sign in once with this link:\n\n    ${url}${path}\n`
+          )
+      },
+      dataDir
+    ).pipe(Effect.provideService(References.MinimumLogLevel, "Warn"))
+  )
+  await Effect.runPromise(Console.log("  Making a fleet: this takes about a minute …"))
+  const stop = () => fiber.interruptUnsafe()
+  process.once("SIGINT", stop)
+  process.once("SIGTERM", stop)
+  await new Promise<void>((resolve) => fiber.addObserver(() => resolve()))
+  await rm(dataDir, { recursive: true, force: true })
+}

@@ -1,0 +1,112 @@
+/**
+ * `npm run screenshots`: the pictures of README and docs, taken of the demonstration's fleet in a real Chromium.
+ *
+ *     npm run screenshots                             starts a demonstration of its own
+ *     node scripts/screenshots.ts http://127.0.0.1:8081   of one that runs already
+ */
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Console, Effect, References } from "effect"
+import { chromium, type Page } from "playwright-core"
+import { findChromium, launchOptions } from "./Browser.ts"
+import { runDemo } from "./demo.ts"
+
+const FOLDER = join(import.meta.dirname, "..", "docs", "screenshots")
+const BYTES_MAX = 300_000
+
+type Theme = "light" | "dark"
+
+interface Shot {
+  readonly name: string
+  readonly path: string
+  readonly width?: number
+  readonly height?: number
+  readonly themes?: ReadonlyArray<Theme>
+  /** Before the picture is taken. */
+  readonly then?: (page: Page) => Promise<unknown>
+}
+
+const SHOTS: ReadonlyArray<Shot> = [
+  { name: "fleet", path: "/" },
+  { name: "server", path: "/servers/ci-runner-1", height: 1240 },
+  { name: "memory", path: "/servers/media-1?metric=memory&range=7d", height: 1240, themes: ["light"] },
+  { name: "process", path: "/servers/web-1?open=mailqueue-worker&range=6h", height: 1000 },
+  { name: "brush", path: "/servers/web-1?range=6h", height: 1240, themes: ["dark"], then: brush },
+  { name: "pipeline", path: "/pipeline", height: 1100 },
+  { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"] },
+  { name: "narrow-server", path: "/servers/db-primary", width: 390, height: 1500, themes: ["dark"] }
+]
+
+async function brush(page: Page) {
+  const box = await page.locator(".stack .u-over").boundingBox()
+  if (box === null) return
+  await page.mouse.move(box.x + box.width * 0.44, box.y + 90)
+  await page.mouse.down()
+  await page.mouse.move(box.x + box.width * 0.62, box.y + 100, { steps: 6 })
+  await page.mouse.up()
+}
+
+const take = async (url: string, only: string | undefined) => {
+  const executablePath = findChromium()
+  if (executablePath === undefined) throw new Error("no chromium here: apt-get install chromium")
+  const links = await fetch(`${url}/api/session/links`, { method: "POST", headers: { authorization: "Bearer demo" } })
+  const { path } = (await links.json()) as { readonly path: string }
+  await mkdir(FOLDER, { recursive: true })
+  const userData = await mkdtemp(join(tmpdir(), "nodepulse-chromium-"))
+  const context = await chromium.launchPersistentContext(userData, {
+    ...launchOptions(executablePath),
+    viewport: { width: 1440, height: 900 }
+  })
+  const page = context.pages()[0] ?? (await context.newPage())
+  const complaints: Array<string> = []
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()))
+  page.on("pageerror", (error) => complaints.push(String(error)))
+  await page.goto(`${url}${path}`)
+  for (const {
+    height = 900,
+    name,
+    path,
+    themes = ["light", "dark"] as ReadonlyArray<Theme>,
+    then,
+    width = 1440
+  } of SHOTS) {
+    if (only !== undefined && !name.includes(only)) continue
+    for (const theme of themes) {
+      await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" })
+      await page.setViewportSize({ width, height })
+      await page.goto(`${url}${path}`)
+      await page.waitForLoadState("networkidle")
+      await then?.(page)
+      await page.waitForTimeout(600)
+      const file = join(FOLDER, `${name}-${theme}.png`)
+      await page.screenshot({ path: file })
+      const { size } = await stat(file)
+      process.stdout.write(
+        `${name}-${theme}.png ${Math.round(size / 1000)} kB${size > BYTES_MAX ? " TOO LARGE" : ""}\n`
+      )
+    }
+  }
+  await context.close()
+  await rm(userData, { recursive: true, force: true })
+  for (const complaint of complaints) process.stdout.write(`the page complained: ${complaint}\n`)
+}
+
+const [given, only] = process.argv.slice(2)
+if (given !== undefined) await take(given, only)
+else {
+  const dataDir = await mkdtemp(join(tmpdir(), "nodepulse-demo-"))
+  const ready = Promise.withResolvers<string>()
+  const fiber = Effect.runFork(
+    runDemo({ port: 0, days: 7, live: true, onReady: (url) => Effect.sync(() => ready.resolve(url)) }, dataDir).pipe(
+      Effect.provideService(References.MinimumLogLevel, "Warn"),
+      Effect.tapCause((cause) => Effect.sync(() => ready.reject(cause)))
+    )
+  )
+  await Effect.runPromise(Console.log("making a fleet: this takes about a minute …"))
+  await take(await ready.promise, undefined)
+  const ended = new Promise<void>((resolve) => fiber.addObserver(() => resolve()))
+  fiber.interruptUnsafe()
+  await ended
+  await rm(dataDir, { recursive: true, force: true })
+}

@@ -1,0 +1,102 @@
+/** How another server comes here: its name, then its token and what to do with it. */
+import { type FormEvent, useState } from "react"
+import { type Answer, ask } from "./Api.ts"
+import { Command } from "./Command.tsx"
+import { Dialog } from "./Dialog.tsx"
+import { useHeart } from "./Refresh.tsx"
+
+export const AddServer = ({ onClose }: { readonly onClose: () => void }) => {
+  const { refresh } = useHeart()
+  const [name, setName] = useState("")
+  const [failure, setFailure] = useState<string>()
+  const [made, setMade] = useState<Answer<"servers.register">>()
+  const add = async (event: FormEvent) => {
+    event.preventDefault()
+    try {
+      setMade(await ask("servers.register", {}, { body: { name } }))
+      refresh()
+    } catch (error) {
+      setFailure(error instanceof Error ? error.message : String(error))
+    }
+  }
+  return (
+    <Dialog title={made === undefined ? "Add a server" : `Connect ${made.name}`} onClose={onClose}>
+      {made === undefined ? (
+        <form onSubmit={(event) => void add(event)}>
+          <label htmlFor="server-name">What is it called?</label>
+          <div className="joined">
+            <input
+              id="server-name"
+              required
+              maxLength={200}
+              value={name}
+              placeholder="web-1"
+              onChange={(event) => setName(event.target.value)}
+              aria-describedby="server-failure"
+            />
+            <button type="submit" className="button primary" disabled={name.trim() === ""}>
+              Add
+            </button>
+          </div>
+          <p id="server-failure" className="problem" role="alert">
+            {failure}
+          </p>
+        </form>
+      ) : (
+        <Connect token={made.token} />
+      )}
+    </Dialog>
+  )
+}
+
+const Connect = ({ token }: { readonly token: string }) => (
+  <ol className="steps">
+    <li>
+      On that server, keep its token. It is shown now and never again.
+      <Command
+        text={`sudo install -d -m 755 /etc/nodepulse\nsudo install -m 600 /dev/stdin /etc/nodepulse/token <<< '${token}'`}
+      />
+    </li>
+    <li>
+      Tell the agent where to push:
+      <Command
+        text={`sudo tee /etc/nodepulse/nodepulse.yml <<'END'\nserver:\n  url: "${window.location.origin}"\n  token_file: "/etc/nodepulse/token"\nEND`}
+      />
+    </li>
+    <li>
+      Run it. Exporters that answer on their usual ports are scraped; on Linux it reads the machine itself where none
+      do.
+      <Command text="sudo nodepulse agent" />
+    </li>
+  </ol>
+)
+
+interface FirstStepsProps {
+  readonly admin: boolean
+  readonly adding: boolean
+  readonly onAdd: () => void
+  readonly onClose: () => void
+}
+
+/** Where there is no server yet. */
+export const FirstSteps = ({ adding, admin, onAdd, onClose }: FirstStepsProps) => (
+  <section className="empty">
+    <img src="/pulse.svg" alt="" width="56" height="56" />
+    <h1>No server reports yet</h1>
+    <p>NodePulse runs and waits. Add a server, and its processes show up within half a minute.</p>
+    {admin ? (
+      <>
+        <p>
+          <button type="button" className="button primary" onClick={onAdd}>
+            Add a server
+          </button>
+        </p>
+        <p className="muted">Or watch this machine: stop NodePulse and start it with its own agent.</p>
+        <Command text="npm start" />
+      </>
+    ) : (
+      <p className="muted">Only an administrator can add one. Ask for it, or sign in with an admin token.</p>
+    )}
+    {adding && <AddServer onClose={onClose} />}
+  </section>
+)

@@ -1,0 +1,254 @@
+/**
+ * Charts of an exporter that has no groups, from the catalog alone: series that begin with the same word and have the
+ * same unit share a chart. Where the catalog says which series tell the host's state, CPU is stacked and memory shown as
+ * used of total.
+ */
+import { useMemo } from "react"
+import type { Exporter, HistorySeries, Series } from "./Api.ts"
+import { Chart, type Line } from "./Chart.tsx"
+import { Failure } from "./Failure.tsx"
+import { inUnit, words } from "./Format.ts"
+import { useRange, windowQuery } from "./Range.ts"
+import { useAsk } from "./Refresh.tsx"
+import { Swatch } from "./Stack.tsx"
+import { coloursOf, useDark } from "./Theme.ts"
+
+export interface Panel {
+  readonly key: string
+  readonly title: string
+  readonly unit: string
+  readonly doc: string
+  readonly stacked: boolean
+  readonly series: ReadonlyArray<{
+    readonly field: string
+    readonly label: string
+    /** Shown is this series less the other: memory that is used is all less what is available. */
+    readonly less?: string
+    readonly dashed?: boolean
+    readonly doc: string
+  }>
+}
+
+const firstWord = (name: string) => name.split("_")[0] ?? name
+
+/** Every chart of an exporter, in the order of its columns. */
+export const panelsOf = (exporter: Exporter): ReadonlyArray<Panel> => {
+  const { host } = exporter
+  const groups = new Map<string, Array<HistorySeries>>()
+  for (const series of exporter.history) {
+    const key = `${firstWord(series.column)} ${series.unit}`
+    groups.set(key, [...(groups.get(key) ?? []), series])
+  }
+  return [...groups].map(([key, members]): Panel => {
+    const [first, unit = ""] = key.split(" ")
+    const word = first ?? ""
+    const stacked = host !== null && members.some(({ field }) => host.cpu_busy.includes(field))
+    const used =
+      host !== null && host.memory_available !== null && members.some(({ field }) => field === host.memory_total)
+    const shown = stacked ? members.filter(({ field }) => field !== host?.cpu_idle) : members
+    const others = members.length === 1 ? [] : shown
+    const series =
+      used && host?.memory_available != null
+        ? [
+            {
+              field: host.memory_total,
+              less: host.memory_available,
+              label: "used",
+              doc: "All memory less what programs can still get."
+            },
+            {
+              field: host.memory_total,
+              label: "total",
+              dashed: true,
+              doc: members.find(({ field }) => field === host.memory_total)?.doc ?? ""
+            }
+          ]
+        : (others.length === 0 ? members : shown).map(({ column, doc, field }) => ({
+            field,
+            doc,
+            label: labelOf(column, word, unit),
+            ...(/_(total|size|limit|max)(_|$)/.test(column) && unit === "bytes" ? { dashed: true } : {})
+          }))
+    const unitWords = TITLE_OF[unit]
+    const alone = members.length === 1 && members[0] !== undefined
+    return {
+      key,
+      unit,
+      stacked,
+      series,
+      title: alone
+        ? words(members[0]?.column.replace(/_(total|bytes|seconds)$/, "") ?? word)
+        : `${words(word)}${unitWords === undefined || stacked || used ? "" : ` ${unitWords}`}`,
+      doc: series.map(({ doc, label }) => `${label}: ${doc}`).join("\n")
+    }
+  })
+}
+
+const TITLE_OF: Readonly<Record<string, string>> = {
+  bytes_per_second: "throughput",
+  per_second: "operations",
+  bytes: "space",
+  seconds_per_second: "time"
+}
+
+/** What is left of a column's name without what its chart says already. */
+const labelOf = (column: string, word: string, unit: string): string => {
+  const stem = unit.replace(/_per_second$/, "")
+  const parts = column.split("_").filter((part, index) => !(index === 0 && part === word))
+  while (parts.length > 1 && (parts.at(-1) === "total" || parts.at(-1) === stem)) parts.pop()
+  if (parts.length === 1 && (parts[0] === stem || parts[0] === "total") && column.split("_").length <= 2)
+    return parts[0] ?? word
+  return parts.join(" ").replace(/(\d+)min$/, "$1 min") || word
+}
+
+/** One chart for each first word, the most telling one: what the top of a server's page shows. */
+export const stripOf = (exporter: Exporter, max: number): ReadonlyArray<Panel> => {
+  const best = new Map<string, Panel>()
+  const rank = (panel: Panel) =>
+    (panel.stacked ? 8 : 0) +
+    (panel.unit === "bytes_per_second" ? 4 : 0) +
+    (panel.unit === "bytes" ? 2 : 0) +
+    (panel.series.length > 1 ? 1 : 0)
+  for (const panel of panelsOf(exporter)) {
+    const word = panel.key.split(" ")[0] ?? ""
+    const before = best.get(word)
+    if (before === undefined || rank(panel) > rank(before)) best.set(word, panel)
+  }
+  return [...best.values()].filter(({ series }) => series.length > 1).slice(0, max)
+}
+
+interface GridProps {
+  readonly id: string
+  readonly exporter: Exporter
+  readonly panels: ReadonlyArray<Panel>
+  readonly compact?: boolean
+  /** The machine's cores, where a stack of CPU is to end there. */
+  readonly cores: number | undefined
+  readonly onAnswer?: (value: Series | undefined) => void
+  readonly extra?: ReadonlyArray<string>
+}
+
+/** All fields of the panels in one question. */
+export const usePanels = (
+  id: string,
+  exporter: Exporter,
+  panels: ReadonlyArray<Panel>,
+  points: number,
+  extra: ReadonlyArray<string> = [],
+  off = false
+) => {
+  const range = useRange()
+  const fields = [
+    ...new Set([
+      ...panels.flatMap(({ series }) =>
+        series.flatMap(({ field, less }) => (less === undefined ? [field] : [field, less]))
+      ),
+      ...extra
+    ])
+  ]
+  return useAsk(
+    "overview.series",
+    { id, resource: exporter.resource, fields: fields.join(","), points, ...windowQuery(range) },
+    { off: off || fields.length === 0 }
+  )
+}
+
+export const PanelGrid = ({
+  answer,
+  compact = false,
+  cores,
+  panels
+}: Omit<GridProps, "id" | "exporter"> & { readonly answer: ReturnType<typeof usePanels> }) => {
+  const { failure, previous, value } = answer
+  if (value === undefined && failure !== undefined) return <Failure failure={failure} what="The charts" />
+  return (
+    <div className={`panels${compact ? " compact" : ""}${previous ? " previous" : ""}`}>
+      {panels.map((panel) => (
+        <PanelChart key={panel.key} panel={panel} value={value} compact={compact} cores={cores} />
+      ))}
+    </div>
+  )
+}
+
+const PanelChart = ({
+  compact,
+  cores,
+  panel,
+  value
+}: {
+  readonly panel: Panel
+  readonly value: Series | undefined
+  readonly compact: boolean
+  readonly cores: number | undefined
+}) => {
+  const dark = useDark()
+  const colours = coloursOf(dark)
+  // Shares of time are shown as percent of the machine, where its cores are known.
+  const divisor = panel.stacked && cores !== undefined ? cores : 1
+  const lines = useMemo(() => {
+    const valuesOf = (field: string) => value?.series.find(({ name }) => name === field)?.values ?? []
+    return panel.series.map(({ dashed, field, label, less }, n): Line => {
+      const all = valuesOf(field)
+      const lessValues = less === undefined ? undefined : valuesOf(less)
+      return {
+        key: `${field} ${less ?? ""}`,
+        label,
+        colour: dashed === true ? colours.muted : (colours.slots[n % colours.slots.length] ?? colours.accent),
+        dashed: dashed === true,
+        values: all.map((amount, at) => {
+          if (amount === null) return null
+          const other = lessValues?.[at]
+          return (amount - (other ?? 0)) / divisor
+        })
+      }
+    })
+  }, [panel, value, colours, divisor])
+  const times = useMemo(
+    () =>
+      value === undefined ? [] : Array.from({ length: value.steps }, (_, n) => value.first + n * value.step_seconds),
+    [value]
+  )
+  const latest = (values: ReadonlyArray<number | null>) => values.findLast((amount) => amount !== null)
+  const known = lines.filter(({ values }) => values.some((amount) => amount !== null))
+  const unseen = value !== undefined && known.length === 0
+  const sum = panel.stacked ? known.reduce((total, { values }) => total + (latest(values) ?? 0), 0) : undefined
+  const showBytes = panel.unit === "bytes" || panel.unit === "bytes_per_second"
+  return (
+    <section className="panel card" title={compact ? panel.doc : undefined}>
+      <header>
+        <h3>{panel.title}</h3>
+        <p className="panel-now">
+          {sum === undefined ? inUnit(latest(known[0]?.values ?? []) ?? null, panel.unit) : inUnit(sum, panel.unit)}
+        </p>
+      </header>
+      {value === undefined ? (
+        <div className="chart-space compact" />
+      ) : (
+        <Chart
+          label={`${panel.title}: ${known.map(({ label, values }) => `${label} ${inUnit(latest(values) ?? null, panel.unit)}`).join(", ")}`}
+          times={times}
+          stepSeconds={value.step_seconds}
+          from={Date.parse(value.window.from) / 1000}
+          to={Date.parse(value.window.to) / 1000}
+          lines={unseen ? lines : known}
+          stacked={panel.stacked}
+          filled={panel.series.length <= 2}
+          height={compact ? 104 : 170}
+          compact={compact}
+          binary={showBytes}
+          format={(amount) => inUnit(amount, panel.unit)}
+          {...(panel.stacked && cores !== undefined ? { top: 0.1 } : {})}
+        />
+      )}
+      <ul className="panel-legend">
+        {(unseen ? [] : known).map(({ colour, dashed, key, label }) => (
+          <li key={key}>
+            <Swatch colour={colour} line={dashed === true} />
+            {label}
+          </li>
+        ))}
+        {unseen && <li className="muted">not reported</li>}
+      </ul>
+    </section>
+  )
+}

@@ -1,0 +1,99 @@
+/** Everything that one exporter tells of a server, from the catalog alone: its ranking or its charts, and its columns. */
+import { AskFailed, type Exporter } from "./Api.ts"
+import { useCatalog } from "./CatalogContext.ts"
+import { Explorer } from "./Explorer.tsx"
+import { Failure } from "./Failure.tsx"
+import { duration } from "./Format.ts"
+import { Link } from "./Link.tsx"
+import { Name } from "./Name.tsx"
+import { PanelGrid, panelsOf, usePanels } from "./Panels.tsx"
+import { useAsk } from "./Refresh.tsx"
+import { RangePicker } from "./Toolbar.tsx"
+import { serverPath } from "./Url.ts"
+
+export const ResourcePage = ({ id, resource }: { readonly id: string; readonly resource: string }) => {
+  const { exporters } = useCatalog()
+  const server = useAsk("servers.get", { id })
+  const exporter = exporters.find((candidate) => candidate.resource === resource)
+  if (server.failure?.status === 404) return <Failure failure={server.failure} what={`The server ${id}`} />
+  if (exporter === undefined) {
+    return (
+      <Failure
+        what="This page"
+        failure={
+          new AskFailed(
+            404,
+            "There is no such resource",
+            `Known are: ${exporters.map((one) => one.resource).join(", ")}.`
+          )
+        }
+      />
+    )
+  }
+  return (
+    <>
+      <header className="server-head">
+        <p className="crumbs">
+          <Link href="/">Servers</Link> <span aria-hidden="true">/</span>{" "}
+          <Link href={serverPath(id, window.location.search)}>
+            {server.value === undefined ? id : <Name value={server.value.name} />}
+          </Link>{" "}
+          <span aria-hidden="true">/</span>
+        </p>
+        <h1>{exporter.title}</h1>
+        <p className="muted">
+          {exporter.name}, every {duration(exporter.interval_seconds)}, kept{" "}
+          {exporter.retention_seconds === null ? "for ever" : duration(exporter.retention_seconds)}
+        </p>
+      </header>
+      {exporter.top === null ? <AllPanels id={id} exporter={exporter} /> : <Explorer id={id} exporter={exporter} />}
+      <Columns exporter={exporter} />
+    </>
+  )
+}
+
+const AllPanels = ({ exporter, id }: { readonly id: string; readonly exporter: Exporter }) => {
+  const panels = panelsOf(exporter)
+  const answer = usePanels(id, exporter, panels, 90)
+  const cores =
+    answer.value?.series.find(({ name }) => name === exporter.host?.cores)?.values.findLast((one) => one !== null) ??
+    undefined
+  return (
+    <>
+      <div className="toolbar">
+        <RangePicker />
+      </div>
+      <PanelGrid answer={answer} panels={panels} cores={cores} />
+    </>
+  )
+}
+
+const Columns = ({ exporter }: { readonly exporter: Exporter }) => (
+  <details className="card columns">
+    <summary>What each column means</summary>
+    <div className="scroller" tabIndex={0} role="region" aria-label="Columns">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Column</th>
+            <th scope="col">Kind</th>
+            <th scope="col">Unit</th>
+            <th scope="col">Meaning</th>
+          </tr>
+        </thead>
+        <tbody>
+          {exporter.columns.map(({ doc, kind, name, unit }) => (
+            <tr key={name}>
+              <th scope="row">
+                <code>{name}</code>
+              </th>
+              <td>{kind}</td>
+              <td>{unit ?? ""}</td>
+              <td>{doc}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  </details>
+)
