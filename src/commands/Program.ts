@@ -11,6 +11,9 @@ import manifest from "../../package.json" with { type: "json" }
 import config from "../../plugins.config.ts"
 import { Registry } from "../plugins/Registry.ts"
 
+/** Signals within this time are one press of Ctrl-C. */
+const ONE_PRESS_SECONDS = 0.7
+
 /** One line for people; the stack is for defects only. */
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
@@ -24,10 +27,12 @@ const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
 export const runProgram = <Name extends string, Input, E>(
   command: Command.Command<Name, Input, unknown, E, Registry | NodeServices.NodeServices>
 ): void => {
-  let signals = 0
+  let firstSignal: number | undefined
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
-      if (++signals > 1) process.exit(130)
+      // In a terminal one Ctrl-C arrives twice below npm: once from the terminal, once handed on by npm.
+      if (firstSignal !== undefined && process.uptime() - firstSignal > ONE_PRESS_SECONDS) process.exit(130)
+      firstSignal ??= process.uptime()
     })
   }
   Command.run(command, { version: manifest.version }).pipe(
