@@ -34,6 +34,11 @@ export const layer = (options: DatabaseOptions): Layer.Layer<PgClient.PgClient |
       statement_timeout: String(Duration.toMillis(options.statementTimeout ?? "60 seconds")),
       idle_in_transaction_session_timeout: "60000",
       timezone: "UTC",
+      // Our statements look up keys range by range and are the same text each time: planning the top query for each call
+      // costs more than running it (`bench/query.ts`).
+      plan_cache_mode: "force_generic_plan",
+      jit: "off",
+      work_mem: "16MB",
       client_min_messages: "warning"
     }
   })
