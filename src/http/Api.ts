@@ -16,6 +16,7 @@ import {
   HistoryQueryParameters,
   SeriesQueryParameters,
   SignInParameters,
+  TopMetricsParameters,
   TopQueryParameters
 } from "./Parameters.ts"
 import * as Problem from "./Problem.ts"
@@ -124,6 +125,22 @@ const exporters = HttpApiGroup.make("exporters")
   )
   .middleware(Authorization)
 
+const topMetrics = HttpApiGroup.make("topMetrics")
+  .add(
+    HttpApiEndpoint.get("metrics", "/api/metrics/:resource", {
+      params: { resource: Schema.String },
+      query: TopMetricsParameters,
+      success: Answers.MetricsText,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    }).annotateMerge(
+      describe(
+        "The top groups of every server, for Prometheus",
+        "Gauges named `nodepulse_<resource>_<field>`: for alert rules about what runs on the servers. Bounded: the leading groups only."
+      )
+    )
+  )
+  .middleware(Authorization)
+
 const pipeline = HttpApiGroup.make("pipeline")
   .add(
     HttpApiEndpoint.get("snapshot", "/api/pipeline", { success: Schema.Unknown }).annotateMerge(
@@ -201,7 +218,20 @@ const system = HttpApiGroup.make("system", { topLevel: true }).add(
 )
 
 export const Api = HttpApi.make("nodepulse")
-  .add(ingest, servers, rankings, overview, exporters, pipeline, deadLetters, tokens, session, signIn, system)
+  .add(
+    ingest,
+    servers,
+    rankings,
+    overview,
+    exporters,
+    topMetrics,
+    pipeline,
+    deadLetters,
+    tokens,
+    session,
+    signIn,
+    system
+  )
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error" })
   .annotateMerge(

@@ -32,6 +32,7 @@ import { sessionHandlers, signInHandlers } from "./SessionHandlers.ts"
 import { Static } from "./Static.ts"
 import { systemHandlers } from "./SystemHandlers.ts"
 import { tokensHandlers } from "./TokensHandlers.ts"
+import { topMetricsHandlers } from "./TopMetrics.ts"
 
 const HEADERS_WITHIN = Duration.seconds(10)
 const REQUEST_WITHIN = Duration.seconds(60)
@@ -91,6 +92,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs).pipe(
     rankingsHandlers,
     overviewHandlers,
     exportersHandlers,
+    topMetricsHandlers,
     pipelineHandlers,
     deadLettersHandlers,
     tokensHandlers,

@@ -13,6 +13,7 @@ import { formatTimestamp, parseTimestamp } from "../plugins/Timestamp.ts"
 export const ALLOWED = {
   metric: "one of the exporter's rankings, see GET /api/exporters",
   limit: "a whole number from 1 to 1000",
+  groups: "a whole number from 1 to 50",
   hours: "a number above 0, fractions allowed, up to the longest retention",
   at: "a moment in RFC 3339, such as 2025-10-30T12:00:00Z, not in the future",
   name: "the name of a group, at most 16384 characters, without NUL",
@@ -60,6 +61,9 @@ export const TopQueryParameters = {
   hours: Schema.optionalKey(Hours),
   at: Schema.optionalKey(At)
 }
+
+/** `GET /api/metrics/{resource}` */
+export const TopMetricsParameters = { groups: Schema.optionalKey(whole("groups", 1, 50)) }
 
 /** `GET …/{resource}/history` */
 export const HistoryQueryParameters = {

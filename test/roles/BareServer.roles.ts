@@ -1,0 +1,433 @@
+/**
+ * From a bare server to a monitored one and back, for real: Ansible's roles applied to a Debian root that was booted with
+ * systemd as PID 1, then the packages by hand. In the order of the file; what fails first ends it.
+ */
+import { createHash } from "node:crypto"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
+import { createServer, type Server } from "node:http"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { gunzipSync } from "node:zlib"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { BootedRoot, execute, whyNot } from "./BootedRoot.ts"
+
+const project = join(import.meta.dirname, "..", "..")
+const ansible = join(project, "ansible")
+const node = join(project, "node_modules", "node", "bin", "node")
+
+const SERVER_PORT = 18_195
+const NODE_EXPORTER = "127.0.0.1:19100"
+const PROCESS_EXPORTER = "127.0.0.1:19256"
+const AGENT_METRICS = "127.0.0.1:19257"
+
+const reason = whyNot() ?? (await portsTaken())
+if (reason !== undefined) {
+  process.stdout.write(`left out: roles and packages in a booted root, because ${reason}\n`)
+}
+
+/** The root shares the machine's loopback: what the database and Valkey listen on must be free. */
+async function portsTaken(): Promise<string | undefined> {
+  for (const port of [5432, 6379, SERVER_PORT]) {
+    const taken = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, "127.0.0.1", () => {
+        socket.destroy()
+        resolve(true)
+      }).on("error", () => resolve(false))
+    })
+    if (taken) return `port ${port} of this machine is in use`
+  }
+  return undefined
+}
+
+describe.skipIf(reason !== undefined)("in a Debian root booted with systemd", () => {
+  let root: BootedRoot
+  let debs: string
+  let inventory: string
+  /** Everything that Ansible printed, to look for secrets in. */
+  let printed = ""
+
+  const playbook = async (name: string, ...more: ReadonlyArray<string>) => {
+    const output = await execute("ansible-playbook", ["-v", "-i", inventory, ...more, name], {
+      cwd: ansible,
+      env: { ...process.env, ANSIBLE_NOCOLOR: "1", ANSIBLE_PIPELINING: "True", ANSIBLE_GATHERING: "smart" }
+    })
+    printed += output.stdout + output.stderr
+    return { ...output, recap: /^pulse +: (.*)$/m.exec(output.stdout)?.[1] ?? "" }
+  }
+  const applied = async (name: string, ...more: ReadonlyArray<string>) => {
+    const output = await playbook(name, ...more)
+    if (output.code !== 0) throw new Error(output.stdout.slice(-6_000) + output.stderr)
+    return output
+  }
+  const ask = async (path: string) => {
+    const token = readFileSync(root.path("/var/lib/nodepulse/admin-token"), "utf8").trim()
+    const answer = await fetch(`http://127.0.0.1:${SERVER_PORT}${path}`, {
+      headers: { authorization: `Bearer ${token}` }
+    })
+    if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
+    return (await answer.json()) as Record<string, Array<Record<string, unknown>>>
+  }
+
+  beforeAll(async () => {
+    debs = mkdtempSync(join(tmpdir(), "nodepulse-debs-"))
+    for (const args of [
+      ["scripts/build.ts"],
+      ["scripts/build-deb.ts", "--fast", "--out", debs],
+      ["scripts/build-deb.ts", "--fast", "--out", join(debs, "old"), "--only", "nodepulse-agent", "--version", "0.0.9"]
+    ]) {
+      const built = await execute(node, args, { cwd: project })
+      if (built.code !== 0) throw new Error(built.stderr)
+    }
+    root = await BootedRoot.boot("pulse")
+    inventory = join(debs, "inventory.json")
+    const host = {
+      nodepulse_server_port: SERVER_PORT,
+      nodepulse_agent_server_url: `http://127.0.0.1:${SERVER_PORT}`,
+      nodepulse_agent_metrics_listen: AGENT_METRICS,
+      node_exporter_listen_address: NODE_EXPORTER,
+      process_exporter_listen_address: PROCESS_EXPORTER
+    }
+    writeFileSync(
+      inventory,
+      JSON.stringify({
+        all: {
+          vars: {
+            ansible_connection: "community.docker.nsenter",
+            ansible_nsenter_pid: root.pid,
+            ansible_python_interpreter: "/usr/bin/python3",
+            ansible_become: false,
+            nodepulse_server_packages_dir: debs,
+            nodepulse_agent_packages_dir: debs
+          },
+          children: { nodepulse_server: { hosts: { pulse: host } }, nodepulse_nodes: { hosts: { pulse: {} } } }
+        }
+      })
+    )
+  })
+
+  afterAll(async () => {
+    await root?.stop()
+    rmSync(debs, { recursive: true, force: true })
+  })
+
+  describe("the roles", () => {
+    test("bring exporters, agent and server to a bare machine, started by their units", async () => {
+      await applied("molecule/default/converge.yml")
+      const units = ["prometheus-node-exporter", "prometheus-process-exporter", "nodepulse-agent", "nodepulse-server"]
+      const states = await root.shell(`systemctl is-active ${units.join(" ")}; systemctl is-enabled ${units.join(" ")}`)
+      expect(states.trim().split("\n")).toEqual([...units.map(() => "active"), ...units.map(() => "enabled")])
+      expect((await root.shell("systemctl --failed --no-legend --plain")).trim()).toBe("")
+    })
+
+    test("let nothing listen beyond the loopback address", async () => {
+      const listening =
+        readFileSync(`/proc/${root.pid}/net/tcp`, "utf8") + readFileSync(`/proc/${root.pid}/net/tcp6`, "utf8")
+      const ours = [NODE_EXPORTER, PROCESS_EXPORTER, AGENT_METRICS, `:${SERVER_PORT}`].map((address) =>
+        Number(address.split(":")[1])
+      )
+      const addresses = listening
+        .split("\n")
+        .map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[3] === "0A" && ours.includes(Number.parseInt(fields[1]?.split(":")[1] ?? "", 16)))
+        .map((fields) => fields[1]!.split(":")[0])
+      expect(addresses).toHaveLength(ours.length)
+      expect(new Set(addresses)).toEqual(new Set(["0100007F"]))
+    })
+
+    test("give process-exporter the arguments that its version knows", async () => {
+      const command = await root.shell(
+        "tr '\\0' ' ' < /proc/$(systemctl show -P MainPID prometheus-process-exporter)/cmdline"
+      )
+      expect(command).toContain("-threads=false -gather-smaps=false -recheck")
+      expect(readFileSync(root.path("/etc/process-exporter/config.yml"), "utf8")).toContain("{{.Comm}}")
+    })
+
+    test("make the server answer the top processes of that machine", async () => {
+      await root.shell("systemd-run --unit=burner --collect -p StandardOutput=null yes >/dev/null")
+      const deadline = Date.now() + 90_000
+      let names: Array<unknown> = []
+      while (Date.now() < deadline) {
+        const { servers } = await ask("/api/servers")
+        expect(servers!.map(({ name }) => name)).toEqual(["pulse"])
+        const { processes } = await ask(`/api/servers/${servers![0]!.server_id}/processes/top?limit=50&hours=0.25`)
+        names = processes!.map(({ name }) => name)
+        if (processes![0]?.name === "yes" && Number(processes![0].cpu_percent) > 20) break
+        await new Promise((resolve) => setTimeout(resolve, 2_000))
+      }
+      expect(names[0]).toBe("yes")
+      expect(names).toEqual(expect.arrayContaining(["systemd", "postgres", "redis-server"]))
+      await root.shell("systemctl stop burner")
+    })
+
+    test("leave a machine that the doctor finds well", async () => {
+      for (const command of ["nodepulse-agent", "nodepulse"]) {
+        const { code, stderr, stdout } = await root.run(command, "doctor")
+        expect(stdout).not.toMatch(/^(FAIL|warn)/m)
+        expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      }
+    })
+
+    test("change nothing when they are applied again", async () => {
+      const { recap } = await applied("molecule/default/converge.yml")
+      expect(recap).toMatch(/changed=0 +unreachable=0 +failed=0/)
+    })
+
+    test("let no secret into what Ansible prints or the journal keeps", async () => {
+      const journal = await root.shell("journalctl --no-pager --output=cat")
+      const secrets = [
+        "/etc/nodepulse/agent.token",
+        "/etc/nodepulse/postgresql.password",
+        "/var/lib/nodepulse/admin-token"
+      ]
+      for (const path of secrets) {
+        const secret = readFileSync(root.path(path), "utf8").trim()
+        expect(secret.length).toBeGreaterThan(20)
+        expect(printed.includes(secret), `${path} in Ansible's output`).toBe(false)
+        expect(journal.includes(secret), `${path} in the journal`).toBe(false)
+      }
+      expect(journal).not.toContain("/signin?")
+    })
+
+    test.each(["nodepulse-agent", "nodepulse-server"])("%s.service is valid, and hardened", async (unit) => {
+      const verified = await root.run("systemd-analyze", "verify", "--recursive-errors=yes", `${unit}.service`)
+      expect(verified).toEqual({ code: 0, stdout: "", stderr: "" })
+      const security = await root.run("systemd-analyze", "security", "--threshold=30", "--no-pager", `${unit}.service`)
+      expect(security.code, security.stdout.slice(-200)).toBe(0)
+    })
+
+    test("take everything away again", async () => {
+      await applied("molecule/default/cleanup.yml")
+      const left = await root.shell(
+        `find / -xdev \\( -path /proc -o -path /sys -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache/apt -o -path /var/log/journal \\) -prune -o \\( ${[
+          "nodepulse",
+          "process*exporter",
+          "node*exporter",
+          "postgres",
+          "redis",
+          "valkey"
+        ]
+          .map((word) => `-iname '*${word}*'`)
+          .join(" -o ")} \\) -print`
+      )
+      expect(left).toBe("")
+      expect(await root.shell("dpkg -l | grep '^rc' || true")).toBe("")
+      expect(await root.shell("getent passwd nodepulse nodepulse-agent || true")).toBe("")
+      expect((await root.shell("systemctl --failed --no-legend --plain")).trim()).toBe("")
+    })
+
+    test("bring process-exporter from a release with the right checksum, and from no other", async () => {
+      // The release is made of Debian's binary: the real one is not to be had without its site.
+      await root.shell(
+        `cd /var/tmp && apt-get download -qq prometheus-process-exporter && dpkg -x prometheus-process-exporter_*.deb made &&
+         mkdir process-exporter-0.7.10.linux-amd64 &&
+         cp made/usr/bin/prometheus-process-exporter process-exporter-0.7.10.linux-amd64/process-exporter &&
+         tar -czf release.tar.gz process-exporter-0.7.10.linux-amd64 && rm -r made process-exporter-* *.deb`
+      )
+      const checksum = createHash("sha256")
+        .update(readFileSync(root.path("/var/tmp/release.tar.gz")))
+        .digest("hex")
+      const release = (sum: string) => [
+        "-e",
+        JSON.stringify({
+          process_exporter_install_method: "release",
+          process_exporter_version: "0.7.10",
+          process_exporter_release_url: "file:///var/tmp/release.tar.gz",
+          process_exporter_release_checksum: sum
+        })
+      ]
+      const name = "playbooks/prometheus/deploy-process-exporter.yml"
+      for (const bad of ["", `sha256:${"0".repeat(64)}`]) {
+        const refused = await playbook(name, ...release(bad))
+        expect(refused.code).not.toBe(0)
+        expect(refused.stdout).toMatch(/checksum/i)
+        expect(existsSync(root.path("/usr/local/bin/process-exporter"))).toBe(false)
+      }
+      await applied(name, ...release(`sha256:${checksum}`))
+      const scrape = await (await fetch(`http://${PROCESS_EXPORTER}/metrics`)).text()
+      expect(scrape).toContain('namedprocess_namegroup_num_procs{groupname="systemd"}')
+      await applied("playbooks/uninstall.yml")
+      expect(existsSync(root.path("/etc/process-exporter"))).toBe(false)
+    })
+  })
+
+  describe("the packages", () => {
+    const installed = () =>
+      root.shell("dpkg-query -W -f '${Version} ${db:Status-Status}' nodepulse-agent 2>/dev/null || true")
+    const metric = async (name: string) => {
+      const text = await (await fetch(`http://${AGENT_METRICS}/metrics`)).text()
+      return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1])
+    }
+    const until = async (what: string, check: () => Promise<boolean>) => {
+      const deadline = Date.now() + 60_000
+      while (!(await check().catch(() => false))) {
+        if (Date.now() > deadline) throw new Error(`never: ${what}`)
+        await new Promise((resolve) => setTimeout(resolve, 250))
+      }
+    }
+    const listen = (server: Server) =>
+      new Promise<number>((resolve) => {
+        server.listen(0, "127.0.0.1", () => resolve((server.address() as { readonly port: number }).port))
+      })
+
+    /** An exporter with so many groups that the spool is soon full. */
+    const exporter = createServer((_, response) => {
+      const lines = ["num_procs", "cpu_seconds_total", "memory_bytes"].flatMap((family) => [
+        `# TYPE namedprocess_namegroup_${family} gauge`,
+        ...Array.from({ length: 3_000 }, (_, index) => {
+          const labels = { num_procs: "", cpu_seconds_total: ',mode="user"', memory_bytes: ',memtype="resident"' }[
+            family
+          ]
+          return `namedprocess_namegroup_${family}{groupname="group-${index}"${labels}} 1`
+        })
+      ])
+      response.setHeader("content-type", "text/plain; version=0.0.4").end(`${lines.join("\n")}\n`)
+    })
+    const rows = new Set<string>()
+    /** A server that takes everything. */
+    const taker = createServer((request, response) => {
+      const chunks: Array<Buffer> = []
+      request
+        .on("data", (chunk: Buffer) => chunks.push(chunk))
+        .on("end", () => {
+          const body = JSON.parse(gunzipSync(Buffer.concat(chunks)).toString()) as Record<
+            string,
+            Array<Record<string, unknown>>
+          >
+          const all = Object.values(body).flat()
+          for (const { name, timestamp } of all) rows.add(`${timestamp} ${name}`)
+          response.writeHead(202, { "content-type": "application/json" })
+          response.end(JSON.stringify({ accepted: all.length, rejected: [] }))
+        })
+    })
+    let takerPort = 0
+    let waiting = { records: 0, bytes: 0 }
+
+    beforeAll(async () => {
+      mkdirSync(root.path("/root/debs"), { recursive: true })
+      for (const folder of [debs, join(debs, "old")]) {
+        for (const file of readdirSync(folder).filter((name) => name.endsWith(".deb"))) {
+          copyFileSync(join(folder, file), root.path(`/root/debs/${file}`))
+        }
+      }
+    })
+    afterAll(() => {
+      exporter.close()
+      taker.close()
+    })
+
+    test("wait in silence until the machine is enrolled", async () => {
+      await root.shell(
+        "apt-get install -qq -y --no-install-recommends /root/debs/nodepulse-runtime_*.deb /root/debs/nodepulse-agent_0.0.9_all.deb"
+      )
+      expect(await installed()).toBe("0.0.9 installed")
+      expect((await root.run("systemctl", "is-enabled", "nodepulse-agent")).stdout.trim()).toBe("enabled")
+      expect((await root.run("systemctl", "is-active", "nodepulse-agent")).stdout.trim()).toBe("inactive")
+      expect((await root.shell("systemctl --failed --no-legend --plain")).trim()).toBe("")
+    })
+
+    test("keep a full spool and a changed configuration through an upgrade", async () => {
+      // The port of a server that is away: taken once, and free again.
+      takerPort = await listen(taker)
+      await new Promise((resolve) => taker.close(resolve))
+      const port = await listen(exporter)
+      writeFileSync(root.path("/etc/nodepulse/agent.token"), "npa_test\n")
+      writeFileSync(
+        root.path("/etc/nodepulse/nodepulse.yml"),
+        `# ours
+server: {url: "http://127.0.0.1:${takerPort}", token_file: /etc/nodepulse/agent.token}
+buffer: {path: /var/lib/nodepulse-agent/spool, max_bytes: 4MiB}
+metrics: {listen: "${AGENT_METRICS}"}
+exporters:
+  - {name: node_exporter, enabled: false}
+  - {name: process_exporter, endpoint: "http://127.0.0.1:${port}/metrics", interval: 1s, collector: never}
+`
+      )
+      await root.shell(
+        "chown root:nodepulse-agent /etc/nodepulse/agent.token && chmod 640 /etc/nodepulse/agent.token && systemctl restart nodepulse-agent"
+      )
+      await until("the spool is full", async () => (await metric("nodepulse_agent_spool_dropped_total")) > 0)
+      await new Promise((resolve) => exporter.close(resolve).closeAllConnections())
+      await until(
+        "scrapes fail",
+        async () => (await metric('nodepulse_agent_exporter_up\\{exporter="process_exporter"\\}')) === 0
+      )
+      waiting = {
+        records: await metric("nodepulse_agent_spool_records"),
+        bytes: await metric("nodepulse_agent_spool_bytes")
+      }
+      expect(waiting.bytes).toBeGreaterThan(3 * 1024 * 1024)
+      const before = await root.shell("systemctl show -P MainPID nodepulse-agent")
+      await root.shell("apt-get install -qq -y --no-install-recommends /root/debs/nodepulse-agent_0.1.0_all.deb")
+      expect(await installed()).toMatch(/^(?!0\.0\.9)\S+ installed$/)
+      expect(readFileSync(root.path("/etc/nodepulse/nodepulse.yml"), "utf8")).toContain("# ours")
+      await until("the new version runs", async () => (await metric("nodepulse_agent_spool_records")) > 0)
+      expect(await root.shell("systemctl show -P MainPID nodepulse-agent")).not.toBe(before)
+      expect(await metric("nodepulse_agent_spool_records")).toBe(waiting.records)
+      expect(await metric("nodepulse_agent_spool_bytes")).toBe(waiting.bytes)
+    })
+
+    test("deliver what waited, once the server is back", async () => {
+      await new Promise<void>((resolve) => void taker.listen(takerPort, "127.0.0.1", () => resolve()))
+      await until("the spool is empty", async () => (await metric("nodepulse_agent_spool_records")) === 0)
+      expect(rows.size).toBe(await metric("nodepulse_agent_push_rows_accepted_total"))
+      expect(rows.size).toBeGreaterThan(10_000)
+    })
+
+    test("are started again when they hang", async () => {
+      mkdirSync(root.path("/etc/systemd/system/nodepulse-agent.service.d"), { recursive: true })
+      const dropIn = root.path("/etc/systemd/system/nodepulse-agent.service.d/test.conf")
+      writeFileSync(dropIn, "[Service]\nWatchdogSec=4s\nRestartSec=1s\nTimeoutAbortSec=1s\n")
+      await root.shell("systemctl daemon-reload && systemctl restart nodepulse-agent")
+      const pid = (await root.shell("systemctl show -P MainPID nodepulse-agent")).trim()
+      // It stays up while it is well: longer than its watchdog.
+      await new Promise((resolve) => setTimeout(resolve, 6_000))
+      expect((await root.shell("systemctl show -P MainPID nodepulse-agent")).trim()).toBe(pid)
+      await root.shell(`kill -STOP ${pid}`)
+      await until("it is started again", async () => {
+        const { stdout } = await root.run("systemctl", "show", "nodepulse-agent", "-P", "NRestarts")
+        return Number(stdout) >= 1 && (await metric("nodepulse_agent_spool_limit_bytes")) > 0
+      })
+      expect(await root.shell("journalctl -u nodepulse-agent --no-pager")).toContain("Watchdog timeout")
+      rmSync(join(dropIn, ".."), { recursive: true })
+      await root.shell("systemctl daemon-reload")
+    })
+
+    test("leave configuration, token and spool when they are removed", async () => {
+      await root.shell("apt-get remove -qq -y nodepulse-agent")
+      expect((await root.run("systemctl", "is-active", "nodepulse-agent")).stdout.trim()).toBe("inactive")
+      for (const path of [
+        "/etc/nodepulse/nodepulse.yml",
+        "/etc/nodepulse/agent.token",
+        "/var/lib/nodepulse-agent/spool"
+      ]) {
+        expect(existsSync(root.path(path)), path).toBe(true)
+      }
+      expect(existsSync(root.path("/usr/bin/nodepulse-agent"))).toBe(false)
+    })
+
+    test("leave nothing when they are purged", async () => {
+      await root.shell("apt-get purge -qq -y nodepulse-agent nodepulse-runtime")
+      const left = await root.shell(
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /root -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/log/journal \\) -prune -o -iname '*nodepulse*' -print"
+      )
+      expect(left).toBe("")
+      expect(await root.shell("getent passwd nodepulse-agent || true")).toBe("")
+      expect((await root.shell("systemctl --failed --no-legend --plain")).trim()).toBe("")
+    })
+  })
+})
+
+// A file without a test that ran is a failure to the runner; a machine that cannot is none.
+test("says what it left out", () => {
+  expect(reason === undefined || reason.length > 0).toBe(true)
+})
