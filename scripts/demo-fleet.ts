@@ -116,7 +116,7 @@ const postgres = (cpu: number, memory: number): ReadonlyArray<Program> => [
   {
     name: "postgres",
     procs: 24,
-    cpu: (at) => cpu * day(at) * (0.7 + 0.6 * at.noise("pg")) + 0.5 * burst(at, 3_600, 190, 700),
+    cpu: (at) => cpu * day(at) * (0.86 + 0.28 * at.noise("pg", 240)) + 0.5 * burst(at, 3_600, 190, 700),
     memory: (at) => memory * (0.94 + 0.06 * day(at))
   },
   steady("pgbouncer", 0.09, 24, 2),
@@ -211,7 +211,7 @@ const server = (
   cores,
   memoryMb: gib * 1024,
   silentFor: more.silentFor ?? 0,
-  bootDays: more.bootDays ?? 3 + Math.floor(hash(name) * 90),
+  bootDays: more.bootDays ?? 9 + Math.floor(hash(name) * 90),
   programs: [...programs, ...basics]
 })
 
@@ -348,7 +348,7 @@ export class Machine {
     const used = Math.min(total * 0.97, resident * 0.93 + 260 * 2 ** 20)
     const cached = Math.min(total - used, total * (0.22 + 0.05 * moment.noise("cache", 1_800)))
     const load = usedCpu + kernel + (squeeze < 1 ? (1 - squeeze) * sum * 1.4 : 0)
-    const disk = total * 6
+    const disk = Math.max(total * 6, 80e9)
     const diskUsed = disk * (0.41 + 0.12 * hash(name)) + 2e9 * ((t / 86_400) % 7)
     return {
       groups,

@@ -24,7 +24,7 @@ interface Shot {
   readonly height?: number
   readonly themes?: ReadonlyArray<Theme>
   /** Before the picture is taken. */
-  readonly then?: (page: Page) => Promise<unknown>
+  readonly before?: (page: Page) => Promise<unknown>
 }
 
 const SHOTS: ReadonlyArray<Shot> = [
@@ -32,8 +32,8 @@ const SHOTS: ReadonlyArray<Shot> = [
   { name: "server", path: "/servers/ci-runner-1", height: 1240 },
   { name: "memory", path: "/servers/media-1?metric=memory&range=7d", height: 1240, themes: ["light"] },
   { name: "process", path: "/servers/web-1?open=mailqueue-worker&range=6h", height: 1000 },
-  { name: "brush", path: "/servers/web-1?range=6h", height: 1240, themes: ["dark"], then: brush },
-  { name: "pipeline", path: "/pipeline", height: 1100 },
+  { name: "brush", path: "/servers/web-1?range=6h", height: 1240, themes: ["dark"], before: brush },
+  { name: "pipeline", path: "/pipeline", height: 860, before: (page) => page.waitForTimeout(17_000) },
   { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"] },
   { name: "narrow-server", path: "/servers/db-primary", width: 390, height: 1500, themes: ["dark"] }
 ]
@@ -68,7 +68,7 @@ const take = async (url: string, only: string | undefined) => {
     name,
     path,
     themes = ["light", "dark"] as ReadonlyArray<Theme>,
-    then,
+    before,
     width = 1440
   } of SHOTS) {
     if (only !== undefined && !name.includes(only)) continue
@@ -77,7 +77,7 @@ const take = async (url: string, only: string | undefined) => {
       await page.setViewportSize({ width, height })
       await page.goto(`${url}${path}`)
       await page.waitForLoadState("networkidle")
-      await then?.(page)
+      await before?.(page)
       await page.waitForTimeout(600)
       const file = join(FOLDER, `${name}-${theme}.png`)
       await page.screenshot({ path: file })

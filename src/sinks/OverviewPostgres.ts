@@ -18,7 +18,7 @@ import { Servers, UnknownServer } from "./Servers.ts"
 import { dirtySql, topMeasures } from "./TopSql.ts"
 import { type DirtyBucket, planWindow } from "./WindowPlan.ts"
 
-const FLEET_FRESH_FOR = "5 seconds"
+const FLEET_FRESH_FOR = "2 seconds"
 const TREND_STEPS = 20
 const TREND_STEP_MICROS = 180_000_000
 

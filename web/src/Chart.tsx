@@ -8,6 +8,7 @@
 import { type KeyboardEvent, useEffect, useRef } from "react"
 import uPlot from "uplot"
 import "uplot/dist/uPlot.min.css"
+import { dayOf } from "./Format.ts"
 import type { Window } from "./Range.ts"
 import { type Colours, coloursOf, useDark } from "./Theme.ts"
 
@@ -188,7 +189,7 @@ const optionsOf = (latest: { readonly current: ChartProps }, width: number, colo
   return {
     width: Math.max(80, width),
     height,
-    padding: [compact === true ? 6 : 10, compact === true ? 4 : 8, 0, 0],
+    padding: [compact === true ? 6 : 10, compact === true ? 14 : 18, 0, 0],
     legend: { show: false },
     cursor: {
       x: true,
@@ -219,7 +220,7 @@ const optionsOf = (latest: { readonly current: ChartProps }, width: number, colo
       {
         stroke: colours.muted,
         font,
-        size: compact === true ? 46 : 58,
+        size: (plot, values) => widthOf(plot, values, font) + 10,
         gap: 6,
         space: compact === true ? 26 : 38,
         grid: { stroke: colours.grid, width: 1 },
@@ -252,6 +253,16 @@ const optionsOf = (latest: { readonly current: ChartProps }, width: number, colo
   }
 }
 
+/** As wide as the longest label. */
+const widthOf = (plot: uPlot, labels: ReadonlyArray<string> | null, font: string): number => {
+  const { ctx } = plot
+  ctx.save()
+  ctx.font = font
+  const widest = Math.max(24, ...(labels ?? []).map((label) => ctx.measureText(label).width))
+  ctx.restore()
+  return Math.ceil(widest)
+}
+
 const BINARY = Array.from({ length: 60 }, (_, n) => 2 ** (n - 4))
 
 /** Room above the highest value. */
@@ -260,7 +271,7 @@ const niceTop = (max: number): number => (max > 0 ? max * 1.08 : 1)
 const two = (value: number) => String(value).padStart(2, "0")
 const timeLabel = (at: number, before: number | undefined, span: number): string => {
   const date = new Date(at * 1000)
-  const day = `${date.getDate()}.${date.getMonth() + 1}.`
+  const day = dayOf(date)
   if (span > 3 * 86_400) return day
   const clock = `${two(date.getHours())}:${two(date.getMinutes())}`
   const newDay = before !== undefined && new Date(before * 1000).getDate() !== date.getDate()

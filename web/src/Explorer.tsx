@@ -136,7 +136,9 @@ export const Explorer = ({ exporter, id }: { readonly id: string; readonly expor
             value={search}
             onChange={(event) => set({ q: event.target.value || undefined }, true)}
           />
-          <kbd aria-hidden="true">/</kbd>
+          <span className="key" aria-hidden="true">
+            /
+          </span>
         </label>
       </div>
       <p className="visually-hidden" role="status">
@@ -225,6 +227,7 @@ export const Explorer = ({ exporter, id }: { readonly id: string; readonly expor
           id={id}
           exporter={exporter}
           name={open}
+          row={rows.find(({ name }) => name === open)}
           metric={metric}
           divisorOf={divisorOf}
           onClose={() => setOpen(undefined)}

@@ -7,6 +7,7 @@ import { ago, bytes, duration, moment, number, percent } from "./Format.ts"
 import { useKeys } from "./Keys.ts"
 import { Link } from "./Link.tsx"
 import { Name } from "./Name.tsx"
+import { useNarrow } from "./Narrow.ts"
 import { useAsk, useHeart, useNow } from "./Refresh.tsx"
 import { type Sorted, SortHead, sortedBy } from "./Sort.tsx"
 import { Spark } from "./Spark.tsx"
@@ -35,6 +36,7 @@ export const FleetPage = ({ admin }: { readonly admin: boolean }) => {
   const { at, failure, loading, value } = useAsk("overview.fleet", {})
   const { refresh } = useHeart()
   const { query, set } = usePlace()
+  const narrow = useNarrow()
   const [adding, setAdding] = useState(false)
   const [chosen, setChosen] = useState(-1)
   const sort: Sorted = { by: query.get("sort") ?? "cpu", up: query.get("dir") === "up" }
@@ -109,7 +111,9 @@ export const FleetPage = ({ admin }: { readonly admin: boolean }) => {
             value={search}
             onChange={(event) => set({ q: event.target.value || undefined }, true)}
           />
-          <kbd aria-hidden="true">/</kbd>
+          <span className="key" aria-hidden="true">
+            /
+          </span>
         </label>
         {admin && (
           <button type="button" className="button" onClick={() => setAdding(true)}>
@@ -139,7 +143,7 @@ export const FleetPage = ({ admin }: { readonly admin: boolean }) => {
           </thead>
           <VirtualRows
             count={shown.length}
-            rowHeight={61}
+            rowHeight={narrow ? 176 : 61}
             columns={6}
             reveal={chosen}
             render={(index) => {

@@ -6,7 +6,7 @@ const NONE = "–"
 export const number = (value: number | null | undefined): string => {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE
   const size = Math.abs(value)
-  if (size === 0) return "0"
+  if (Number.isInteger(value)) return grouped(value)
   if (size < 0.01) return "<0.01"
   if (size < 1) return value.toFixed(2)
   if (size < 10) return value.toFixed(1)
@@ -101,14 +101,15 @@ export const moment = (time: number, now: number, seconds = false): string => {
 }
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-const dayOf = (at: Date): string => `${at.getDate()} ${MONTHS[at.getMonth()]}`
+export const dayOf = (at: Date): string => `${at.getDate()} ${MONTHS[at.getMonth()]}`
 
-/** "14:02 – 14:31", with dates where they are not today's. */
+/** "14:02 – 14:31", with the days where they are not both today. */
 export const window = (from: number, to: number, now: number): string => {
   const short = to - from < 600_000
-  const end =
-    new Date(from).toDateString() === new Date(to).toDateString() ? moment(to, to, short) : moment(to, now, short)
-  return `${moment(from, now, short)} – ${end}`
+  const days = new Set([from, to, now].map((time) => new Date(time).toDateString()))
+  const day = (time: number) => (days.size === 1 ? "" : `${dayOf(new Date(time))} `)
+  const sameDay = new Date(from).toDateString() === new Date(to).toDateString()
+  return `${day(from)}${moment(from, from, short)} – ${sameDay ? "" : day(to)}${moment(to, to, short)}`
 }
 
 const UPPER = new Set(["cpu", "io", "gpu", "ip", "tcp", "udp", "rss", "id", "tls", "http", "sql", "db"])

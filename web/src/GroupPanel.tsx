@@ -1,6 +1,6 @@
 /** One group, opened: its history in every series of the catalog, how often it restarted, and where else it runs. */
 import { useEffect, useMemo, useRef } from "react"
-import type { Exporter, History, HistorySeries, Ranking } from "./Api.ts"
+import type { Exporter, Group, History, HistorySeries, Ranking } from "./Api.ts"
 import { Chart, type Line } from "./Chart.tsx"
 import { Failure } from "./Failure.tsx"
 import { ago, inUnit, moment, words } from "./Format.ts"
@@ -15,12 +15,14 @@ interface Props {
   readonly id: string
   readonly exporter: Exporter
   readonly name: string
+  /** What the table says of it. */
+  readonly row: Group | undefined
   readonly metric: string
   readonly divisorOf: (ranking: Ranking) => number
   readonly onClose: () => void
 }
 
-export const GroupPanel = ({ divisorOf, exporter, id, metric, name, onClose }: Props) => {
+export const GroupPanel = ({ divisorOf, exporter, id, metric, name, onClose, row }: Props) => {
   const range = useRange()
   const now = useNow()
   const close = useRef<HTMLButtonElement>(null)
@@ -76,6 +78,23 @@ export const GroupPanel = ({ divisorOf, exporter, id, metric, name, onClose }: P
           </>
         )}
       </p>
+      {row !== undefined && (
+        <dl className="facts tiles">
+          {rankings.flatMap((ranking) =>
+            (["now", "average", "peak"] as const).map((part) => {
+              const value = row[ranking.fields[part]]
+              return (
+                <div key={ranking.fields[part]}>
+                  <dt>
+                    {words(ranking.key)} {part}
+                  </dt>
+                  <dd>{inUnit(typeof value === "number" ? value / divisorOf(ranking) : null, ranking.unit)}</dd>
+                </div>
+              )
+            })
+          )}
+        </dl>
+      )}
       {history.failure !== undefined && history.value === undefined && (
         <Failure failure={history.failure} what="The history" />
       )}
@@ -84,6 +103,11 @@ export const GroupPanel = ({ divisorOf, exporter, id, metric, name, onClose }: P
           <HistoryChart
             key={series.field}
             series={series}
+            title={
+              series.field === exporter.top?.presence
+                ? "Count"
+                : words(series.field.replace(/_(percent|mb|bytes)$/, ""))
+            }
             history={history.value as History}
             divisor={divisorOf(rankings.find(({ fields }) => fields.now === series.field) ?? NO_RANKING)}
           />
@@ -140,8 +164,10 @@ const NO_RANKING: Ranking = {
 const HistoryChart = ({
   divisor,
   history,
-  series
+  series,
+  title
 }: {
+  readonly title: string
   readonly series: HistorySeries
   readonly history: History
   readonly divisor: number
@@ -166,18 +192,18 @@ const HistoryChart = ({
   return (
     <section className="group-chart">
       <header>
-        <h3 title={series.doc}>{words(series.field.replace(/_(percent|mb|bytes)$/, ""))}</h3>
+        <h3 title={series.doc}>{title}</h3>
         <p className="panel-now">{inUnit(latest, series.unit)}</p>
       </header>
       <Chart
-        label={`${words(series.field)} over time, latest ${inUnit(latest, series.unit)}`}
+        label={`${title} over time, latest ${inUnit(latest, series.unit)}`}
         times={times}
         stepSeconds={step}
         from={Date.parse(history.window.from) / 1000}
         to={Date.parse(history.window.to) / 1000}
         lines={lines}
         filled
-        height={132}
+        height={140}
         binary={series.unit === "mb" || series.unit === "bytes"}
         format={(value) => inUnit(value, series.unit)}
         brush={range.brush}

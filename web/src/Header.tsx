@@ -73,7 +73,7 @@ const HeartbeatSign = () => {
         ? `${failure?.title ?? "Failing"}; next try in ${duration(Math.max(0, (nextAt - now) / 1000))}`
         : freshAt === undefined
           ? "Asking"
-          : `Updated ${ago(freshAt, now)}`
+          : ago(freshAt, now)
   const [announced] = useState("Refreshes every 15 seconds")
   return (
     <div className={`heartbeat ${state}`}>
@@ -88,6 +88,7 @@ const HeartbeatSign = () => {
         <span key={tick} className={hidden ? "pulse still" : "pulse"} data-tick={tick} />
       </button>
       <span className="beat-text" role={state === "failing" ? "status" : undefined}>
+        {state === "fresh" && freshAt !== undefined && <span className="wide-only">Updated </span>}
         {text}
         {freshAt !== undefined && state === "failing" && <span className="muted"> · shown: {ago(freshAt, now)}</span>}
       </span>

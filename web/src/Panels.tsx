@@ -45,7 +45,11 @@ export const panelsOf = (exporter: Exporter): ReadonlyArray<Panel> => {
     const stacked = host !== null && members.some(({ field }) => host.cpu_busy.includes(field))
     const used =
       host !== null && host.memory_available !== null && members.some(({ field }) => field === host.memory_total)
-    const shown = stacked ? members.filter(({ field }) => field !== host?.cpu_idle) : members
+    // What is used lies at the bottom, in the order in which the host's facts name it.
+    const rank = ({ field }: HistorySeries) => (host?.cpu_busy.indexOf(field) ?? -1) >>> 0
+    const shown = stacked
+      ? members.filter(({ field }) => field !== host?.cpu_idle).toSorted((a, b) => rank(a) - rank(b))
+      : members
     const others = members.length === 1 ? [] : shown
     const series =
       used && host?.memory_available != null
@@ -114,7 +118,19 @@ export const stripOf = (exporter: Exporter, max: number): ReadonlyArray<Panel> =
     const before = best.get(word)
     if (before === undefined || rank(panel) > rank(before)) best.set(word, panel)
   }
-  return [...best.values()].filter(({ series }) => series.length > 1).slice(0, max)
+  return [...best.values()]
+    .filter(({ series }) => series.length > 1)
+    .slice(0, max)
+    .map((panel) => {
+      // Of a whole that is used in part, the part and the whole are enough at a glance.
+      const used = panel.series.find(({ label }) => label === "used")
+      const total = panel.series.find(({ dashed }) => dashed === true)
+      return {
+        ...panel,
+        title: words(panel.key.split(" ")[0] ?? ""),
+        series: used !== undefined && total !== undefined ? [used, total] : panel.series
+      }
+    })
 }
 
 interface GridProps {

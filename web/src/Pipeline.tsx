@@ -9,6 +9,7 @@ import { Failure } from "./Failure.tsx"
 import { ago, duration, moment, number, percent } from "./Format.ts"
 import { legible, Name } from "./Name.tsx"
 import { useAsk, useHeart, useNow } from "./Refresh.tsx"
+import { Scroller } from "./Scroller.tsx"
 import { usePlace } from "./Url.ts"
 
 interface Mailbox {
@@ -69,24 +70,26 @@ export const PipelinePage = () => {
         </p>
       )}
       <Flow tree={value} at={at ?? 0} />
-      <section className="card flush tree" aria-label="Supervision tree">
-        <h2>Supervision tree</h2>
-        <ul className="branches">
-          <Branch
-            child={{
-              name: value.name,
-              state: "running",
-              since: 0,
-              restarts: 0,
-              lastError: null,
-              retryAt: null,
-              tree: value
-            }}
-            root
-          />
-        </ul>
-      </section>
-      <DeadLetters />
+      <div className="two-columns">
+        <section className="card flush tree" aria-label="Supervision tree">
+          <h2>Supervision tree</h2>
+          <ul className="branches">
+            <Branch
+              child={{
+                name: value.name,
+                state: "running",
+                since: 0,
+                restarts: 0,
+                lastError: null,
+                retryAt: null,
+                tree: value
+              }}
+              root
+            />
+          </ul>
+        </section>
+        <DeadLetters />
+      </div>
     </>
   )
 }
@@ -149,7 +152,7 @@ const PipelineFlow = ({ at, pipeline }: { readonly pipeline: Tree; readonly at: 
           ))}
         </dl>
       </div>
-      <div className="scroller" tabIndex={0} role="region" aria-label={`Stages of ${pipeline.name}`}>
+      <Scroller label={`Stages of ${pipeline.name}`}>
         <table className="stages">
           <thead>
             <tr>
@@ -203,7 +206,7 @@ const PipelineFlow = ({ at, pipeline }: { readonly pipeline: Tree; readonly at: 
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroller>
     </section>
   )
 }
@@ -307,7 +310,7 @@ const DeadLetters = () => {
       </div>
       {value === undefined && failure !== undefined && <Failure failure={failure} what="Dead letters" />}
       {value !== undefined && value.dead_letters.length > 0 && (
-        <div className="scroller" tabIndex={0} role="region" aria-label="Dead letters">
+        <Scroller label="Dead letters">
           <table className="dead">
             <thead>
               <tr>
@@ -338,7 +341,7 @@ const DeadLetters = () => {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroller>
       )}
       {value !== undefined && (value.next !== null || before !== undefined) && (
         <p className="pager">

@@ -37,7 +37,7 @@ export const rangeOf = (query: URLSearchParams): Range => {
   const fixed = parseWindow(query.get("window"))
   const brush = parseWindow(query.get("brush"))
   if (fixed !== undefined) {
-    return { key: "custom", hours: (fixed.to - fixed.from) / 3_600_000, at: iso(fixed.to), fixed, brush }
+    return { key: "custom", hours: hoursOf(fixed), at: iso(fixed.to), fixed, brush }
   }
   const known = RANGES.find(({ key }) => key === query.get("range")) ?? RANGES[0]
   return { key: known.key, hours: known.hours, at: undefined, fixed: undefined, brush }
@@ -51,7 +51,10 @@ export const windowQuery = (
   brushed = false
 ): { readonly hours: number; readonly at: string | undefined } =>
   brushed && range.brush !== undefined
-    ? { hours: (range.brush.to - range.brush.from) / 3_600_000, at: iso(range.brush.to) }
+    ? { hours: hoursOf(range.brush), at: iso(range.brush.to) }
     : { hours: range.hours, at: range.at }
+
+/** With as many digits as the server takes, and more than a microsecond needs. */
+const hoursOf = ({ from, to }: Window): number => Number(((to - from) / 3_600_000).toFixed(10))
 
 const iso = (time: number): string => new Date(Math.min(time, Date.now() - 1_000)).toISOString()

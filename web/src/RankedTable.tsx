@@ -152,7 +152,8 @@ export const RankedTable = ({ divisorOf, exporter, metric, onMore, onOpen, open,
     )
   )
 
-  const best = Math.max(...rows.map((row) => numberOf(row[ranking?.fields.average ?? ""]) ?? 0), 1e-9)
+  const rankedField = ranking === undefined ? "" : ranking.by === "rate" ? ranking.fields.average : ranking.fields.peak
+  const best = Math.max(...rows.map((row) => numberOf(row[rankedField]) ?? 0), 1e-9)
   const onSort = (by: string, up: boolean) => set({ sort: by, dir: up ? "up" : undefined }, true)
   const shownIn = (cell: Cell, value: string | number | null | undefined) => {
     const amount = numberOf(value)
@@ -188,13 +189,7 @@ export const RankedTable = ({ divisorOf, exporter, metric, onMore, onOpen, open,
               by={cell.field}
               label={cell.label}
               title={cell.title}
-              sort={
-                sort.by === "" && ranking?.by === "rate" && cell.field === ranking.fields.average
-                  ? { by: cell.field, up: false }
-                  : sort.by === "" && ranking?.by === "peak" && cell.field === ranking.fields.peak
-                    ? { by: cell.field, up: false }
-                    : sort
-              }
+              sort={sort.by === "" && cell.field === rankedField ? { by: rankedField, up: false } : sort}
               onSort={onSort}
               className={cellClass(cell, metric)}
             />
@@ -242,7 +237,7 @@ export const RankedTable = ({ divisorOf, exporter, metric, onMore, onOpen, open,
               </th>
               {cells.map((cell) => {
                 const value = row[cell.field]
-                const ranks = cell.of?.key === metric && cell.part === "average"
+                const ranks = cell.of?.key === metric && cell.field === rankedField
                 return (
                   <td
                     key={cell.field}

@@ -8,6 +8,7 @@ import { Link } from "./Link.tsx"
 import { Name } from "./Name.tsx"
 import { PanelGrid, panelsOf, usePanels } from "./Panels.tsx"
 import { useAsk } from "./Refresh.tsx"
+import { Scroller } from "./Scroller.tsx"
 import { RangePicker } from "./Toolbar.tsx"
 import { serverPath } from "./Url.ts"
 
@@ -71,7 +72,7 @@ const AllPanels = ({ exporter, id }: { readonly id: string; readonly exporter: E
 const Columns = ({ exporter }: { readonly exporter: Exporter }) => (
   <details className="card columns">
     <summary>What each column means</summary>
-    <div className="scroller" tabIndex={0} role="region" aria-label="Columns">
+    <Scroller label="Columns">
       <table>
         <thead>
           <tr>
@@ -94,6 +95,6 @@ const Columns = ({ exporter }: { readonly exporter: Exporter }) => (
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroller>
   </details>
 )

@@ -81,7 +81,7 @@ export const Stack = ({ divisor, exporter, id, limit, onOpen, ranking }: Props) 
     if (value.other !== null && rest)
       lines.push({ key: "other", label: "All others", colour: colours.other, values: scaled(value.other) })
     const unaccounted = unaccountedOf(value)
-    if (unaccounted !== undefined) {
+    if (unaccounted?.some((amount) => (amount ?? 0) > 0) === true) {
       lines.push({
         key: "unaccounted",
         label: "Unaccounted",
@@ -94,7 +94,9 @@ export const Stack = ({ divisor, exporter, id, limit, onOpen, ranking }: Props) 
       lines.push({ key: "host", label: "Host", colour: colours.ink, values: scaled(value.host), over: true })
     return {
       lines,
-      times: Array.from({ length: value.steps }, (_, n) => value.first + n * value.step_seconds),
+      times: Array.from({ length: value.steps }, (_, n) =>
+        Math.min(value.first + n * value.step_seconds, Date.parse(value.window.to) / 1000)
+      ),
       from: Date.parse(value.window.from) / 1000,
       to: Date.parse(value.window.to) / 1000
     }

@@ -66,7 +66,7 @@ export const VirtualRows = ({ columns, count, render, reveal, rowHeight }: Props
 }
 
 const Space = ({ columns, height }: { readonly columns: number; readonly height: number }) => (
-  <tr className="space" aria-hidden="true">
+  <tr className="space">
     <td
       colSpan={columns}
       ref={(cell) => {
