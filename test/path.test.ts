@@ -133,6 +133,48 @@ layer(TestServer.layer, { excludeTestServices: true })("the whole path", (it) =>
       })
     )
 
+    it.effect("the fleet's ranking names each group's server, and how much each server saw", () =>
+      Effect.gen(function* () {
+        const server = yield* TestServer.TestServer
+        const now = Date.now()
+        const ids: Array<string> = []
+        for (const [name, grown] of [
+          ["fleet-a", 3],
+          ["fleet-b", 6]
+        ] as const) {
+          const { server_id, token } = yield* server.register(name)
+          ids.push(server_id)
+          for (const body of [
+            payload(now - 20_000, { nginx: 0, postgres: 0 }),
+            payload(now - 5_000, { nginx: 1, postgres: grown })
+          ]) {
+            yield* server.request("POST", "/metrics/prometheus", { body, token })
+          }
+        }
+        const query = ids.map((id) => `server=${id}`).join("&")
+        const { body, status } = yield* server.request("GET", `/api/processes/top?${query}&limit=3`)
+        assert.strictEqual(status, 200)
+        assert.deepStrictEqual(
+          body.processes.map((one: { name: string; server_id: string }) => [one.name, one.server_id]),
+          [
+            ["postgres", ids[1]],
+            ["postgres", ids[0]],
+            ["nginx", ids[0]]
+          ]
+        )
+        assert.deepStrictEqual(
+          body.servers.map((one: { server_id: string; scrapes: number }) => [one.server_id, one.scrapes]),
+          ids.map((id) => [id, 2])
+        )
+        const byName = yield* server.request("GET", `/api/processes/top?${query}&by=name&limit=1`)
+        assert.closeTo(byName.body.processes[0].cpu_seconds, 9, 1e-6)
+        assert.strictEqual(byName.body.processes[0].servers, 2)
+        assert.strictEqual((yield* server.request("GET", `/api/processes/top?server=${ids[0]}`)).status, 200)
+        assert.strictEqual((yield* server.request("GET", "/api/processes/top?server=nobody")).status, 404)
+        assert.strictEqual((yield* server.request("GET", "/api/processes/top")).status, 200)
+      })
+    )
+
     it.effect("what is asked for out of range is refused by name, value and range", () =>
       Effect.gen(function* () {
         const server = yield* TestServer.TestServer

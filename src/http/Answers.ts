@@ -68,6 +68,27 @@ export const Top = Schema.StructWithRest(
   [Schema.Record(Schema.String, Schema.Unknown)]
 )
 
+/** As `Top`, over several servers. */
+export const FleetTop = Schema.StructWithRest(
+  Schema.Struct({
+    metric: Schema.String,
+    by: Schema.Literals(["server", "name"]),
+    time_range_hours: Schema.Finite,
+    window: WindowAnswer,
+    other: Schema.Record(Schema.String, Schema.Finite),
+    servers: Schema.Array(
+      Schema.Struct({
+        server_id: Schema.String,
+        coverage: Schema.Finite,
+        scrapes: Schema.Int,
+        last_seen: NullableText,
+        stale: Schema.Boolean
+      })
+    )
+  }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
+)
+
 export const History = Schema.Struct({
   server_id: Schema.String,
   exporter: Schema.String,

@@ -13,6 +13,7 @@ import * as Answers from "./Answers.ts"
 import {
   AcrossQueryParameters,
   DeadLettersParameters,
+  FleetTopQueryParameters,
   HistoryQueryParameters,
   SeriesQueryParameters,
   SignInParameters,
@@ -114,6 +115,22 @@ const overview = HttpApiGroup.make("overview")
       success: Answers.Across,
       error: [Problem.InvalidParameter, Problem.NotFound]
     }).annotateMerge(describe("One group on all servers", "By the latest two scrapes of each."))
+  )
+  .middleware(Authorization)
+
+const fleetRankings = HttpApiGroup.make("fleetRankings")
+  .add(
+    HttpApiEndpoint.get("top", "/api/:resource/top", {
+      params: { resource: Schema.String },
+      query: FleetTopQueryParameters,
+      success: Answers.FleetTop,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    }).annotateMerge(
+      describe(
+        "Who is on top of the fleet",
+        "The same ranking over all servers, or those that `server` names: each group with its server, or (`by=name`) groups of the same name put together."
+      )
+    )
   )
   .middleware(Authorization)
 
@@ -223,6 +240,7 @@ export const Api = HttpApi.make("nodepulse")
     servers,
     rankings,
     overview,
+    fleetRankings,
     exporters,
     topMetrics,
     pipeline,

@@ -18,6 +18,7 @@ import { makeBoundary, ROUTER_CONFIG } from "./Boundary.ts"
 import { deadLettersHandlers } from "./DeadLettersHandlers.ts"
 import { docs } from "./Docs.ts"
 import { exportersHandlers } from "./ExportersHandlers.ts"
+import { fleetRankingsHandlers } from "./FleetRankingsHandlers.ts"
 import { Ingest } from "./Ingest.ts"
 import { ingestHandlers } from "./IngestHandlers.ts"
 import { Limits, layerConfig as limitsConfig } from "./Limits.ts"
@@ -91,6 +92,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs).pipe(
     serversHandlers,
     rankingsHandlers,
     overviewHandlers,
+    fleetRankingsHandlers,
     exportersHandlers,
     topMetricsHandlers,
     pipelineHandlers,

@@ -19,6 +19,8 @@ export const ALLOWED = {
   name: "the name of a group, at most 16384 characters, without NUL",
   points: "a whole number from 2 to 2000",
   fields: "names of series of the exporter's history, separated by commas, at most 100",
+  server: "the id of a server; may be given several times",
+  by: "server or name",
   before: "the id of a dead letter, as in the answer's `next`",
   code: "the code of a sign-in link"
 } as const
@@ -60,6 +62,13 @@ export const TopQueryParameters = {
   limit: Schema.optionalKey(whole("limit", 1, 1000)),
   hours: Schema.optionalKey(Hours),
   at: Schema.optionalKey(At)
+}
+
+/** `GET /api/{resource}/top` */
+export const FleetTopQueryParameters = {
+  ...TopQueryParameters,
+  server: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)]).annotate(describe("server"))),
+  by: Schema.optionalKey(Schema.Literals(["server", "name"]).annotate(describe("by")))
 }
 
 /** `GET /api/metrics/{resource}` */

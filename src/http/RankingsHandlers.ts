@@ -11,6 +11,7 @@ import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { formatTimestamp } from "../plugins/Timestamp.ts"
 import { type HistoryAnswer, Rankings, type TopAnswer, type Window } from "../sinks/Rankings.ts"
+import { COARSE } from "../sinks/RollupTables.ts"
 import { UnknownServer } from "../sinks/Servers.ts"
 import { Api } from "./Api.ts"
 import { ALLOWED, isServerId } from "./Parameters.ts"
@@ -22,14 +23,16 @@ const POINTS_DEFAULT = 240
 const MIB = 1024 * 1024
 
 /**
- * How far back questions may reach, in hours: the one place that says so. By default the longest retention of raw rows;
- * whoever keeps roll-ups for longer provides their retention.
+ * How far back questions may reach, in hours: the one place that says so.
  */
 export class HoursMax extends Context.Service<HoursMax, number>()("nodepulse/http/HoursMax") {}
 
-/** The longest retention of the exporters' raw rows, in hours. */
+/** The longest time that anything is kept, in hours: raw rows of an exporter, or the roll-ups of all. */
 export const hoursMaxOf = (exporters: ReadonlyArray<Exporter>): number =>
-  Math.min(MAX_SAFE_HOURS, Math.max(...exporters.map(({ table }) => Duration.toHours(table.retention))))
+  Math.min(
+    MAX_SAFE_HOURS,
+    Math.max(COARSE.retentionDays * 24, ...exporters.map(({ table }) => Duration.toHours(table.retention)))
+  )
 
 /** A retention can be for ever; microseconds stay exact below this. */
 const MAX_SAFE_HOURS = 24 * 366 * 100
@@ -104,9 +107,8 @@ export const findRanking = (
   return Result.fail(invalid("metric", metric, `one of ${Object.keys(top.rankings).join(", ")}`))
 }
 
-/** The rest of a request: whose, and which window. */
-export const aim = Effect.fnUntraced(function* (
-  serverId: string,
+/** Which window a request asks for. */
+export const aimAt = Effect.fnUntraced(function* (
   query: { readonly hours?: number; readonly at?: number },
   hoursMax: number
 ) {
@@ -117,8 +119,18 @@ export const aim = Effect.fnUntraced(function* (
   const to = query.at ?? now
   // Microseconds are whole numbers: the shortest window is one of them.
   const window: Window = { from: to - Math.max(1, Math.round(hours * 3_600_000_000)), to }
-  if (!isServerId(serverId)) return yield* fromFailure(new UnknownServer({ serverId }))
   return { hours, window }
+})
+
+/** The rest of a request: whose, and which window. */
+export const aim = Effect.fnUntraced(function* (
+  serverId: string,
+  query: { readonly hours?: number; readonly at?: number },
+  hoursMax: number
+) {
+  const aimed = yield* aimAt(query, hoursMax)
+  if (!isServerId(serverId)) return yield* fromFailure(new UnknownServer({ serverId }))
+  return aimed
 })
 
 const invalid = (parameter: string, value: unknown, allowed: string) =>
