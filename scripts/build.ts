@@ -1,5 +1,5 @@
 /**
- * Makes what is shipped, in `dist/`:
+ * Makes what is shipped, in `dist/` (or where `--out` says):
  *
  * ```
  * dist/agent/nodepulse-agent.mjs     one file: the agent with plugins.config.ts inside; needs nothing but Node
@@ -16,10 +16,12 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { builtinModules } from "node:module"
 import { join, relative } from "node:path"
+import { parseArgs } from "node:util"
 import { type Plugin, rolldown } from "rolldown"
 
 const root = join(import.meta.dirname, "..")
-const out = join(root, "dist")
+const { values: flags } = parseArgs({ options: { out: { type: "string" } } })
+const out = flags.out ?? join(root, "dist")
 
 /** The oldest Node that the bundles promise to run on. */
 const NODE_TARGET = "node22.19"

@@ -136,8 +136,11 @@ const makeGauges = (exporter: Exporter, registry: PromRegistry) => {
   })
   const set = ({ name, serverId }: Server, answer: TopAnswer): void => {
     const labels = { server_id: serverId, server: name }
-    stale.set(labels, answer.stale || answer.lastSeen === null ? 1 : 0)
-    if (answer.lastSeen !== null) seen.set(labels, answer.lastSeen / 1e6)
+    // One that has never sent anything, or nothing for as long as rows are kept, is not silent but gone.
+    if (answer.lastSeen !== null) {
+      stale.set(labels, answer.stale ? 1 : 0)
+      seen.set(labels, answer.lastSeen / 1e6)
+    }
     for (const row of answer.rows) {
       for (const [field, gauge] of rows) {
         const value = row[field]

@@ -1,0 +1,179 @@
+/**
+ * The documentation is executed, not believed: every block ```sh of README.md and docs/*.md is run, in the order of its file, by
+ * one shell, in a scratch copy of the checkout. A command that fails fails the test with its output.
+ *
+ * - ```sh no-test (reason) is not run; without a reason that is an error.
+ * - In the copy, `nodepulse` is the checkout's own command, 127.0.0.1:8080 stands for a free port, and NODEPULSE_DATA_DIR for
+ *   a folder of its own. What a file starts in the background lives until its last block.
+ */
+import { execFileSync, spawn } from "node:child_process"
+import {
+  chmodSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { describe, expect, test } from "vitest"
+
+const root = join(import.meta.dirname, "..")
+
+interface Block {
+  readonly line: number
+  readonly info: string
+  readonly code: string
+}
+
+const blocksOf = (text: string): ReadonlyArray<Block> =>
+  [...text.matchAll(/^```(sh\b[^\n]*)\n([\s\S]*?)^```$/gm)].map((found) => ({
+    line: text.slice(0, found.index).split("\n").length,
+    info: found[1]!.trim(),
+    code: found[2]!
+  }))
+
+const documents = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)].filter(
+  (path) => path.endsWith(".md") && existsSync(join(root, path))
+)
+
+/** Programs that a block may need and that not every machine has; `.ci/run` installs them. */
+const OPTIONAL = ["promtool", "ansible-playbook", "curl"]
+const isThere = (program: string) => {
+  try {
+    execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { readonly port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
+/** A copy of what is committed or about to be, with the checkout's own dependencies. */
+const scratch = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), "nodepulse-docs-"))
+  const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8"
+  })
+  for (const path of files.split("\n").filter((path) => path !== "" && existsSync(join(root, path)))) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    cpSync(join(root, path), join(folder, path))
+  }
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
+  if (existsSync(join(root, "web", "dist")))
+    cpSync(join(root, "web", "dist"), join(folder, "web", "dist"), { recursive: true })
+  mkdirSync(join(folder, ".bin"))
+  writeFileSync(join(folder, ".bin", "nodepulse"), `#!/bin/sh\nexec node "${join(folder, "src", "main.ts")}" "$@"\n`)
+  chmodSync(join(folder, ".bin", "nodepulse"), 0o755)
+  // The embedded PostgreSQL runs as another user where we are root.
+  chmodSync(folder, 0o755)
+  return folder
+}
+
+interface Run {
+  readonly code: number | null
+  readonly output: string
+}
+
+const run = (script: string, cwd: string, port: number): Promise<Run> =>
+  new Promise((resolve) => {
+    // Into a file: Ansible refuses to write into a pipe of Node's.
+    const log = join(cwd, ".bin", "output")
+    const file = openSync(log, "w")
+    const child = spawn("bash", ["-euo", "pipefail", "-c", script], {
+      cwd,
+      // A group of its own, so that what it left in the background ends with it.
+      detached: true,
+      stdio: ["ignore", file, file],
+      env: {
+        PATH: `${join(cwd, ".bin")}:${join(root, "node_modules", "node", "bin")}:${join(root, "node_modules", ".bin")}:${process.env.PATH}`,
+        HOME: process.env.HOME,
+        LANG: "C.UTF-8",
+        NODEPULSE_PORT: String(port),
+        NODEPULSE_DATA_DIR: join(cwd, ".data"),
+        ...(process.env.ANSIBLE_HOME === undefined ? {} : { ANSIBLE_HOME: process.env.ANSIBLE_HOME })
+      }
+    })
+    closeSync(file)
+    const timer = setTimeout(() => killGroup(child.pid!, "SIGKILL"), 240_000)
+    child.on("exit", (code) => {
+      clearTimeout(timer)
+      killGroup(child.pid!, "SIGTERM")
+      // A moment for an embedded PostgreSQL to stop in peace.
+      void groupEnd(child.pid!).then(() => resolve({ code, output: readFileSync(log, "utf8") }))
+    })
+  })
+
+const killGroup = (pid: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    process.kill(-pid, signal)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const groupEnd = async (pid: number): Promise<void> => {
+  for (let waited = 0; waited < 15_000; waited += 100) {
+    if (!killGroup(pid, 0)) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  killGroup(pid, "SIGKILL")
+}
+
+describe.each(documents)("%s", (path) => {
+  const blocks = blocksOf(readFileSync(join(root, path), "utf8"))
+  const tested = blocks.filter(({ info }) => info === "sh")
+  const missing = OPTIONAL.filter((program) => tested.some(({ code }) => code.includes(program)) && !isThere(program))
+
+  test("says why where a command is not run", () => {
+    const wrong = blocks.filter(({ info }) => info !== "sh" && !/^sh no-test \(\S[^)]+\)$/.test(info))
+    expect(wrong.map(({ info, line }) => `${path}:${line}: ${info}`)).toEqual([])
+  })
+
+  test.skipIf(tested.length === 0 || missing.length > 0)(
+    `runs as it is written${missing.length > 0 ? ` (left out: ${missing.join(", ")} not installed)` : ""}`,
+    async () => {
+      const folder = scratch()
+      const port = await freePort()
+      try {
+        const script = tested.map(({ code, line }) => `: "${path}:${line}"\n${code}`).join("\n")
+        const { code, output } = await run(
+          `set -x\n${script}`.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`),
+          folder,
+          port
+        )
+        if (code !== 0) throw new Error(`${path}: exit ${code}; the last of what it said:\n${output.slice(-6_000)}`)
+      } finally {
+        rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+      }
+    },
+    300_000
+  )
+})
+
+test("every file that a document links to is there", () => {
+  const broken = documents.flatMap((path) =>
+    [...readFileSync(join(root, path), "utf8").matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g)]
+      .map((found) => found[1]!)
+      .filter((target) => !existsSync(join(root, dirname(path), target)))
+      .map((target) => `${path}: ${target}`)
+  )
+  expect(broken).toEqual([])
+})
