@@ -26,8 +26,8 @@ export interface Mailbox<A> extends Gauge {
   readonly takeUntil: (max: number, deadline: number) => Effect.Effect<Option.Option<ReadonlyArray<A>>>
   /** No more will be offered. */
   readonly end: Effect.Effect<void>
-  /** Drops what is in it and lets go of whoever waits: the messages in it are settled elsewhere. */
-  readonly close: Effect.Effect<void>
+  /** Lets go of whoever waits, and gives what was in it: those messages are the caller's to settle. */
+  readonly close: Effect.Effect<ReadonlyArray<A>>
 }
 
 export const make = <A>(options: { readonly name: string; readonly capacity: number }): Effect.Effect<Mailbox<A>> =>
@@ -69,7 +69,10 @@ export const make = <A>(options: { readonly name: string; readonly capacity: num
               )
         ),
       end: Effect.asVoid(Queue.end(queue)),
-      close: Effect.asVoid(Queue.shutdown(queue)),
+      close: Effect.tap(
+        Effect.catch(Queue.clear(queue), () => Effect.succeed<ReadonlyArray<A>>([])),
+        () => Queue.shutdown(queue)
+      ),
       depth: () => Queue.sizeUnsafe(queue),
       highWater: () => highWater
     }

@@ -96,6 +96,82 @@ describe("what is written is acknowledged, in batches", () => {
   )
 })
 
+/** A pipeline in which everything is stuck behind its writers, which never answer. */
+const stuck = (world: ReturnType<typeof numbers>) => {
+  const { definition } = world
+  return Pipeline.make({
+    ...definition,
+    // More may be under way than the mailboxes hold: the producer itself waits to hand on.
+    producer: { ...definition.producer, inFlight: 400 },
+    batcher: { ...definition.batcher, flushAfter: "1 millis", mailbox: 2 },
+    processor: { ...definition.processor, mailbox: 3 },
+    writer: { ...definition.writer, write: () => Effect.never, timeout: "1 hour" }
+  })
+}
+
+describe("the books balance after a stop too", () => {
+  it.effect("what was stuck anywhere is kept, by the books of the whole and of each stage", () =>
+    Effect.gen(function* () {
+      const world = numbers(300)
+      const pipeline = stuck(world)
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      for (let turn = 0; turn < 50; turn++) yield* TestClock.adjust("10 millis")
+      const before = pipeline.view()
+      assert.isAbove(before.stages.find(({ stage }) => stage === "producer")!.inHand, 0)
+      for (const stage of before.stages) {
+        assert.strictEqual(stage.received, stage.passed + stage.rejected + stage.kept + stage.inHand, stage.stage)
+      }
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      for (let turn = 0; turn < 50; turn++) yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(stopping)
+      const { books, stages } = pipeline.view()
+      assert.deepStrictEqual({ accepted: books.accepted, inFlight: books.inFlight }, { accepted: 0, inFlight: 0 })
+      assert.strictEqual(books.kept, books.received)
+      assert.strictEqual(new Set(world.released).size, books.received)
+      for (const stage of stages) {
+        assert.strictEqual(stage.inHand, 0, stage.stage)
+        assert.strictEqual(stage.received, stage.passed + stage.rejected + stage.kept, stage.stage)
+      }
+    })
+  )
+})
+
+describe("a source that is away", () => {
+  it.effect("is asked again at least every second, and answers within one when it is back", () =>
+    Effect.gen(function* () {
+      const world = numbers(5)
+      let away = true
+      let asked = 0
+      const { source } = world.definition.producer
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        producer: {
+          ...world.definition.producer,
+          source: {
+            ...source,
+            ask: (demand) =>
+              Effect.suspend(() => {
+                asked++
+                return away ? Effect.fail({ retryable: true, message: "away" }) : source.ask(demand)
+              })
+          }
+        }
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      for (let second = 0; second < 600; second++) yield* TestClock.adjust("1 second")
+      assert.isAtLeast(asked, 600)
+      const producer = pipeline.view().stages.find(({ stage }) => stage === "producer")!
+      assert.isAtLeast(producer.retries, 600)
+      assert.strictEqual(producer.lastError?.reason, "away")
+      away = false
+      for (let turn = 0; turn < 40; turn++) yield* TestClock.adjust("50 millis")
+      assert.strictEqual(world.acknowledged.length, 5)
+      assert.isTrue(pipeline.view().children.every(({ restarts }) => restarts === 0))
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+})
+
 describe("one bad message harms no other", () => {
   it.effect("a batch that fails for good is halved until the guilty one is alone", () =>
     Effect.gen(function* () {

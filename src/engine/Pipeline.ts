@@ -120,6 +120,13 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     writers: new Map(batcher.keys.map((key) => [key, new Stage(`writer:${key}`)])),
     rejecter: new Stage("rejecter")
   }
+  const everyStage = () => [
+    stages.producer,
+    stages.processor,
+    ...stages.batchers.values(),
+    ...stages.writers.values(),
+    stages.rejecter
+  ]
   let running: Running<A, B, K, T, R>
 
   const start = Effect.gen(function* () {
@@ -240,9 +247,30 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     )
   })
 
+  /** What waits in the mailbox was received by nobody: its stage has it now, and keeps it. */
+  const closeMailbox = <M>(mailbox: Mailbox.Mailbox<M>, stage: Stage, count: (left: ReadonlyArray<M>) => number) =>
+    Effect.map(mailbox.close, (left) => {
+      stage.received += count(left)
+      stage.inHand += count(left)
+    })
+  const one = (left: ReadonlyArray<unknown>) => left.length
+  const all = (left: ReadonlyArray<ReadonlyArray<unknown>>) => left.reduce((sum, batch) => sum + batch.length, 0)
+
   const close = Effect.suspend(() => {
-    const mailboxes = [running.processing, ...running.batching.values(), ...running.writing.values(), running.rejecting]
-    return Effect.forEach(mailboxes, (mailbox) => mailbox.close, { discard: true }).pipe(
+    const mailboxes = [
+      closeMailbox(running.processing, stages.processor, one),
+      ...batcher.keys.flatMap((key) => [
+        closeMailbox(running.batching.get(key)!, stages.batchers.get(key)!, one),
+        closeMailbox(running.writing.get(key)!, stages.writers.get(key)!, all)
+      ]),
+      closeMailbox(running.rejecting, stages.rejecter, one)
+    ]
+    return Effect.all(mailboxes, { discard: true }).pipe(
+      Effect.andThen(
+        Effect.sync(() => {
+          for (const stage of everyStage()) stage.keepInHand()
+        })
+      ),
       Effect.andThen(running.settlement.keepAll),
       Effect.tap((kept) =>
         kept > 0 ? Effect.logInfo(`${name}: ${kept} messages are left to be delivered again`) : Effect.void
@@ -265,13 +293,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
         concurrency: writer.concurrency
       },
       books: ledger.counts(),
-      stages: [
-        stages.producer,
-        stages.processor,
-        ...stages.batchers.values(),
-        ...stages.writers.values(),
-        stages.rejecter
-      ].map((stage) => stage.view()),
+      stages: everyStage().map((stage) => stage.view()),
       children: supervisor.view().children
     })
   }

@@ -28,7 +28,9 @@ export interface Settlement<T, R> {
     outcome: Exclude<Outcome, "kept">,
     stage: Stage
   ) => Effect.Effect<void, never, R>
-  /** Gives all that is still under way back to the source. */
+  /** Gives those of the messages that are still under way back to the source, and says how many. */
+  readonly keep: (messages: ReadonlyArray<Message<unknown, T>>) => Effect.Effect<number, never, R>
+  /** Gives all that is still under way back to the source, and says how many. */
   readonly keepAll: Effect.Effect<number, never, R>
 }
 
@@ -45,6 +47,16 @@ export const make = <T, R>(options: {
       for (const acknowledgement of acknowledgements) ledger.settle(acknowledgement, outcome)
       return Effect.asVoid(room.release(acknowledgements.length))
     })
+  const keep = (open: ReadonlyArray<Acknowledgement<T>>) => {
+    if (open.length === 0) return Effect.succeed(0)
+    const told = Effect.suspend(() => source.release(open.map((a) => a.ticket))).pipe(
+      Effect.timeout("2 seconds"),
+      Effect.catchCause((cause) =>
+        Effect.logWarning(`${open.length} messages are delivered again later: ${reasonOf(cause)}`)
+      )
+    )
+    return Effect.as(Effect.andThen(told, settle(open, "kept")), open.length)
+  }
   return {
     done: (messages, outcome, stage) =>
       Effect.uninterruptibleMask((restore) => {
@@ -57,16 +69,10 @@ export const make = <T, R>(options: {
         )
         return Effect.andThen(restore(told), settle(acknowledgements, outcome))
       }),
-    keepAll: Effect.suspend(() => {
-      const open = ledger.open()
-      if (open.length === 0) return Effect.succeed(0)
-      const told = Effect.suspend(() => source.release(open.map((a) => a.ticket))).pipe(
-        Effect.timeout("2 seconds"),
-        Effect.catchCause((cause) =>
-          Effect.logWarning(`${open.length} messages are delivered again later: ${reasonOf(cause)}`)
-        )
-      )
-      return Effect.as(Effect.andThen(told, settle(open, "kept")), open.length)
-    })
+    keep: (messages) =>
+      Effect.suspend(() =>
+        keep(messages.map(({ acknowledgement }) => acknowledgement).filter((one) => ledger.isOpen(one)))
+      ),
+    keepAll: Effect.suspend(() => keep(ledger.open()))
   }
 }

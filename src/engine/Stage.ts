@@ -45,6 +45,12 @@ export class Stage {
     })
   }
 
+  /** What it holds goes back to the source. */
+  keepInHand(): void {
+    this.kept += this.inHand
+    this.inHand = 0
+  }
+
   view(): StageView {
     const { name, received, passed, rejected, kept, inHand, retries, lastError, mailbox } = this
     return {

@@ -192,15 +192,11 @@ const backoff = (bounds: Options<never>["backoff"], n: number): number =>
 
 /** Whether every error in the cause says of itself that trying again can help. */
 const isRetryable = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.length > 0 &&
-  cause.reasons.every(
-    (reason) =>
-      Cause.isFailReason(reason) &&
-      typeof reason.error === "object" &&
-      reason.error !== null &&
-      "retryable" in reason.error &&
-      reason.error.retryable === true
-  )
+  cause.reasons.length > 0 && cause.reasons.every((reason) => Cause.isFailReason(reason) && saysRetryable(reason.error))
+
+/** Whether the error says of itself that trying again can help. */
+export const saysRetryable = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "retryable" in error && error.retryable === true
 
 /** One line for people: what failed, clipped. */
 export const reasonOf = (cause: Cause.Cause<unknown>): string => {

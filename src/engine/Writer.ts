@@ -6,6 +6,7 @@
  *   Meanwhile the stage stands still, and with it, once the mailboxes are full, the demand: this is the backpressure.
  * - It fails for good, or dies: the batch is halved, and the halves are written, until the guilty message is alone. That
  *   one is rejected; a death is given a few more tries first, since it may have had nothing to do with the message.
+ * - The writer itself dies, of a defect of ours: what it held is kept, so that no message waits for a dead fiber.
  */
 import { Cause, Duration, Effect, Exit, Option, Schedule, Schema } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
@@ -68,7 +69,8 @@ export const run = <B, T, R>(options: {
       )
     })
 
-  const write = (batch: ReadonlyArray<Message<B, T>>): Effect.Effect<void, never, R> =>
+  /** `handedOn` collects those of the batch that are the rejecter's now. */
+  const write = (batch: ReadonlyArray<Message<B, T>>, handedOn: Set<Message<B, T>>): Effect.Effect<void, never, R> =>
     Effect.flatMap(Effect.exit(attempt(batch)), (exit) => {
       if (Exit.isSuccess(exit)) {
         return Effect.andThen(
@@ -83,16 +85,30 @@ export const run = <B, T, R>(options: {
       if (!Cause.hasFails(exit.cause)) return Effect.interrupt
       if (batch.length > 1) {
         const middle = batch.length >> 1
-        return Effect.andThen(write(batch.slice(0, middle)), write(batch.slice(middle)))
+        return Effect.andThen(write(batch.slice(0, middle), handedOn), write(batch.slice(middle), handedOn))
       }
       return Effect.andThen(
         rejected.offer([{ message: batch[0]!, reason: reasonOf(exit.cause) }]),
         Effect.sync(() => {
+          handedOn.add(batch[0]!)
           stage.rejected++
           stage.inHand--
         })
       )
     })
+
+  /** What is left of a batch whose writer died goes back to the source. An interruption is the pipeline's to clean up. */
+  const rescue = (
+    batch: ReadonlyArray<Message<B, T>>,
+    handedOn: ReadonlySet<Message<B, T>>,
+    cause: Cause.Cause<never>
+  ): Effect.Effect<void, never, R> =>
+    Cause.hasInterrupts(cause)
+      ? Effect.void
+      : Effect.map(settlement.keep(batch.filter((message) => !handedOn.has(message))), (kept) => {
+          stage.kept += kept
+          stage.inHand -= kept
+        })
 
   return Effect.gen(function* () {
     while (true) {
@@ -101,7 +117,8 @@ export const run = <B, T, R>(options: {
       const batch = taken.value[0]!
       stage.received += batch.length
       stage.inHand += batch.length
-      yield* write(batch)
+      const handedOn = new Set<Message<B, T>>()
+      yield* Effect.onError(write(batch, handedOn), (cause) => rescue(batch, handedOn, cause))
     }
   })
 }
