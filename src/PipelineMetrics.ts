@@ -9,6 +9,7 @@ import { Gauge } from "prom-client"
 import type { PipelineView } from "./engine/Pipeline.ts"
 import type { SupervisorView } from "./engine/Supervisor.ts"
 import { SelfMetrics } from "./http/SelfMetrics.ts"
+import type { Rollups } from "./sinks/Rollups.ts"
 
 /** `batcher:some_exporter` is the stage `batcher` of that exporter; a stage without a key has none. */
 const labelsOf = (pipeline: string, stage: string) => {
@@ -79,4 +80,31 @@ export const register = (views: {
       restarts.set({ child: name }, child.restarts)
       up.set({ child: name }, child.state === "running" ? 1 : 0)
     }
+  })
+
+/** How far behind the roll-ups are: asked of the database at each scrape. */
+export const registerRollups = (rollups: Rollups["Service"]): Effect.Effect<void, never, SelfMetrics> =>
+  Effect.gen(function* () {
+    const { beforeScrape, registry } = yield* SelfMetrics
+    const labelNames = ["exporter"]
+    const registers = [registry]
+    const help = "Buckets that have ended and wait to be rolled up."
+    const backlog = new Gauge({ name: "nodepulse_rollup_backlog_buckets", help, labelNames, registers })
+    const late = "How long the oldest of the waiting buckets has waited."
+    const lag = new Gauge({ name: "nodepulse_rollup_lag_seconds", help: late, labelNames, registers })
+    yield* beforeScrape(
+      "roll-ups",
+      rollups.stats.pipe(
+        Effect.flatMap((all) =>
+          Effect.sync(() => {
+            for (const { buckets, exporter, lagSeconds } of all) {
+              backlog.set({ exporter }, buckets)
+              lag.set({ exporter }, lagSeconds)
+            }
+          })
+        ),
+        // Where the database is away the gauges keep their values; `readyz` says so.
+        Effect.ignore
+      )
+    )
   })

@@ -6,6 +6,7 @@
  * ├── postgres      the embedded one, where no DATABASE_URL is given
  * ├── digest        a pipeline: stream -> rows                        (role digest)
  * ├── retention     makes and drops partitions                        (role digest)
+ * ├── roll-ups      computes closed buckets                           (role digest)
  * ├── http          ingest, API and page
  * ├── agent         scrapers and push, for this machine               (`nodepulse start`)
  * └── systemd       ready, alive, stopping                            (in a unit)
@@ -110,6 +111,7 @@ export const run = (options: ServerOptions) =>
     if (options.listen) {
       const listening = yield* listen(view)
       children.push({ name: "http", run: listening.untilClosed })
+      yield* PipelineMetrics.registerRollups(rollups)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
       if (options.agent) {
         const agent = yield* localAgent(listening.url)

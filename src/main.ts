@@ -10,6 +10,7 @@ import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { expositionCommand } from "./commands/ExpositionCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"
+import { rollupCommand } from "./commands/RollupCommand.ts"
 import { serverCommand, startCommand } from "./commands/StartCommand.ts"
 import { Settings } from "./Settings.ts"
 
@@ -22,6 +23,7 @@ const nodepulse = Command.make("nodepulse").pipe(
     migrateCommand,
     tokenCommand,
     deadLettersCommand,
+    rollupCommand,
     doctorCommand,
     pluginsCommand,
     expositionCommand

@@ -211,6 +211,7 @@ layer(TestServer.layer, { excludeTestServices: true })("the whole path", (it) =>
         const { body: metrics } = yield* server.request("GET", "/metrics")
         assert.match(metrics, /nodepulse_stage_messages_total\{pipeline="digest",stage="producer"/)
         assert.match(metrics, /nodepulse_child_up\{child="digest"\} 1/)
+        assert.match(metrics, /nodepulse_rollup_lag_seconds\{exporter="process_exporter"\} \d/)
       })
     )
   })
