@@ -14,6 +14,7 @@ import { AgentStatus } from "../agent/AgentStatus.ts"
 import * as Collectors from "../agent/CollectorLinux.ts"
 import { Registry } from "./plugins/Registry.ts"
 import { forgetSecret, keptSecret, Settings } from "./Settings.ts"
+import { whileAway } from "./sinks/Database.ts"
 import { Servers, Tokens } from "./sinks/Servers.ts"
 
 const TOKEN_FILE = "agent-token"
@@ -41,9 +42,9 @@ const ownToken = Effect.gen(function* () {
   const { dataDir } = yield* Settings
   const servers = yield* Servers
   const tokens = yield* Tokens
-  const register = Effect.map(servers.register(hostname()), ({ token }) => Redacted.value(token))
+  const register = whileAway(servers.register(hostname())).pipe(Effect.map(({ token }) => Redacted.value(token)))
   const kept = yield* keptSecret(dataDir, TOKEN_FILE, register)
-  const principal = yield* tokens.verify(kept)
+  const principal = yield* whileAway(tokens.verify(kept))
   if (Option.isSome(principal) && principal.value.kind === "agent") return kept
   yield* Effect.logInfo("this machine is not known to the database and is registered again")
   yield* forgetSecret(dataDir, TOKEN_FILE)

@@ -77,10 +77,10 @@ export const client = Layer.effectDiscard(Database.awaitDatabase).pipe(
   Layer.provideMerge(Layer.unwrap(Effect.map(DatabaseAddress, ({ url }) => Database.layer({ url }))))
 )
 
-/** The same, with every migration applied. */
-export const migratedClient = Layer.effectDiscard(Effect.flatMap(migrations, Migrations.migrate)).pipe(
-  Layer.provideMerge(client)
-)
+/** The same, with every migration applied. A database that goes away meanwhile is waited for. */
+export const migratedClient = Layer.effectDiscard(
+  Database.whileAway(Effect.flatMap(migrations, Migrations.migrate))
+).pipe(Layer.provideMerge(client))
 
 /** VALKEY_URL, once it answers, else in process. */
 export const stream = Layer.unwrap(

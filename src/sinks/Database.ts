@@ -48,10 +48,26 @@ export const awaitDatabase: Effect.Effect<void, never, PgClient.PgClient> = Effe
   const sql = yield* PgClient.PgClient
   yield* sql`select 1`.pipe(
     Effect.tapError((error) => Effect.logWarning(`waiting for the database: ${describe(error)}`)),
-    Effect.retry({ schedule: Schedule.min([Schedule.exponential("200 millis", 1.6), Schedule.spaced("5 seconds")]) }),
+    Effect.retry(PATIENCE),
     Effect.orDie
   )
 })
+
+/** At least every 5 seconds. */
+const PATIENCE = Schedule.min([Schedule.exponential("200 millis", 1.6), Schedule.spaced("5 seconds")])
+
+/** Repeats what failed because the database is away (again), and says so every time: for what a start depends on. */
+export const whileAway = <A, E extends { readonly message: string }, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const isAway = (error: E) => "retryable" in error && error.retryable === true
+  return self.pipe(
+    Effect.tapError((error) =>
+      isAway(error) ? Effect.logWarning(`waiting for the database: ${error.message}`) : Effect.void
+    ),
+    Effect.retry({ while: isAway, schedule: PATIENCE })
+  )
+}
 
 /** The five characters of PostgreSQL's error code; undefined where the error is not PostgreSQL's (a lost connection). */
 export const sqlState = (error: SqlError): string | undefined => {

@@ -21,7 +21,7 @@ export interface Verdict {
   /** Rows that were answered with 2xx. */
   readonly answered: number
   readonly stored: number
-  /** Sent more than once, because an answer was lost. */
+  /** How often a row was sent again, because no answer came or it was no 2xx. */
   readonly repeated: number
   /** Stored although no 2xx was seen: the answer was lost, and it was never sent again. */
   readonly unanswered: number
