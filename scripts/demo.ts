@@ -9,7 +9,7 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Console, Effect, Layer, Option, Redacted, References } from "effect"
+import { ConfigProvider, Console, Effect, Layer, Option, Redacted, References } from "effect"
 import config from "../plugins.config.ts"
 import { Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
@@ -17,6 +17,8 @@ import { wireName } from "../src/plugins/Wire.ts"
 import * as Server from "../src/Server.ts"
 import { Settings } from "../src/Settings.ts"
 import * as Database from "../src/sinks/Database.ts"
+import { DeadLetters } from "../src/sinks/DeadLetters.ts"
+import * as DeadLettersPostgres from "../src/sinks/DeadLettersPostgres.ts"
 import { runningUrl } from "../src/sinks/EmbeddedPostgres.ts"
 import { SnapshotRows } from "../src/sinks/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
@@ -79,7 +81,13 @@ export const runDemo = (options: DemoOptions, dataDir: string) =>
       agent: false,
       listen: true,
       onReady: (url) => Effect.asVoid(Effect.forkDetach(populate(url, dataDir, options), { startImmediately: true }))
-    }).pipe(Effect.provide(Layer.mergeAll(settings, Registry.layer(config))))
+    }).pipe(
+      Effect.provide(Layer.mergeAll(settings, Registry.layer(config))),
+      Effect.provideService(
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromUnknown({ NODEPULSE_HOST: "127.0.0.1", NODEPULSE_PORT: String(options.port) })
+      )
+    )
   })
 
 const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOptions) =>
@@ -95,7 +103,7 @@ const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOpt
     if (Option.isNone(database)) return yield* Effect.die(new Error("the demonstration has no database"))
     yield* insertHistory(agents, historyMoments(now, days), now).pipe(
       Effect.provide(
-        SnapshotRowsPostgres.layer.pipe(
+        Layer.mergeAll(SnapshotRowsPostgres.layer, DeadLettersPostgres.layer).pipe(
           Layer.provide(Database.layer({ url: database.value })),
           Layer.provide(Registry.layer(config))
         )
@@ -117,7 +125,7 @@ const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOpt
             counters_since: new Date(since * 1000).toISOString(),
             ...row
           }))
-        }).pipe(Effect.ignore)
+        }).pipe(Effect.catchCause(() => Effect.void))
       })
     }
   }).pipe(Effect.tapCause((cause) => Effect.logError("the demonstration failed", cause)))
@@ -160,6 +168,35 @@ const insertHistory = Effect.fnUntraced(function* (
     }
   }
   yield* Effect.forEach([...waiting.keys()], flush)
+  const letters = yield* DeadLetters
+  yield* letters.put(
+    [
+      [
+        GROUPS.name,
+        "web-2",
+        "num_procs is 3000000000, but must be a whole number from 0 to 2147483647",
+        '["php-fpm",3000000000,91223.4,650117120]'
+      ],
+      [
+        HOST.name,
+        "legacy-erp",
+        "timestamp is 11 minutes ahead of this server's clock: the sender's clock is wrong",
+        "[1784190.53,…]"
+      ],
+      [
+        GROUPS.name,
+        "batch-1",
+        "there is no partition for a row of 2019-01-01: it is older than what is kept",
+        '["python3",5,120.5,2411724800]'
+      ]
+    ].map(([exporter = "", serverId = "", reason = "", payload = ""], index) => ({
+      key: `demo-${index}`,
+      exporter,
+      serverId,
+      reason,
+      payload
+    }))
+  )
 })
 
 if (import.meta.main) {

@@ -20,7 +20,13 @@ export const AddServer = ({ onClose }: { readonly onClose: () => void }) => {
     }
   }
   return (
-    <Dialog title={made === undefined ? "Add a server" : `Connect ${made.name}`} onClose={onClose}>
+    <Dialog
+      title={made === undefined ? "Add a server" : `Connect ${made.name}`}
+      onClose={() => {
+        onClose()
+        if (made !== undefined) refresh()
+      }}
+    >
       {made === undefined ? (
         <form onSubmit={(event) => void add(event)}>
           <label htmlFor="server-name">What is it called?</label>

@@ -220,7 +220,7 @@ const optionsOf = (latest: { readonly current: ChartProps }, width: number, colo
       {
         stroke: colours.muted,
         font,
-        size: (plot, values) => widthOf(plot, values, font) + 10,
+        size: (plot, values) => Math.max(compact === true ? 30 : 60, widthOf(plot, values, font) + 10),
         gap: 6,
         space: compact === true ? 26 : 38,
         grid: { stroke: colours.grid, width: 1 },
