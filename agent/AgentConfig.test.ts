@@ -100,6 +100,7 @@ describe("the agent's config", () => {
         [FILE]: `server: { url: "https://pulse.example.org/base/", token_file: "DIR/token", timeout: 3s }
 buffer: { path: /var/lib/nodepulse, max_bytes: 64MiB, max_age: 1h30m }
 labels: { server_name: web-1 }
+metrics: { listen: "[::1]:9257" }
 exporters: [{ name: disk_exporter, interval: 1m, timeout: 500ms, body_limit: 1 MiB, collector: never }]
 `
       })
@@ -107,6 +108,7 @@ exporters: [{ name: disk_exporter, interval: 1m, timeout: 500ms, body_limit: 1 M
       assert.strictEqual(Redacted.value(yield* config.server!.token), "s3cret")
       assert.strictEqual(Duration.toMillis(config.server!.timeout), 3_000)
       assert.strictEqual(config.serverName, "web-1")
+      assert.deepStrictEqual(config.metrics, { host: "::1", port: 9257 })
       assert.strictEqual(config.buffer.maxBytes, 64 * 1024 * 1024)
       assert.strictEqual(Duration.toMillis(config.buffer.maxAge), 5_400_000)
       const [disk] = config.exporters

@@ -39,10 +39,10 @@ export const pingInterval = (watchdogMicros: string | undefined): Duration.Durat
   return Number.isFinite(micros) && micros > 0 ? Duration.millis(micros / 2_000) : undefined
 }
 
-const send = (state: string): Effect.Effect<void, NotifyFailed> =>
+const send = (command: string, state: string): Effect.Effect<void, NotifyFailed> =>
   Effect.callback((resume) => {
     const options = { timeout: Duration.toMillis(SEND_WITHIN), killSignal: "SIGKILL" } as const
-    execFile("systemd-notify", [state], options, (error, _output, problem) => {
+    execFile(command, [state], options, (error, _output, problem) => {
       if (error === null) return resume(Effect.void)
       resume(Effect.fail(new NotifyFailed({ state, reason: problem.trim() || error.message })))
     })
@@ -50,14 +50,23 @@ const send = (state: string): Effect.Effect<void, NotifyFailed> =>
 
 /**
  * The child that says READY=1 when it is first run, then WATCHDOG=1 in time, and STOPPING=1 when it is stopped: put it
- * last, so that it is stopped first. An empty list where no systemd listens.
+ * last, so that it is stopped first. An empty list where no systemd listens. `command` sends one message, its argument.
  */
-export const children: Effect.Effect<ReadonlyArray<Child<never>>, Config.ConfigError> = Effect.gen(function* () {
+export const childrenBy = Effect.fnUntraced(function* (
+  command: string
+): Effect.fn.Return<ReadonlyArray<Child<never>>, Config.ConfigError> {
   const { socket, watchdogMicros } = yield* environment
   if (Option.isNone(socket)) return []
   const interval = pingInterval(Option.getOrUndefined(watchdogMicros))
   const alive: Effect.Effect<never, NotifyFailed> =
-    interval === undefined ? Effect.never : Effect.forever(Effect.andThen(Effect.sleep(interval), send("WATCHDOG=1")))
-  const run = Effect.andThen(send("READY=1"), alive).pipe(Effect.onInterrupt(() => Effect.ignore(send("STOPPING=1"))))
+    interval === undefined
+      ? Effect.never
+      : Effect.forever(Effect.andThen(Effect.sleep(interval), send(command, "WATCHDOG=1")))
+  const run = Effect.andThen(send(command, "READY=1"), alive).pipe(
+    Effect.onInterrupt(() => Effect.ignore(send(command, "STOPPING=1")))
+  )
   return [{ name: "systemd", run }]
 })
+
+/** The same, by the real one. */
+export const children = childrenBy("systemd-notify")

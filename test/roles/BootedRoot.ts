@@ -27,6 +27,8 @@ export const execute = (
     const child = execFile(file, args, { maxBuffer: 64 * 1024 * 1024, ...rest }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : 1, stdout, stderr })
     )
+    // A program that does not read what it is given is none of ours to judge.
+    child.stdin?.on("error", () => {})
     child.stdin?.end(input ?? "")
   })
 
