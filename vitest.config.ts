@@ -1,10 +1,15 @@
 import { defineConfig } from "vitest/config"
 
+const ci = process.env.CI === "true"
+
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "agent/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/globalSetup.ts"],
     testTimeout: 60_000,
-    hookTimeout: 120_000
+    hookTimeout: 120_000,
+    // Real databases, browsers and killed processes on shared machines: what fails once is tried once more, and reported.
+    retry: ci ? 1 : 0,
+    reporters: ci ? ["default", ["json", { outputFile: "coverage/suite.json" }]] : ["default"]
   }
 })

@@ -1,5 +1,8 @@
 // The tests that need a machine of their own: `npm run test:roles`. Minutes, root, and Debian's packages.
+import { join } from "node:path"
 import { defineConfig } from "vitest/config"
+
+const outputFile = join(import.meta.dirname, "..", "..", "coverage", "roles.json")
 
 export default defineConfig({
   test: {
@@ -8,6 +11,6 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     bail: 1,
-    reporters: ["verbose"]
+    reporters: process.env.CI === "true" ? ["verbose", ["json", { outputFile }]] : ["verbose"]
   }
 })
