@@ -37,12 +37,17 @@ why_not() {
 image() {
   [ -s "$1" ] && return
   local folder
+  mkdir -p "$(dirname "$1")"
   folder="$(dirname "$1")/.making-$$"
-  mkdir -p "$folder"
-  trap 'rm -rf "$folder"' EXIT
+  mkdir "$folder"
+  # shellcheck disable=SC2064 # its name is known now, and not any more when the shell ends
+  trap "rm -rf '$folder'" EXIT
   debootstrap --variant=minbase --include="$packages" "$suite" "$folder" >"$1.log" 2>&1 || { tail -5 "$1.log" >&2; return 1; }
-  # The machine's own ways to packages: mirrors, proxy, certificates.
-  cp /etc/apt/sources.list.d/debian.sources "$folder/etc/apt/sources.list.d/" 2>/dev/null && : >"$folder/etc/apt/sources.list"
+  # The machine's own ways to packages: mirrors where it is of the same suite, proxy, certificates.
+  if grep -qs "$suite-updates" /etc/apt/sources.list.d/debian.sources; then
+    cp /etc/apt/sources.list.d/debian.sources "$folder/etc/apt/sources.list.d/"
+    : >"$folder/etc/apt/sources.list"
+  fi
   find /etc/apt/apt.conf.d -iname '*proxy*' -exec cp {} "$folder/etc/apt/apt.conf.d/" \;
   cp /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/"
   rm -rf "$folder"/var/cache/apt/archives/*.deb
