@@ -3,22 +3,27 @@
  *
  * One server with 7 days of 150 groups every 15 seconds among 50 others with a day each, in a PostgreSQL of its own in a
  * temporary folder. Warm medians from the roll-ups, from rows alone, and of the plain LAG query that one would write first,
- * on the same data in the same run: absolute figures drift from machine to machine. Also what the roll-ups cost to make.
+ * on the same data in the same run: absolute figures drift from machine to machine. Also what the roll-ups cost beside the
+ * insert, bytes a row, and how long dropping an expired day takes.
  */
 import { chmod, mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Console, Effect, Layer, Result } from "effect"
+import { Console, Duration, Effect, Layer, Result } from "effect"
 import config from "../plugins.config.ts"
 import { Registry } from "../src/plugins/Registry.ts"
+import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import * as Database from "../src/sinks/Database.ts"
 import { make as embedded } from "../src/sinks/EmbeddedPostgres.ts"
 import * as Migrations from "../src/sinks/Migrations.ts"
-import { createPartitionSql, dayOf } from "../src/sinks/Partitions.ts"
+import { createPartitionSql, DAY_MICROS, dayOf, partitionName } from "../src/sinks/Partitions.ts"
 import { Rankings } from "../src/sinks/Rankings.ts"
 import * as RankingsPostgres from "../src/sinks/RankingsPostgres.ts"
+import { Retention } from "../src/sinks/Retention.ts"
 import { Rollups } from "../src/sinks/Rollups.ts"
+import { SnapshotRows } from "../src/sinks/SnapshotRows.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
 
 const DAYS = Number(process.argv[2] ?? 7)
 const OTHERS = Number(process.argv[3] ?? 50)
@@ -67,6 +72,70 @@ const load = Effect.fnUntraced(function* (now: number) {
   return end * SECOND
 })
 
+/** What a row costs to insert as the application does it, µs (median), and how long everything takes to roll up, ms; in one run. */
+const costs = Effect.fnUntraced(function* <E>(end: number, rebuild: Effect.Effect<unknown, E>) {
+  const store = yield* SnapshotRows
+  const batch = (scrape: number): ReadonlyArray<Snapshot> =>
+    Array.from({ length: 5_000 }, (_, n) => ({
+      exporter: "process_exporter",
+      serverId: `server-${1 + (Math.floor(n / GROUPS) % (OTHERS + 1))}`,
+      // Between the scrapes that are there.
+      timestamp: end - (1 + scrape * 40 + Math.floor(n / GROUPS)) * INTERVAL * SECOND + 7 * SECOND,
+      countersSince: null,
+      values: [`process-${1 + (n % GROUPS)}`, 1, n, 1_000_000]
+    }))
+  const times = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => timed(store.insert("process_exporter", batch(n))))
+  const rolled = yield* timed(rebuild)
+  return { insert: (median(times) * 1_000) / 5_000, rolled }
+})
+
+/** Drops a day of rows while somebody reads and somebody writes: how long it takes, and how long they waited at most. */
+const dropOldest = Effect.fnUntraced(function* (end: number, rankings: Rankings["Service"]) {
+  const store = yield* SnapshotRows
+  const waits = { read: 0, write: 0 }
+  const window = { from: end - 3_600 * SECOND, to: end }
+  const request = { exporter: "process_exporter", serverId: "server-1", metric: "cpu", limit: 10, window }
+  const read = Effect.map(timed(rankings.top(request)), (took) => {
+    waits.read = Math.max(waits.read, took)
+  })
+  let n = 0
+  const write = Effect.map(
+    Effect.suspend(() =>
+      timed(
+        store.insert("process_exporter", [
+          {
+            exporter: "process_exporter",
+            serverId: "server-1",
+            timestamp: end + ++n,
+            countersSince: null,
+            values: ["process-1", 1, n, 1]
+          }
+        ])
+      )
+    ),
+    (took) => {
+      waits.write = Math.max(waits.write, took)
+    }
+  )
+  const day = dayOf(end - DAYS * 86_400 * SECOND)
+  // Retention's own sweep, at the moment when the oldest day has expired.
+  const { retention } = config.exporters.find(({ name }) => name === "process_exporter")!.table
+  const expired = ((day + 1) * DAY_MICROS) / 1_000 + Duration.toMillis(retention)
+  let before = waits
+  let took = 0
+  const drop = Effect.gen(function* () {
+    yield* Effect.sleep("2 seconds")
+    before = { ...waits }
+    took = yield* timed(Effect.andThen((yield* Retention).sweep(expired), Effect.void))
+    yield* Effect.sleep("1 second")
+  })
+  yield* Effect.raceAllFirst([Effect.forever(read), Effect.forever(write), drop])
+  const partition = partitionName("process_snapshots_rows", day)
+  yield* Console.log(
+    `\ndropping ${partition}: ${took.toFixed(0)} ms with a reader and a writer going on; they waited at most ${waits.read.toFixed(0)} and ${waits.write.toFixed(0)} ms (before it ${before.read.toFixed(0)} and ${before.write.toFixed(0)})`
+  )
+})
+
 /** What one would write first: no resets, no holes, no names apart, all rows. */
 const plain = `select v.value as name, sum(x.cpu) as cpu, max(x.rate) as peak, max(x.memory) as memory
 from (
@@ -91,17 +160,20 @@ const bench = Effect.gen(function* () {
     `${(rows / 1e6).toFixed(1)} M rows of ${OTHERS + 1} servers loaded in ${((Date.now() - began) / 1000).toFixed(0)} s`
   )
 
-  const took = yield* timed(rollups.rebuild())
+  const { insert, rolled } = yield* costs(end, rollups.rebuild())
   yield* sql`vacuum analyze`.unprepared
   const [size] = yield* sql<{ readonly fine: number; readonly coarse: number; readonly raw: number }>`select
     (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'admiral.process_snapshots_5m'::regclass)::float8 as fine,
     pg_total_relation_size('admiral.process_snapshots_1h')::float8 as coarse,
     (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'admiral.process_snapshots_rows'::regclass)::float8 as raw`
+  const perRow = (rolled * 1_000) / rows
   yield* Console.log(
-    `roll-ups: ${((took * 1_000) / rows).toFixed(2)} µs and ${((size!.fine + size!.coarse) / rows).toFixed(1)} B a row (raw ${(size!.raw / rows).toFixed(0)} B a row)`
+    `insert ${insert.toFixed(1)} µs, roll-ups ${perRow.toFixed(1)} µs a raw row (${((100 * perRow) / insert).toFixed(0)} %); on disk ${(size!.raw / rows).toFixed(0)} B raw and ${((size!.fine + size!.coarse) / rows).toFixed(1)} B of roll-ups a row`
   )
 
-  yield* Console.log("\ntop 10, warm medians in ms\nhours   roll-ups   rows only   plain LAG")
+  yield* Console.log(
+    `\ntop 10, warm medians in ms (load average ${loadavg()[0]!.toFixed(1)})\nhours   roll-ups   rows only   plain LAG   plain / roll-ups   plain / rows only`
+  )
   for (const hours of HOURS) {
     const window = { from: end + 4 * SECOND - hours * 3_600 * SECOND, to: end + 4 * SECOND }
     const request = { exporter: "process_exporter", serverId: "server-1", metric: "cpu", limit: 10, window }
@@ -110,9 +182,10 @@ const bench = Effect.gen(function* () {
     const raw = yield* often(times, slow.top(request))
     const naive = yield* often(times, sql.unsafe(plain, [window.from / SECOND, window.to / SECOND]))
     yield* Console.log(
-      `${String(hours).padStart(5)}${best.toFixed(1).padStart(11)}${raw.toFixed(0).padStart(12)}${naive.toFixed(0).padStart(12)}   ${(naive / best).toFixed(0)} x`
+      `${String(hours).padStart(5)}${best.toFixed(1).padStart(11)}${raw.toFixed(0).padStart(12)}${naive.toFixed(0).padStart(12)}${(naive / best).toFixed(1).padStart(17)} x${(naive / raw).toFixed(1).padStart(18)} x`
     )
   }
+  yield* dropOldest(end, fast)
 }).pipe(Effect.scoped)
 
 const main = Effect.gen(function* () {
@@ -129,7 +202,9 @@ const main = Effect.gen(function* () {
     yield* bench
   }).pipe(
     Effect.provide(
-      Layer.mergeAll(RankingsPostgres.layer, Rollups.layer).pipe(Layer.provideMerge(Layer.merge(registry, database)))
+      Layer.mergeAll(RankingsPostgres.layer, Rollups.layer, SnapshotRowsPostgres.layer, Retention.layer).pipe(
+        Layer.provideMerge(Layer.merge(registry, database))
+      )
     )
   )
 }).pipe(Effect.scoped)

@@ -46,15 +46,6 @@ export const groupColumn = (exporter: Exporter): string =>
 export const staleAfter = (exporter: Exporter): string =>
   `interval '${Math.round(Duration.toMillis(exporter.table.staleAfter))} milliseconds'`
 
-const staleMicros = (exporter: Exporter): number => Math.round(Duration.toMillis(exporter.table.staleAfter) * 1_000)
-
-/** Separates groups in a sort key: more than there are scrapes, and ids of groups times it fit 63 bits. */
-const GROUP = 4_294_967_296
-/** Separates servers in time, microseconds: 35 years. */
-const SERVER = 1_125_899_906_842_624
-
-const SECONDS = (micros: string): string => `${micros}::float8 / 1000000`
-
 /** A moment from epoch microseconds, exact. */
 export const moment = (micros: string): string => `(timestamptz 'epoch' + ${micros} * interval '1 microsecond')`
 
@@ -116,7 +107,7 @@ const limitsOf = (host: Exporter): string => {
  *
  * `source` is a relation with `no, server_id, after, upto`: the rows wanted are those of (after, upto]. A server's ranges
  * must not overlap; a row before a range that another one reads is not read twice.
- * `measured` has `no, server_id, at, g` and, per scrape and group, the measures: `i` increase (null where there was
+ * `measured` has `no, server_id, at, g`, `seq` (the order of a server's scrapes), `last` (whether it is the last scrape of its range) and, per scrape and group, the measures: `i` increase (null where there was
  * none), `r` rate per second, `z` resets, `l` clamped; `v` value of a gauge. Where an exporter has more labels than the
  * ranked one, the series of a group are added up, scrape by scrape.
  */
@@ -128,62 +119,83 @@ export const measuredCtes = (
   options: {
     /** A further condition on the rows, of alias `s`. */
     readonly condition?: string
-    /** Whether `measured` says with `last` which row is the last one of its range and group. */
-    readonly last?: boolean
   } = {}
 ): string => {
-  const { condition = "", last = false } = options
+  const { condition = "" } = options
   const labels = labelColumns(exporter)
   const stale = staleAfter(exporter)
+  const rows = rowsTable(exporter)
   const clamps = host !== undefined && measures.counters.some((counter) => counter.clamp)
   const several = labels.length > 1 || (labels.length === 1 && exporter.top === undefined)
-  const series = labels.map((label) => `s.${quoted(label)}`)
   const counters = measures.counters.map((counter, n) => ({ ...counter, n }))
   const gauges = measures.gauges.map((column, n) => ({ column, n }))
   const list = (parts: ReadonlyArray<string>) => parts.map((part) => `, ${part}`).join("")
 
-  // Scrape by scrape, so that what belongs to the scrape (its time, the host's limit) is computed once and not for each row.
-  // OFFSET 0 keeps that a look-up in the key: else the planner may join all rows of a server with all scrapes.
-  const read = `
-    select o.no, o.server_id, o.at, o.t, o.wanted${list(clamps ? ["o.allowed"] : [])}, ${groupColumn(exporter)} as g${list(
-      several
-        ? series.map((column, n) => `${column} as s${n}`)
-        : [
-            `${groupColumn(exporter)}::int8 * ${GROUP} + o.seq as k`,
-            `${groupColumn(exporter)}::int8 * ${GROUP} + o.no as u`
-          ]
-    )}${list(counters.length === 0 ? [] : ["s.counters_since as since"])}${list(
-      counters.map(({ column, n }) => `s.${quoted(column)}::float8 as c${n}`)
-    )}${list(gauges.map(({ column, n }) => `s.${quoted(column)}::float8 as v${n}`))}
-    from moments o cross join lateral (
-      select s.* from ${rowsTable(exporter)} s
-      where s.server_id = o.server_id and s."timestamp" = o.at${condition} offset 0
-    ) s`
+  // Scrape by scrape, each beside the one before: nothing is sorted, and nothing is read but the scrapes wanted and those
+  // just before them. OFFSET 0 keeps that look-ups in the key, one a scrape: else the planner may look up row by row.
+  const scrapeOf = (at: string, more: ReadonlyArray<string>) => `(
+        select 1 as here${list([
+          ...labels.map((label, n) => `s.${quoted(label)} as s${n}`),
+          ...(counters.length === 0 ? [] : ["s.counters_since as since"]),
+          ...counters.map(({ column, n }) => `s.${quoted(column)}::float8 as c${n}`),
+          ...more
+        ])}
+        from ${rows} s where s.server_id = o.server_id and s."timestamp" = ${at}${condition} offset 0
+      )`
+  const own = [
+    `${groupColumn(exporter)} as g`,
+    ...gauges.map(({ column, n }) => `s.${quoted(column)}::float8 as v${n}`)
+  ]
+  const paired =
+    counters.length === 0
+      ? scrapeOf("o.at", own)
+      : `(
+      select s.*, p.here as p_here, p.since as p_since${list(counters.map(({ n }) => `p.c${n} as p${n}`))}
+      from ${scrapeOf("o.at", own)} s
+      left join ${scrapeOf("o.before", [])} p on ${labels.length === 0 ? "true" : labels.map((_, n) => `p.s${n} = s.s${n}`).join(" and ")}
+      offset 0
+    )`
+  // A series that was not in the scrape before is looked for in those before it, as long as they are not stale.
+  const seeks = counters.length > 0 && labels.length > 0
+  const earlier = `case when x.p_here is null and o.earlier then (
+      select s from ${rows} s
+      where s.server_id = o.server_id and s."timestamp" < o.before and s."timestamp" >= o.at - ${stale}
+        ${labels.map((label, n) => `and s.${quoted(label)} = x.s${n}`).join(" ")}
+      order by s."timestamp" desc limit 1
+    ) end as f`
+  const pairs = `
+    select o.no, o.server_id, o.at, o.seq, o.gap, o.last${list(clamps ? ["o.allowed"] : [])}, x.*${list(seeks ? [earlier] : [])}
+    from moments o cross join lateral ${paired} x
+    where o.wanted offset 0`
 
-  // One key to sort by, of group and scrape, instead of two: comparing second keys costs more than all else together. A
-  // row before of another group is then told by the key, one of another server by the time.
-  const same = several ? "" : `case when s.k - lag(s.k) over w < ${GROUP / 2} then `
   const before = `
-    select s.*, ${same}s.t - lag(s.t) over w${several ? "" : " end"} as gap${list(
-      counters.length === 0 ? [] : ["lag(s.since) over w as p_since"]
-    )}${list(counters.map(({ n }) => `lag(s.c${n}) over w as p${n}`))}${list(
-      last && !several ? ["lead(s.u) over w is distinct from s.u as last"] : []
+    select b.no, b.server_id, b.at, b.seq, b.g, b.last${list(clamps ? ["b.allowed"] : [])}${list(gauges.map(({ n }) => `b.v${n}`))}${list(
+      counters.length === 0
+        ? []
+        : [
+            `${seeks ? `case when b.p_here is null then date_part('epoch', b.at - (b.f)."timestamp") else b.gap end` : "b.gap"} as gap`,
+            "b.since",
+            `${seeks ? "case when b.p_here is null then (b.f).counters_since else b.p_since end" : "b.p_since"} as p_since`,
+            ...counters.flatMap(({ column, n }) => [
+              `b.c${n}`,
+              `${seeks ? `case when b.p_here is null then (b.f).${quoted(column)}::float8 else b.p${n} end` : `b.p${n}`} as p${n}`
+            ])
+          ]
     )}
-    from (${read}) s
-    window w as (${several ? `partition by s.server_id, ${series.map((_, n) => `s.s${n}`).join(", ")} order by s.at` : "order by s.k"})`
+    from (${pairs}) b offset 0`
 
   const restarted = `(b.since <> b.p_since and abs(date_part('epoch', b.since - b.p_since)) > ${SAME_SINCE_SECONDS}) is true`
   const raised = `
-    select b.no, b.server_id, b.at, b.g, ${SECONDS("b.gap")} as gap${list(last && !several ? ["b.last"] : [])}${list(clamps ? [`b.allowed * (${SECONDS("b.gap")}) as allowed`] : [])}${list(
+    select b.no, b.server_id, b.at, b.seq, b.g, b.last${list(counters.length === 0 ? [] : ["b.gap"])}${list(clamps ? ["b.allowed * b.gap as allowed"] : [])}${list(
       counters.flatMap(({ n }) => [
-        `case when b.gap <= ${staleMicros(exporter)} then case when b.c${n} < b.p${n} or ${restarted} then b.c${n} else b.c${n} - b.p${n} end end as i${n}`,
-        `b.gap <= ${staleMicros(exporter)} and b.p${n} is not null and (b.c${n} < b.p${n} or ${restarted}) as z${n}`
+        `case when b.c${n} < b.p${n} or ${restarted} then case when b.p${n} is not null then b.c${n} end else b.c${n} - b.p${n} end as i${n}`,
+        `b.p${n} is not null and (b.c${n} < b.p${n} or ${restarted}) as z${n}`
       ])
     )}${list(gauges.map(({ n }) => `b.v${n}`))}
-    from (${before}) b where b.wanted offset 0`
+    from (${before}) b offset 0`
 
   const clamped = `
-    select u.no, u.server_id, u.at, u.g${list(last && !several ? ["u.last"] : [])}${list(
+    select u.no, u.server_id, u.at, u.seq, u.g, u.last${list(
       counters.flatMap(({ clamp, n }) => {
         const increase = clamps && clamp ? `least(u.i${n}, u.allowed)` : `u.i${n}`
         return [
@@ -198,7 +210,7 @@ export const measuredCtes = (
     from (${raised}) u`
 
   const added = `
-    select a.no, a.server_id, a.at, a.g${list(
+    select a.no, a.server_id, a.at, a.seq, a.g, a.last${list(
       counters.flatMap(({ n }) => [
         `sum(a.i${n}) as i${n}`,
         `sum(a.r${n}) as r${n}`,
@@ -206,7 +218,7 @@ export const measuredCtes = (
         `sum(a.l${n}) as l${n}`
       ])
     )}${list(gauges.map(({ n }) => `sum(a.v${n}) as v${n}`))}
-    from (${clamped}) a group by a.no, a.server_id, a.at, a.g`
+    from (${clamped}) a group by a.no, a.server_id, a.at, a.seq, a.g, a.last`
 
   const next = (after: string) =>
     `(select s."timestamp" from ${rowsTable(exporter)} s where s.server_id = r.server_id and s."timestamp" > ${after} and s."timestamp" <= r.upto order by s."timestamp" limit 1)`
@@ -221,21 +233,22 @@ export const measuredCtes = (
   select r.no, ${next("r.scan_from")} as at from ranges r
   union all
   select c.no, ${next("c.at")} from scrape c join ranges r on r.no = c.no where c.at is not null
-), moments as materialized (
-  select c.no, r.server_id, c.at, c.at > r.after as wanted, row_number() over (order by r.server_id, c.at) as seq,
-    (date_part('epoch', c.at - r.origin) * 1000000)::int8 + dense_rank() over (order by r.server_id) * ${SERVER} as t${
+), found as (
+  select c.no, r.server_id, c.at, c.at > r.after as wanted, lag(c.at) over w as before, row_number() over w as seq, lag(c.at, 2) over w as second,
+    lead(c.no) over w is distinct from c.no as last${
       clamps ? ", r.limits[width_bucket(c.at, r.starts) + 1] as allowed" : ""
     }
   from scrape c join ranges r on r.no = c.no where c.at is not null
-), measured as (${several ? (last ? `select e.*, e.at = max(e.at) over (partition by e.no, e.g) as last from (${added}) e` : added) : clamped}
+  window w as (partition by r.server_id order by c.at)
+), moments as materialized (
+  select c.no, c.server_id, c.at, c.seq, c.wanted, c.last, case when c.before >= c.at - ${stale} then c.before end as before,
+    c.second >= c.at - ${stale} as earlier, date_part('epoch', c.at - c.before) as gap${clamps ? ", c.allowed" : ""}
+  from found c
+), measured as (${several ? added : clamped}
 )`
 }
 
 /** The CTE `covered`: for each wanted scrape of the ranges how many seconds it covers, 0 after a hole. Needs `moments`. */
-export const coveredCtes = (exporter: Exporter): string => `covered as (
-  select c.no, c.server_id, c.at, case when c.gap <= ${staleMicros(exporter)} then ${SECONDS("c.gap")} else 0 end as seconds
-  from (
-    select o.no, o.server_id, o.at, o.wanted, o.t - lag(o.t) over (partition by o.server_id order by o.at) as gap from moments o
-  ) c
-  where c.wanted
+export const coveredCtes = (_exporter: Exporter): string => `covered as (
+  select o.no, o.server_id, o.at, case when o.before is null then 0 else o.gap end as seconds from moments o where o.wanted
 )`

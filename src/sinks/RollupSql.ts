@@ -41,7 +41,7 @@ export const fineSql = (exporter: Exporter, host: Exporter | undefined): string 
   const name = exporter.table.name
   const columns = rollupColumnsOf(exporter)
   const now = present(exporter, measures, (n) => `m.v${n}`)
-  return `with recursive ${measuredCtes(exporter, host, bound(FINE.seconds), measures, { last: true })}, ${coveredCtes(exporter)}, scrapes as (
+  return `with recursive ${measuredCtes(exporter, host, bound(FINE.seconds), measures)}, ${coveredCtes(exporter)}, scrapes as (
   insert into ${table(scrapesTable(name, FINE))} (server_id, bucket, scrapes, covered, last_at)
   select r.server_id, r.upto, count(*), sum(c.seconds), max(c.at) from covered c join ranges r on r.no = c.no group by r.server_id, r.upto
   ${upsert(["scrapes", "covered", "last_at"], "server_id, bucket")}
@@ -50,8 +50,11 @@ export const fineSql = (exporter: Exporter, host: Exporter | undefined): string 
   select distinct r.server_id, to_timestamp(ceil(date_part('epoch', r.upto) / ${COARSE.seconds}) * ${COARSE.seconds}), ${COARSE.seconds} from ranges r
 )
 insert into ${table(rollupTable(name, FINE))} (server_id, bucket, group_id, rows, last_at${columns.map((column) => `, ${column.name}`).join("")})
-select r.server_id, r.upto, m.g, count(*), max(m.at)${columns.map((column) => `, ${column.build(now)}`).join("")}
-from measured m join ranges r on r.no = m.no group by r.server_id, r.upto, m.g
+select r.server_id, r.upto, b.g, b.rows, b.last_at${columns.map((column) => `, b.${column.name}`).join("")}
+from (
+  select m.key >> 32 as no, (m.key & 4294967295)::int4 as g, count(*) as rows, max(m.at) as last_at${columns.map((column) => `, ${column.build(now)} as ${column.name}`).join("")}
+  from (select (m.no::int8 << 32) + m.g as key, m.* from measured m order by 1, m.seq) m group by m.key
+) b join ranges r on r.no = b.no
 ${upsert(["rows", "last_at", ...columns.map((column) => column.name)], "server_id, bucket, group_id")}`
 }
 

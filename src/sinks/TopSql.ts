@@ -150,9 +150,10 @@ export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: s
   const columns = summed.map((expression) => expression.slice(expression.lastIndexOf(" ") + 1))
   const aliases = [...grouped.keys()]
   const buckets = bucketAggregates(exporter, measures, `b.last_at = ${latest}`)
+  // In the order of time: then equal groups have equal sums to the last bit, however rows are grouped.
   return `with recursive ${measuredCtes(exporter, host, boundRanges("$1", "$2", "$3"), measures)}, ${coveredCtes(exporter)}, ${serverCte(exporter)}, parts as (
   select m.g, ${[...grouped].map(([alias, expression]) => `${expression} as ${alias}`).join(",\n    ")}
-  from measured m group by m.g${bucketParts(exporter)
+  from (select * from measured m order by m.g, m.seq) m group by m.g${bucketParts(exporter)
     .map(
       (part) => `
   union all
