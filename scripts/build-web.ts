@@ -6,6 +6,7 @@
  * `npm start` runs it first. Where the page was built elsewhere and Vite was left out (`npm ci --omit=dev`), what is
  * there is taken as it is.
  */
+import { execFileSync, execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
@@ -31,21 +32,25 @@ const sources = (): string => {
 }
 
 /** Whether it built anything. */
-export const ensurePage = async (force = false): Promise<boolean> => {
+export const ensurePage = (force = false): boolean => {
   const wanted = sources()
   if (!force && existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return false
-  const vite = await import("vite").catch(() => undefined)
-  if (vite === undefined) {
+  const vite = join(ROOT, "node_modules", "vite", "bin", "vite.js")
+  if (!existsSync(vite)) {
     if (existsSync(join(WEB, "dist", "index.html"))) return false
     throw new Error("web/dist is missing and Vite is not installed: run npm ci with the development dependencies")
   }
-  await vite.build({ configFile: join(WEB, "vite.config.ts"), root: WEB, logLevel: "warn" })
+  // A process of its own: where NODE_ENV is "test", the plugin would compile for React's development version.
+  execFileSync(process.execPath, [vite, "build", WEB, "--logLevel", "warn"], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, NODE_ENV: "production" }
+  })
   writeFileSync(STAMP, wanted)
   return true
 }
 
 if (import.meta.main) {
   const began = process.hrtime.bigint()
-  const built = await ensurePage(process.argv.includes("--force"))
+  const built = ensurePage(process.argv.includes("--force"))
   if (built) process.stdout.write(`built the page in ${(Number(process.hrtime.bigint() - began) / 1e9).toFixed(1)} s\n`)
 }
