@@ -6,7 +6,7 @@
  * `npm start` runs it first. Where the page was built elsewhere and Vite was left out (`npm ci --omit=dev`), what is
  * there is taken as it is.
  */
-import { execFileSync, execFileSync } from "node:child_process"
+import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"

@@ -55,7 +55,7 @@ class Chromium extends Context.Service<Chromium, { readonly browser: Browser }>(
     Chromium,
     Effect.acquireRelease(
       Effect.promise(async () => {
-        await ensurePage()
+        ensurePage()
         return { browser: await chromium.launch(launchOptions(executablePath!)) }
       }),
       ({ browser }) => Effect.promise(() => browser.close())

@@ -27,8 +27,6 @@ const packed = (): Plugin => ({
 export default defineConfig({
   root: import.meta.dirname,
   plugins: [react(), packed()],
-  // Whatever NODE_ENV is where it is built, such as "test": React is the one for users.
-  define: { "process.env.NODE_ENV": JSON.stringify("production") },
   build: {
     outDir: "dist",
     emptyOutDir: true,
