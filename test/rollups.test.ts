@@ -16,6 +16,7 @@ import * as TestDatabase from "./TestDatabase.ts"
 import { truthHistory, truthTop } from "./Truth.ts"
 import { EPOCH, exporters, generated, nodeRow, processRow, random, SECOND, shuffled, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
+import { vectors } from "./TruthVectors.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const live = Layer.mergeAll(RankingsPostgres.layer, SnapshotRowsPostgres.layer, Rollups.layer).pipe(
@@ -126,6 +127,38 @@ layer(live)("roll-ups", (it) => {
             assert.strictEqual(yield* rollups.pass, 0)
           })
         )
+    )
+  }
+
+  for (const [n, vector] of vectors.entries()) {
+    it.effect(`vector ${vector.name}, from buckets`, () =>
+      stood(
+        Effect.gen(function* () {
+          const server = `vector-${n}`
+          const rollups = yield* Rollups
+          const rankings = yield* Rankings
+          const rows = vector.rows(server)
+          yield* clockAt(40_000)
+          yield* store(rows)
+          assert.isAbove(yield* rollups.pass, 0)
+          // Wider where no rows are, so that whole buckets hold the rows.
+          const { from, to } = vector.window
+          const window = {
+            from: rows.some((row) => row.timestamp <= from) ? from : from - 7_200 * SECOND,
+            to: rows.some((row) => row.timestamp > to) ? to : to + 7_200 * SECOND
+          }
+          const request = {
+            exporter: "process_exporter",
+            serverId: server,
+            metric: vector.metric ?? "cpu",
+            limit: 10,
+            window
+          }
+          const answer = yield* rankings.top(request)
+          same(answer, truthTop(exporters, rows, request))
+          vector.check({ ...answer, coverage: (answer.coveredSeconds * SECOND) / (to - from) })
+        })
+      )
     )
   }
 

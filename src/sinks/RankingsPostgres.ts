@@ -59,14 +59,16 @@ const make = Effect.fnUntraced(function* ({ rollups = true }: RankingsOptions) {
 
   const hostFacts = Effect.fnUntraced(function* (id: number, window: Window) {
     if (host === undefined || hostStatements === undefined) return { facts: undefined, busy: null }
-    const plan = yield* planOf(host, (yield* known(host.name)).made, id, window)
+    const { made } = yield* known(host.name)
     const [[facts], [busy]] = yield* Effect.all(
       [
         ask<{ readonly cores: number | null; readonly memory: number | null }>(hostStatements.facts, [
           int4(id),
           float8(window.to)
         ]),
-        ask<{ readonly busy: number | null }>(hostStatements.busy, [int4(id), ...parts(plan)])
+        Effect.flatMap(planOf(host, made, id, window), (plan) =>
+          ask<{ readonly busy: number | null }>(hostStatements.busy, [int4(id), ...parts(plan)])
+        )
       ],
       { concurrency: 2 }
     )
@@ -87,13 +89,19 @@ const make = Effect.fnUntraced(function* ({ rollups = true }: RankingsOptions) {
       return yield* Effect.die(new Error(`${request.exporter} has no ranking "${request.metric}"`))
     }
     const id = yield* serverId(request.serverId)
-    const [latest] = yield* ask<{ readonly at: number | null }>(made.latest, [int4(id), float8(window.to)])
-    const lastSeen = latest?.at ?? null
-    const plan = yield* planOf(exporter, made, id, window)
-    const [groups, hosted] = yield* Effect.all(
-      [ask(statement, [int4(id), ...parts(plan), float8(lastSeen), int4(request.limit)]), hostFacts(id, window)],
-      { concurrency: 2 }
-    )
+    const ranked = Effect.gen(function* () {
+      const [[latest], plan] = yield* Effect.all(
+        [
+          ask<{ readonly at: number | null }>(made.latest, [int4(id), float8(window.to)]),
+          planOf(exporter, made, id, window)
+        ],
+        { concurrency: 2 }
+      )
+      const lastSeen = latest?.at ?? null
+      const groups = yield* ask(statement, [int4(id), ...parts(plan), float8(lastSeen), int4(request.limit)])
+      return { lastSeen, groups }
+    })
+    const [{ groups, lastSeen }, hosted] = yield* Effect.all([ranked, hostFacts(id, window)], { concurrency: 2 })
     const covered = numberOf(groups[0]?.covered)
     const listed = groups.filter((group) => typeof group.name === "string")
     const others = groups.find((group) => group.place === request.limit + 1)
