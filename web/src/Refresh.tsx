@@ -82,8 +82,10 @@ export const Heartbeat = ({
     hidden: document.visibilityState === "hidden",
     paused: false
   }))
-  /** How many beats in a row had a failure, and when the last one was. */
-  const failures = useRef({ count: 0, at: 0 })
+  /** How many beats in a row had a failure, and which one was the last. */
+  const failures = useRef({ count: 0, tick: -1 })
+  const tick = useRef(0)
+  tick.current = beat.tick
 
   useEffect(() => {
     const seen = () => {
@@ -121,8 +123,8 @@ export const Heartbeat = ({
         const now = Date.now()
         const known = failures.current
         // Several questions are asked at once: they fail together, and one that succeeds proves little.
-        if (ill && now - known.at > 1_000) failures.current = { count: known.count + 1, at: now }
-        if (outcome === undefined && now - known.at > 5_000) failures.current = { count: 0, at: known.at }
+        if (ill && tick.current !== known.tick) failures.current = { count: known.count + 1, tick: tick.current }
+        if (outcome === undefined && tick.current !== known.tick) failures.current = { count: 0, tick: -1 }
         const { count } = failures.current
         const wait = Math.max(Math.min(EVERY * 2 ** (count - 1), BACKOFF_MAX), (failure?.retryAfter ?? 0) * 1_000)
         setBeat((beat) => ({
