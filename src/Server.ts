@@ -23,6 +23,7 @@ import { AdminToken } from "./http/AdminToken.ts"
 import * as Http from "./http/HttpServer.ts"
 import { PipelineView } from "./http/PipelineView.ts"
 import { Session } from "./http/Session.ts"
+import * as WaitingRoom from "./http/WaitingRoom.ts"
 import * as LocalAgent from "./LocalAgent.ts"
 import * as PipelineMetrics from "./PipelineMetrics.ts"
 import { keptSecret, randomSecret, Settings } from "./Settings.ts"
@@ -87,8 +88,15 @@ const adminToken = Layer.unwrap(
 const ground = Layer.mergeAll(rows, Storage.stream, adminToken)
 const services = Http.defaults.pipe(Layer.provideMerge(ground))
 
-/** Runs until interrupted, or until a part of it is given up. */
+/** Runs until interrupted, or until a part of it is given up. Waits for database and stream, and answers meanwhile. */
 export const run = (options: ServerOptions) =>
+  Effect.gen(function* () {
+    const built = Layer.build(services)
+    const context = yield* options.listen ? WaitingRoom.during(yield* Settings, built) : built
+    yield* Effect.provideContext(tree(options), context)
+  }).pipe(Effect.scoped)
+
+const tree = (options: ServerOptions) =>
   Effect.gen(function* () {
     const address = yield* Storage.DatabaseAddress
     const stream = yield* SnapshotStream
@@ -123,7 +131,7 @@ export const run = (options: ServerOptions) =>
     children.push(...(yield* Systemd.children))
     root = Supervisor.make({ name: "nodepulse", children, ...POLICY })
     yield* root.run
-  }).pipe(Effect.scoped, Effect.provide(services))
+  }).pipe(Effect.scoped)
 
 /** Listens before the tree runs, so that an address in use is said at once; stops as the child `http`, in its turn. */
 const listen = Effect.fnUntraced(function* (view: () => Supervisor.SupervisorView) {

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { Context, Effect, Layer, Option, type Redacted, Result, Schema } from "effect"
 import { Registry } from "./plugins/Registry.ts"
 import { Settings } from "./Settings.ts"
+import { waitingFor } from "./Start.ts"
 import * as Database from "./sinks/Database.ts"
 import { EmbeddedPostgres, runningUrl } from "./sinks/EmbeddedPostgres.ts"
 import * as Migrations from "./sinks/Migrations.ts"
@@ -73,28 +74,27 @@ export const migrations = Effect.gen(function* () {
 })
 
 /** A connection to the database, once it answers. */
-export const client = Layer.effectDiscard(Database.awaitDatabase).pipe(
+export const client = Layer.effectDiscard(waitingFor("database")(Database.awaitDatabase)).pipe(
   Layer.provideMerge(Layer.unwrap(Effect.map(DatabaseAddress, ({ url }) => Database.layer({ url }))))
 )
 
 /** The same, with every migration applied. A database that goes away meanwhile is waited for. */
 export const migratedClient = Layer.effectDiscard(
-  Database.whileAway(Effect.flatMap(migrations, Migrations.migrate))
+  waitingFor("migrations")(Database.whileAway(Effect.flatMap(migrations, Migrations.migrate)))
 ).pipe(Layer.provideMerge(client))
 
 /** VALKEY_URL, once it answers, else in process. */
 export const stream = Layer.unwrap(
-  Effect.map(Settings, ({ stream: { bytesMax, entriesMax } = {}, valkeyUrl }) =>
-    Option.isSome(valkeyUrl)
-      ? Layer.effectDiscard(Valkey.awaitValkey({ url: valkeyUrl.value, within: "30 days" })).pipe(
-          Layer.provideMerge(
-            Valkey.layer({
-              url: valkeyUrl.value,
-              ...(entriesMax === undefined ? {} : { maxLength: entriesMax }),
-              ...(bytesMax === undefined ? {} : { maxBytes: bytesMax })
-            })
-          )
-        )
-      : layerMemory(entriesMax === undefined ? {} : { bound: entriesMax })
-  )
+  Effect.gen(function* () {
+    const { stream: { bytesMax, entriesMax } = {}, valkeyUrl } = yield* Settings
+    if (Option.isNone(valkeyUrl)) return layerMemory(entriesMax === undefined ? {} : { bound: entriesMax })
+    const url = valkeyUrl.value
+    // Before the layer is built: its connections would otherwise begin with a pause after having found nobody.
+    yield* waitingFor("stream")(Valkey.awaitValkey({ url, within: "30 days" }))
+    return Valkey.layer({
+      url,
+      ...(entriesMax === undefined ? {} : { maxLength: entriesMax }),
+      ...(bytesMax === undefined ? {} : { maxBytes: bytesMax })
+    })
+  })
 )

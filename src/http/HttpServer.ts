@@ -8,10 +8,11 @@
  */
 import { createServer, type Server } from "node:http"
 import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, Config, Context, Duration, Effect, Layer, Schema } from "effect"
+import { ByteSize, Context, Duration, Effect, Layer, Schema } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServer, type HttpServerError } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Registry } from "../plugins/Registry.ts"
+import { Settings } from "../Settings.ts"
 import { Api } from "./Api.ts"
 import { authorization, MetricsArePublic } from "./Authorization.ts"
 import { makeBoundary, ROUTER_CONFIG } from "./Boundary.ts"
@@ -47,19 +48,10 @@ const CONNECTIONS_MAX = 8_192
 export class Listen extends Context.Service<Listen, { readonly host: string; readonly port: number }>()(
   "nodepulse/http/Listen"
 ) {
-  /** NODEPULSE_HOST (127.0.0.1) and NODEPULSE_PORT (8080; 0 takes a free one). */
-  static readonly layerConfig: Layer.Layer<Listen, Config.ConfigError> = Layer.effect(
+  /** NODEPULSE_HOST and NODEPULSE_PORT, as the settings have them. */
+  static readonly layer: Layer.Layer<Listen, never, Settings> = Layer.effect(
     Listen,
-    Config.unwrap({
-      host: Config.withDefault(Config.NonEmptyString("NODEPULSE_HOST"), "127.0.0.1"),
-      port: Config.withDefault(
-        Config.schema(
-          Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 })),
-          "NODEPULSE_PORT"
-        ),
-        8080
-      )
-    })
+    Effect.map(Settings, ({ host, port }) => Listen.of({ host, port }))
   )
 }
 
@@ -180,9 +172,9 @@ export const layer = Layer.mergeAll(serving, streamMetrics).pipe(
   Layer.provide(NodeHttpServer.layerHttpServices)
 )
 
-/** What `layer` needs beside the ports and the administrator's token, from the environment and the registry. */
+/** What `layer` needs beside the ports and the administrator's token, from settings, environment and registry. */
 export const defaults = Layer.mergeAll(
-  Listen.layerConfig,
+  Listen.layer,
   limitsConfig,
   MetricsArePublic.layerConfig,
   Session.layer,

@@ -71,6 +71,7 @@ export const makeFragilePostgres = (folder: string): Effect.Effect<FragilePostgr
         }
       }
     }
+    yield* Effect.addFinalizer(() => Effect.sync(() => signal(paused, "SIGCONT")))
     const goAway = (name: NodeJS.Signals, pids: ReadonlyArray<number>) => {
       away = Deferred.makeUnsafe<void>()
       signal(pids, name)
