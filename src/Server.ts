@@ -107,7 +107,8 @@ const tree = (options: ServerOptions) =>
     const before: Array<Supervisor.Child<never>> = []
     if (Option.isSome(address.supervise)) before.push({ name: "postgres", run: address.supervise.value })
     if (digest !== undefined) {
-      before.push({ name: "digest", run: digest.run, view: digest.view })
+      // It drains for up to 8 seconds, gives back what it could not write, and leaves the group.
+      before.push({ name: "digest", run: digest.run, view: digest.view, stopWithin: "20 seconds" })
       before.push({ name: "retention", run: retention.run })
       before.push({ name: "roll-ups", run: rollups.run })
     }
@@ -118,7 +119,7 @@ const tree = (options: ServerOptions) =>
 
     if (options.listen) {
       const listening = yield* listen(view)
-      children.push({ name: "http", run: listening.untilClosed })
+      children.push({ name: "http", run: listening.untilClosed, stopWithin: "8 seconds" })
       yield* PipelineMetrics.registerRollups(rollups)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
       if (options.agent) {

@@ -242,6 +242,8 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     backoff: { from: "100 millis", to: "10 seconds" },
     healthyAfter: "1 minute",
     stopWithin: definition.drainWithin,
+    // What is left after the drain is given back, wherever it is: no order helps.
+    stopTogether: true,
     drain: Effect.suspend(() =>
       Effect.andThen(Deferred.succeed(running.stop, undefined), Deferred.await(running.drained))
     )

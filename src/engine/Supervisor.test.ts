@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Ref } from "effect"
+import { Deferred, Effect, Exit, Fiber, Ref } from "effect"
 import { TestClock } from "effect/testing"
 import * as Supervisor from "./Supervisor.ts"
 
@@ -145,6 +145,30 @@ describe("stopping", () => {
       yield* TestClock.adjust("200 millis")
       yield* Fiber.join(stopping)
       assert.isDefined(fiber.pollUnsafe())
+    })
+  )
+
+  it.effect("a child that does not stop is left behind after its time, and the others stop all the same", () =>
+    Effect.gen(function* () {
+      const log = yield* Ref.make<ReadonlyArray<string>>([])
+      const note = (what: string) => Ref.update(log, (all) => [...all, what])
+      const answer = yield* Deferred.make<void>()
+      const supervisor = Supervisor.make({
+        ...limits,
+        children: [
+          { name: "digest", run: Effect.onInterrupt(Effect.never, () => note("digest")) },
+          { name: "hangs", run: Effect.uninterruptible(Deferred.await(answer)), stopWithin: "3 seconds" }
+        ]
+      })
+      const fiber = yield* Effect.forkChild(supervisor.run)
+      yield* TestClock.adjust("1 second")
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("2900 millis")
+      assert.deepStrictEqual(yield* Ref.get(log), [])
+      yield* TestClock.adjust("200 millis")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(yield* Ref.get(log), ["digest"])
+      yield* Deferred.succeed(answer, undefined)
     })
   )
 

@@ -8,7 +8,9 @@
  *   `maxRestarts`, from which a child that stayed up for `healthyAfter` is absolved; past it the supervisor stops its
  *   other children and fails with `Escalated`, which its own supervisor handles in the same way, up to the program;
  * - on interruption it first lets `drain` end the work, for at most `stopWithin`, then stops the children one by one in
- *   the reverse of their order, so that what depends on another goes first.
+ *   the reverse of their order, so that what depends on another goes first; or all at once, where nothing does
+ *   (`stopTogether`). A child that does not stop in its time, because what it waits for does not answer and cannot be
+ *   interrupted, is left behind and said so: it must not keep the others from ending well.
  *
  * A child may itself be a supervisor or a pipeline: its `view` then hangs below it in the tree.
  */
@@ -53,6 +55,8 @@ export interface Child<R> {
   readonly completes?: boolean
   /** What hangs below it in the live view. */
   readonly view?: () => unknown
+  /** How long stopping it may take. Defaults to 5 seconds. */
+  readonly stopWithin?: Duration.Input
 }
 
 export interface Options<R> {
@@ -66,7 +70,11 @@ export interface Options<R> {
   readonly stopWithin: Duration.Input
   /** Lets the work under way end by itself. */
   readonly drain?: Effect.Effect<void, never, R>
+  /** Whether the children are stopped at once. Defaults to one by one. */
+  readonly stopTogether?: boolean
 }
+
+const STOP_CHILD_WITHIN = "5 seconds"
 
 export interface Supervisor<R> {
   /** Runs until interrupted, until every child has finished, or until one is given up. May be run again. */
@@ -96,8 +104,24 @@ export const make = <R>(options: Options<R>): Supervisor<R> => {
           yield* Effect.logWarning(`${options.name}: not drained within ${limit}`)
         }
       }
-      for (const fiber of fibers.toReversed()) yield* Fiber.interrupt(fiber)
-      yield* Scope.close(scope, exit)
+      /** Whether it has stopped in its time. In a fiber of its own, as above. */
+      const stop = Effect.fnUntraced(function* (index: number) {
+        const child = options.children[index]!
+        const fiber = fibers[index]!
+        fiber.interruptUnsafe()
+        const within = child.stopWithin ?? STOP_CHILD_WITHIN
+        const stopped = Effect.timeoutOption(Fiber.await(fiber), within)
+        const outcome = yield* Fiber.join(yield* Effect.forkIn(Effect.interruptible(stopped), scope))
+        if (outcome._tag === "Some") return true
+        const limit = Duration.format(Duration.fromInputUnsafe(within))
+        yield* Effect.logWarning(`${options.name}: "${child.name}" does not stop within ${limit} and is left behind`)
+        return false
+      })
+      const stopped = yield* Effect.forEach(fibers.map((_, index) => index).reverse(), stop, {
+        concurrency: options.stopTogether === true ? "unbounded" : 1
+      })
+      // Closing waits for all of them.
+      if (stopped.every((one) => one)) yield* Scope.close(scope, exit)
       return yield* exit
     })
   )
