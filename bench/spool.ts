@@ -12,7 +12,7 @@ import { Effect, Layer } from "effect"
 import { Spool } from "../agent/Spool.ts"
 import { layerDisk } from "../agent/SpoolDisk.ts"
 import { seededRandom } from "../agent/SpoolSuite.ts"
-import config from "../plugins.config.ts"
+import { makeMachine } from "./data/Machine.ts"
 
 const HOURS = Number(process.argv[2] ?? 24)
 const GROUPS = 150
@@ -22,38 +22,7 @@ const PUSH_BYTES = 1024 * 1024
 const random = seededRandom(1)
 const rounds = Math.round((HOURS * 3_600_000) / INTERVAL_MILLIS)
 
-/** A machine's rows as they go on the wire: counters that grow unevenly, gauges that wander, some that never change. */
-const exporters = config.exporters.map(({ name, table }) => {
-  const columns = Object.entries(table.columns)
-  const labelled = columns.some(([, { kind }]) => kind === "label")
-  const rows = Array.from({ length: labelled ? GROUPS : 1 }, (_, row) => ({
-    busy: random() < 0.4,
-    values: columns.map(([, column]) => {
-      if (column.kind === "label") return `process-${row}`.padEnd(4 + (row % 12), "x").slice(0, 15)
-      if (column.unit === "bytes") return 4096 * Math.floor(random() * 500_000)
-      return column.type === "double" ? Math.round(random() * 1e8) / 100 : Math.floor(random() * 20)
-    })
-  }))
-  const scrape = (timestamp: string): string => {
-    for (const { busy, values } of rows) {
-      if (!busy) continue
-      columns.forEach(([, column], at) => {
-        const value = values[at]
-        if (typeof value !== "number") return
-        if (column.kind === "counter") values[at] = Math.round((value + random() * 15) * 100) / 100
-        else if (column.kind === "gauge" && column.unit === "bytes" && random() < 0.5)
-          values[at] = value + 4096 * Math.floor(random() * 9)
-      })
-    }
-    return JSON.stringify(
-      rows.map(({ values }) => ({
-        timestamp,
-        ...Object.fromEntries(columns.map(([key, column], at) => [column.from ?? key, values[at]]))
-      }))
-    )
-  }
-  return { name, scrape }
-})
+const exporters = makeMachine(GROUPS, random)
 
 const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0

@@ -45,7 +45,9 @@ export const makeFragilePostgres = (folder: string): Effect.Effect<FragilePostgr
 
     const postmaster = (): number | undefined => {
       try {
-        return Number(readFileSync(join(postgres.pgdata, "postmaster.pid"), "utf8").split("\n")[0])
+        const pid = Number(readFileSync(join(postgres.pgdata, "postmaster.pid"), "utf8").split("\n")[0])
+        // A file that is just being written is empty, and 0 would be our own process group.
+        return pid > 1 ? pid : undefined
       } catch {
         return undefined
       }
