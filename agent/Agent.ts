@@ -11,13 +11,14 @@
  * children; the spool is left as it is.
  */
 import { Effect, Layer } from "effect"
+import type { StageView } from "../src/engine/Stage.ts"
 import { AgentConfig } from "./AgentConfig.ts"
-import type { AgentStatus } from "./AgentStatus.ts"
+import { AgentStatus, type AgentStatusView } from "./AgentStatus.ts"
 import type { Collectors } from "./Collector.ts"
 import { type MetricsAddressUnavailable, serveMetrics } from "./MetricsEndpoint.ts"
 import { makePush } from "./Push.ts"
 import { runScraper } from "./Scraper.ts"
-import type { Spool } from "./Spool.ts"
+import { Spool } from "./Spool.ts"
 import { layerDisk } from "./SpoolDisk.ts"
 import type { SpoolLocked } from "./SpoolLock.ts"
 import { layerMemory } from "./SpoolMemory.ts"
@@ -33,6 +34,8 @@ export interface Agent {
   readonly children: ReadonlyArray<AgentChild>
   /** A last delivery of what is in the spool: ends when it is empty, or at the first request that fails. */
   readonly drain: Effect.Effect<void>
+  /** What its children count, in the form of a pipeline's stages: the push's mailbox is the spool, in bytes. */
+  readonly stages: () => ReadonlyArray<StageView>
 }
 
 export type AgentServices = AgentConfig | AgentStatus | Collectors | Spool
@@ -53,8 +56,43 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
   if (config.metrics !== undefined) {
     children.push({ name: "metrics", run: Effect.provideContext(serveMetrics(config.metrics), services) })
   }
-  return { children, drain: push.flush }
+  const status = yield* AgentStatus
+  const spool = yield* Spool
+  return { children, drain: push.flush, stages: () => stagesOf(status.current(), spool.level()) }
 })
+
+/** Rows by stage. Pure. */
+export const stagesOf = (
+  { exporters, push }: AgentStatusView,
+  { bytes, bytesHighest, maxBytes }: ReturnType<Spool["Service"]["level"]>
+): ReadonlyArray<StageView> => [
+  ...exporters
+    .filter(({ state }) => state !== "disabled")
+    .map(
+      ({ error, failuresTotal, lastScrapeAt, name, rowsTotal, skippedTotal }): StageView => ({
+        stage: `scrape:${name}`,
+        received: rowsTotal + skippedTotal,
+        passed: rowsTotal,
+        rejected: skippedTotal,
+        kept: 0,
+        inHand: 0,
+        retries: failuresTotal,
+        lastError: error === null ? null : { at: lastScrapeAt ?? 0, reason: error },
+        mailbox: null
+      })
+    ),
+  {
+    stage: "push",
+    received: push.rowsAccepted + push.rowsRejected,
+    passed: push.rowsAccepted,
+    rejected: push.rowsRejected,
+    kept: 0,
+    inHand: 0,
+    retries: Object.entries(push.requests).reduce((sum, [status, count]) => sum + (status === "202" ? 0 : count), 0),
+    lastError: push.error === null ? null : { at: push.lastErrorAt ?? 0, reason: push.error },
+    mailbox: { depth: bytes, capacity: maxBytes, highWater: bytesHighest }
+  }
+]
 
 /** The spool that the config asks for: in its folder, else in memory. */
 export const layerSpool: Layer.Layer<Spool, SpoolLocked, AgentConfig> = Layer.unwrap(

@@ -115,6 +115,8 @@ export class AgentStatus extends Context.Service<
   AgentStatus,
   {
     readonly view: Effect.Effect<AgentStatusView>
+    /** The same, for the live view of a supervisor. */
+    readonly current: () => AgentStatusView
     /** Resolves to the state before. */
     readonly scraped: (exporter: string, outcome: ScrapeOutcome) => Effect.Effect<ExporterStatus>
     /** Resolves to the state before. */
@@ -152,8 +154,10 @@ const make = Effect.gen(function* () {
     bytesSent: 0,
     rejections: []
   }
+  const current = () => ({ serverName: config.serverName, exporters: [...exporters.values()], push })
   return AgentStatus.of({
-    view: Effect.sync(() => ({ serverName: config.serverName, exporters: [...exporters.values()], push })),
+    view: Effect.sync(current),
+    current,
     scraped: (name, outcome) =>
       Effect.sync(() => {
         const now = clock.currentTimeMillisUnsafe()

@@ -54,5 +54,7 @@ export class Spool extends Context.Service<
     readonly awaitRecord: Effect.Effect<void>
     readonly remove: (ids: ReadonlyArray<number>) => Effect.Effect<void>
     readonly stats: Effect.Effect<SpoolStats>
+    /** How full it is, for the live view: what was noted last, without looking at the disk or enforcing a bound. */
+    readonly level: () => { readonly bytes: number; readonly bytesHighest: number; readonly maxBytes: number }
   }
 >()("nodepulse/agent/Spool") {}

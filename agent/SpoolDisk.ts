@@ -57,6 +57,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
     let nextId = 1
     let dropped = 0
     let damaged = 0
+    let bytesHighest = 0
     let lock: SpoolLock | undefined
     let recovered = false
     let failure: { readonly reason: string; readonly at: number } | undefined
@@ -231,6 +232,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           at: { body }
         })
       }
+      bytesHighest = Math.max(bytesHighest, index.bytes())
       enforce()
       if (failure === undefined || time < failure.at || time - failure.at >= RETRY_MILLIS) {
         yield* ready().pipe(
@@ -315,6 +317,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
             return tidy()
           })
         ),
+      level: () => ({ bytes: index.bytes(), bytesHighest: Math.max(bytesHighest, index.bytes()), maxBytes }),
       stats: exclusive(
         Effect.gen(function* () {
           enforce()

@@ -28,6 +28,7 @@ export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
       const maxAge = Duration.toMillis(options.maxAge)
       let held: Array<Held> = []
       let bytes = 0
+      let bytesHighest = 0
       let nextId = 1
       let dropped = 0
 
@@ -63,6 +64,7 @@ export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
             }
             held.push({ record: { id: nextId++, exporter, scrapedAt, rows }, bytes: size })
             bytes += size
+            bytesHighest = Math.max(bytesHighest, bytes)
           }
           enforce()
           settle()
@@ -95,6 +97,7 @@ export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
             })
             settle()
           }),
+        level: () => ({ bytes, bytesHighest, maxBytes: options.maxBytes }),
         stats: Effect.sync(() => {
           enforce()
           settle()

@@ -159,7 +159,7 @@ const localAgent = Effect.fnUntraced(function* (url: string) {
     ...POLICY,
     stopWithin: "2 seconds"
   })
-  return { name: "agent", run: supervisor.run, view: supervisor.view }
+  return { name: "agent", run: supervisor.run, view: () => ({ ...supervisor.view(), stages: agent.stages() }) }
 })
 
 const announce = Effect.fnUntraced(function* (url: string, { agent, roles }: ServerOptions) {

@@ -60,14 +60,14 @@ const settingsOf = (postgres: FragilePostgres, valkey: TestValkey, port: number,
 export const startServer = Effect.fnUntraced(function* (
   postgres: FragilePostgres,
   valkey: TestValkey,
-  options: { readonly entriesMax?: number; readonly roles?: ReadonlyArray<Server.Role> } = {}
+  options: { readonly entriesMax?: number; readonly roles?: ReadonlyArray<Server.Role>; readonly agent?: boolean } = {}
 ) {
   const folder = yield* folderOf("outage")
   const port = yield* freePort
   const fiber = yield* Effect.forkScoped(
     Server.run({
       roles: new Set(options.roles ?? ["ingest", "digest", "api"]),
-      agent: false,
+      agent: options.agent === true,
       listen: true,
       onReady: () => Effect.void
     }).pipe(
