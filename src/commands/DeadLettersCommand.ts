@@ -69,8 +69,14 @@ const eachPage = Effect.fnUntraced(function* <E>(
     })
   }
   if (options.ids.length > 0) {
-    const named = yield* Effect.forEach(new Set(options.ids), (id) => letters.get(id))
-    return yield* use(named, `${named.length} of ${named.length}`)
+    // One that is gone was replayed or dropped before: running it again changes nothing.
+    const named = yield* Effect.forEach(new Set(options.ids), (id) =>
+      Effect.catchTag(letters.get(id), "UnknownDeadLetter", () =>
+        Effect.as(Console.error(`${id}: there is no such letter (any more)`), undefined)
+      )
+    )
+    const there = named.filter((letter) => letter !== undefined)
+    return yield* use(there, `${there.length} of ${there.length}`)
   }
   let before: string | undefined
   let done = 0
