@@ -109,8 +109,8 @@ const tree = (options: ServerOptions) =>
     if (digest !== undefined) {
       // It drains for up to 8 seconds, gives back what it could not write, and leaves the group.
       before.push({ name: "digest", run: digest.run, view: digest.view, stopWithin: "20 seconds" })
-      before.push({ name: "retention", run: retention.run })
-      before.push({ name: "roll-ups", run: rollups.run })
+      before.push({ name: "retention", run: retention.run, stopWithin: "1 second" })
+      before.push({ name: "roll-ups", run: rollups.run, stopWithin: "1 second" })
     }
 
     const children: Array<Supervisor.Child<never>> = [...before]

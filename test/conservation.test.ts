@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import { complaints, run, summary } from "./conservation/Conservation.ts"
 import { describeValkey } from "./TestValkey.ts"
 
-const seconds = Number(process.env.NODEPULSE_CONSERVATION_SECONDS ?? 30)
+const seconds = Number(process.env.NODEPULSE_CONSERVATION_SECONDS ?? 20)
 const seed = Number(process.env.NODEPULSE_SEED ?? randomInt(2 ** 31))
 
 describeValkey("promise 1", () => {

@@ -2,7 +2,7 @@
  * How a command line of NodePulse runs: what its commands stand on, its signals, and what is said when it fails.
  *
  * Exits with 0 where all went well, 1 where not, with the reason on standard error. The first Ctrl-C (or SIGTERM) lets
- * the work under way end, for at most 25 seconds; a second one ends at once.
+ * the work under way end, for at most 20 seconds; a second one ends at once.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
@@ -17,7 +17,7 @@ const ONE_PRESS_SECONDS = 0.7
  * Longer than all that is bounded takes together, and less than the 30 seconds after which others kill. What is left then is
  * a database that hangs: its client waits for answers that cannot be interrupted.
  */
-const STOP_WITHIN_SECONDS = 25
+const STOP_WITHIN_SECONDS = 20
 
 /** One line for people; the stack is for defects only. */
 const report = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {

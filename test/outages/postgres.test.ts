@@ -1,6 +1,6 @@
 /** While PostgreSQL is away, or does not want to. Nothing is lost, and whoever asks is told the truth. */
 import { join } from "node:path"
-import { assert } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { AgentConfig } from "../../agent/AgentConfig.ts"
 import { AgentStatus } from "../../agent/AgentStatus.ts"
@@ -96,40 +96,42 @@ describeValkey("while PostgreSQL is away", () => {
       })
   )
 
-  for (const [what, code] of [
-    ["a full disk", "53100"],
-    ["a failover that is read-only for a moment", "25006"],
-    ["a deadlock", "40P01"],
-    ["a serialization failure", "40001"],
-    ["a statement that took too long", "57014"]
-  ] as const) {
-    promise(`${what} (${code}) is waited for, and costs no row`, ({ postgres, valkey }) =>
-      Effect.gen(function* () {
-        const { url } = yield* startServer(postgres, valkey)
-        yield* ready(url)
-        const { server_id, token } = yield* register(url, "web")
-        yield* postScrape(url, token, 0)
-        yield* allStored(postgres, server_id, 10)
-        yield* query(
-          postgres,
-          `create function admiral.trouble() returns trigger language plpgsql as $$
+  describe.concurrent("an error that says so", () => {
+    for (const [what, code] of [
+      ["a full disk", "53100"],
+      ["a failover that is read-only for a moment", "25006"],
+      ["a deadlock", "40P01"],
+      ["a serialization failure", "40001"],
+      ["a statement that took too long", "57014"]
+    ] as const) {
+      promise(`${what} (${code}) is waited for, and costs no row`, ({ postgres, valkey }) =>
+        Effect.gen(function* () {
+          const { url } = yield* startServer(postgres, valkey)
+          yield* ready(url)
+          const { server_id, token } = yield* register(url, "web")
+          yield* postScrape(url, token, 0)
+          yield* allStored(postgres, server_id, 10)
+          yield* query(
+            postgres,
+            `create function admiral.trouble() returns trigger language plpgsql as $$
             begin raise exception 'trouble' using errcode = '${code}'; end $$`
-        )
-        yield* query(
-          postgres,
-          "create trigger trouble before insert on admiral.process_snapshots_rows for each statement execute function admiral.trouble()"
-        )
-        for (let n = 1; n <= 20; n++) assert.strictEqual((yield* postScrape(url, token, n))!.status, 202)
-        yield* eventually("it was tried again", balanced(url), ({ stages }) =>
-          stages.some(
-            ({ lastError, retries, stage }: { lastError: { reason: string }; retries: number; stage: string }) =>
-              stage === `writer:${exporter}` && retries >= 2 && lastError.reason.includes(code)
           )
-        )
-        yield* query(postgres, "drop trigger trouble on admiral.process_snapshots_rows")
-        yield* allStored(postgres, server_id, 210)
-        assert.strictEqual(yield* deadLetters(url), 0)
-      })
-    )
-  }
+          yield* query(
+            postgres,
+            "create trigger trouble before insert on admiral.process_snapshots_rows for each statement execute function admiral.trouble()"
+          )
+          for (let n = 1; n <= 20; n++) assert.strictEqual((yield* postScrape(url, token, n))!.status, 202)
+          yield* eventually("it was tried again", balanced(url), ({ stages }) =>
+            stages.some(
+              ({ lastError, retries, stage }: { lastError: { reason: string }; retries: number; stage: string }) =>
+                stage === `writer:${exporter}` && retries >= 2 && lastError.reason.includes(code)
+            )
+          )
+          yield* query(postgres, "drop trigger trouble on admiral.process_snapshots_rows")
+          yield* allStored(postgres, server_id, 210)
+          assert.strictEqual(yield* deadLetters(url), 0)
+        })
+      )
+    }
+  })
 })
