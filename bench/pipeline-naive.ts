@@ -1,7 +1,7 @@
 /**
  * What `bench/pipeline.ts` compares with, a process of its own: the same path written in the most obvious way. A bare
- * `node:http` server that parses JSON and awaits one XADD per snapshot; a consumer that reads 10, awaits one INSERT a row,
- * and acknowledges each. No validation, no tokens, no supervision. Arguments: port, Valkey's url, PostgreSQL's url.
+ * `node:http` server that parses JSON and awaits one XADD per snapshot; a consumer that reads 10, awaits one INSERT a row in
+ * one transaction, and acknowledges each. No validation, no tokens, no supervision. Arguments: port, Valkey's url, PostgreSQL's url.
  */
 import { createServer } from "node:http"
 import { Redis } from "ioredis"
@@ -55,12 +55,15 @@ while (true) {
     "naive",
     ">"
   )) as Array<[string, Array<[string, Array<string>]>]> | null
-  for (const [id, fields] of streams?.[0]?.[1] ?? []) {
+  const entries = streams?.[0]?.[1] ?? []
+  await database.query("begin")
+  for (const [, fields] of entries) {
     const row = JSON.parse(fields[5]!)
     await database.query(
       "insert into naive_snapshots (server_id, timestamp, process_name, num_procs, cpu_seconds_total, memory_bytes) values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
       [fields[1], row.timestamp, row.name, row.num_procs, row.cpu_seconds_total, row.memory_bytes]
     )
-    await consumer.xack("naive", "digest", id)
   }
+  await database.query("commit")
+  for (const [id] of entries) await consumer.xack("naive", "digest", id)
 }

@@ -278,6 +278,8 @@ describe.skipIf(executablePath === undefined)("the page", () => {
         await page.getByLabel("What is it called?").fill("never-1")
         await page.keyboard.press("Enter")
         await page.getByRole("heading", { name: "Connect never-1" }).waitFor()
+        // The server is in the list now, and the token is shown this once: the list's refresh must not take it away.
+        await page.locator("table.fleet").waitFor({ state: "attached" })
         expect(await page.locator("dialog pre").allTextContents()).toEqual([
           expect.stringContaining("/etc/nodepulse/token"),
           expect.stringContaining("url:"),

@@ -79,13 +79,11 @@ const Connect = ({ token }: { readonly token: string }) => (
 
 interface FirstStepsProps {
   readonly admin: boolean
-  readonly adding: boolean
   readonly onAdd: () => void
-  readonly onClose: () => void
 }
 
 /** Where there is no server yet. */
-export const FirstSteps = ({ adding, admin, onAdd, onClose }: FirstStepsProps) => (
+export const FirstSteps = ({ admin, onAdd }: FirstStepsProps) => (
   <section className="empty">
     <img src="/pulse.svg" alt="" width="56" height="56" />
     <h1>No server reports yet</h1>
@@ -103,6 +101,5 @@ export const FirstSteps = ({ adding, admin, onAdd, onClose }: FirstStepsProps) =
     ) : (
       <p className="muted">Only an administrator can add one. Ask for it, or sign in with an admin token.</p>
     )}
-    {adding && <AddServer onClose={onClose} />}
   </section>
 )

@@ -32,12 +32,22 @@ const COLUMNS: Readonly<Record<string, (server: FleetServer) => number | string 
   busiest: ({ busiest }) => busiest?.value ?? null
 }
 
+/** The list, and the dialog over it: the dialog must outlive the list's coming and going, since it shows a token once. */
 export const FleetPage = ({ admin }: { readonly admin: boolean }) => {
+  const [adding, setAdding] = useState(false)
+  return (
+    <>
+      <Servers admin={admin} onAdd={() => setAdding(true)} />
+      {adding && <AddServer onClose={() => setAdding(false)} />}
+    </>
+  )
+}
+
+const Servers = ({ admin, onAdd }: { readonly admin: boolean; readonly onAdd: () => void }) => {
   const { at, failure, loading, value } = useAsk("overview.fleet", {})
   const { refresh } = useHeart()
   const { query, set } = usePlace()
   const narrow = useNarrow()
-  const [adding, setAdding] = useState(false)
   const [chosen, setChosen] = useState(-1)
   const sort: Sorted = { by: query.get("sort") ?? "cpu", up: query.get("dir") === "up" }
   const search = query.get("q") ?? ""
@@ -83,8 +93,7 @@ export const FleetPage = ({ admin }: { readonly admin: boolean }) => {
     if (failure !== undefined) return <Failure failure={failure} what="The list of servers" onRetry={refresh} />
     return loading ? <FleetSkeleton /> : null
   }
-  if (value.servers.length === 0)
-    return <FirstSteps admin={admin} onAdd={() => setAdding(true)} adding={adding} onClose={() => setAdding(false)} />
+  if (value.servers.length === 0) return <FirstSteps admin={admin} onAdd={onAdd} />
   const onSort = (by: string, up: boolean) =>
     set({ sort: by === "cpu" ? undefined : by, dir: up ? "up" : undefined }, true)
   const head = (by: string, label: string, className?: string) => (
@@ -116,7 +125,7 @@ export const FleetPage = ({ admin }: { readonly admin: boolean }) => {
           </span>
         </label>
         {admin && (
-          <button type="button" className="button" onClick={() => setAdding(true)}>
+          <button type="button" className="button" onClick={onAdd}>
             Add a server
           </button>
         )}
@@ -169,7 +178,6 @@ export const FleetPage = ({ admin }: { readonly admin: boolean }) => {
           </p>
         )}
       </div>
-      {adding && <AddServer onClose={() => setAdding(false)} />}
     </>
   )
 }
