@@ -2,7 +2,9 @@
  * The batcher: groups messages of one key into batches by size and time.
  *
  * A batch is full at `size` messages, and due `flushAfterMillis` after its first message. What is handed on never
- * exceeds `size`; nothing is ever dropped; the end of the mailbox flushes.
+ * exceeds `size`; nothing is ever dropped; the end of the mailbox flushes. Time is monotonic: a machine whose clock is set
+ * back does not hold a batch back. A wait that has run out flushes whatever the clock says: a clock that is rounded a hair
+ * short of the due time would else be asked again and again without a pause.
  */
 import { Clock, Effect, Option } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
@@ -57,6 +59,8 @@ export class Batch<M> {
   }
 }
 
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
 /** The batcher stage: takes messages of one key, hands on full and due batches, and the last one when its mailbox ends. */
 export const run = <M>(options: {
   readonly size: number
@@ -69,13 +73,13 @@ export const run = <M>(options: {
     const { from, size, stage, to } = options
     const batch = new Batch<M>(options)
     while (true) {
-      const taken = yield* from.takeUntil(size, batch.dueAt)
-      const now = yield* Clock.currentTimeMillis
+      const taken = yield* from.takeWithin(size, batch.dueAt - (yield* monotonicMillis))
+      const now = yield* monotonicMillis
       const ended = Option.isNone(taken)
       const messages = ended ? [] : taken.value
       const begun = batch.length
       const ready = batch.add(messages, now).slice()
-      const due = batch.flush(now, ended)
+      const due = batch.flush(now, messages.length === 0)
       if (due.length > 0) ready.push(due)
       stage.received += messages.length
       stage.inHand = begun + messages.length

@@ -4,9 +4,9 @@
  * Guarantees: it never holds more than its capacity (whoever offers waits: this is the backpressure); `end` lets the
  * stage take what is there and then tells it that there is no more; a wait that is interrupted takes nothing.
  * A thin layer over Effect's `Queue`, which counts in messages: what it adds is its name, its depth for the live view,
- * and waiting until a deadline without the risk of losing a message that arrives at that very moment.
+ * and waiting for a limited time without the risk of losing a message that arrives at that very moment.
  */
-import { type Cause, Clock, Effect, Option, Queue } from "effect"
+import { type Cause, Effect, Option, Queue } from "effect"
 
 /** What the live view shows of a mailbox. */
 export interface Gauge {
@@ -22,8 +22,8 @@ export interface Mailbox<A> extends Gauge {
   readonly offer: (messages: ReadonlyArray<A>) => Effect.Effect<void>
   /** Waits for at least one message, gives at most `max`; none once the mailbox has ended and is empty. */
   readonly take: (max: number) => Effect.Effect<Option.Option<ReadonlyArray<A>>>
-  /** As `take`, but gives an empty array when `deadline` (epoch milliseconds) comes first. */
-  readonly takeUntil: (max: number, deadline: number) => Effect.Effect<Option.Option<ReadonlyArray<A>>>
+  /** As `take`, but gives an empty array where nothing came within `millis` (which may be infinite). */
+  readonly takeWithin: (max: number, millis: number) => Effect.Effect<Option.Option<ReadonlyArray<A>>>
   /** No more will be offered. */
   readonly end: Effect.Effect<void>
   /** Lets go of whoever waits, and gives what was in it: those messages are the caller's to settle. */
@@ -60,11 +60,11 @@ export const make = <A>(options: { readonly name: string; readonly capacity: num
           Effect.asVoid
         ),
       take,
-      takeUntil: (max, deadline) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          Queue.sizeUnsafe(queue) > 0
+      takeWithin: (max, millis) =>
+        Effect.suspend(() =>
+          Queue.sizeUnsafe(queue) > 0 || millis === Number.POSITIVE_INFINITY
             ? take(max)
-            : Effect.flatMap(Effect.timeoutOption(arrival, Math.max(0, deadline - now)), (arrived) =>
+            : Effect.flatMap(Effect.timeoutOption(arrival, Math.max(0, millis)), (arrived) =>
                 Option.isSome(arrived) ? take(max) : Effect.succeed(Option.some<ReadonlyArray<A>>([]))
               )
         ),
