@@ -4,7 +4,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Clock, Effect, Layer, Result } from "effect"
+import { Effect, Layer, Result } from "effect"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { stepMicros } from "../src/sinks/HistorySql.ts"
@@ -12,6 +12,7 @@ import { Rankings, type Window } from "../src/sinks/Rankings.ts"
 import * as RankingsPostgres from "../src/sinks/RankingsPostgres.ts"
 import { Rollups } from "../src/sinks/Rollups.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
+import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { truthHistory, truthTop } from "./Truth.ts"
 import { EPOCH, exporters, generated, nodeRow, processRow, random, SECOND, shuffled, store } from "./TruthRows.ts"
@@ -25,27 +26,8 @@ const live = Layer.mergeAll(RankingsPostgres.layer, SnapshotRowsPostgres.layer, 
 )
 
 const seconds = (from: number, to: number): Window => ({ from: EPOCH + from * SECOND, to: EPOCH + to * SECOND })
-/** A clock that stands where it is put. (A TestClock put years ahead would run the pool's timers millions of times.) */
-let now = 0
-const standing = Clock.clockWith((real) => Effect.succeed(real)).pipe(
-  Effect.map(
-    (real): Clock.Clock => ({
-      sleep: (duration) => real.sleep(duration),
-      monotonicTimeNanosUnsafe: () => real.monotonicTimeNanosUnsafe(),
-      monotonicTimeNanos: real.monotonicTimeNanos,
-      currentTimeNanosUnsafe: () => BigInt(now) * 1_000_000n,
-      currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
-      currentTimeMillisUnsafe: () => now,
-      currentTimeMillis: Effect.sync(() => now)
-    })
-  )
-)
-const stood = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(standing, (clock) => Effect.provideService(self, Clock.Clock, clock))
-const clockAt = (t: number) =>
-  Effect.sync(() => {
-    now = (EPOCH + t * SECOND) / 1_000
-  })
+const { set, stood } = makeStandingClock()
+const clockAt = (t: number) => Effect.sync(() => set((EPOCH + t * SECOND) / 1_000))
 const DAY = 86_400
 
 const asks = [
