@@ -9,6 +9,7 @@ import { makePush } from "./Push.ts"
 import { backoffMillis, payloadOf, retryAfterMillis, verdictOf } from "./PushBatch.ts"
 import { type NewSpoolRecord, Spool } from "./Spool.ts"
 import { layerMemory } from "./SpoolMemory.ts"
+import { seededRandom } from "./SpoolSuite.ts"
 
 const TOKEN = "agent-token"
 
@@ -240,7 +241,44 @@ describe("a server that is away or busy", () => {
     })
   )
 
-  it.effect("is asked at least every 30 s, and not more than a handful of times a minute", () =>
+  it.effect(
+    "gets the latest scrape alone after anything that went wrong, then twice as much with each that it takes",
+    () =>
+      Effect.gen(function* () {
+        let turnAway = false
+        const peer = yield* httpPeer((request, response) => {
+          if (turnAway) response.writeHead(429, { "retry-after": "1" }).end()
+          else response.writeHead(202).end(accepted(request))
+        })
+        yield* Effect.gen(function* () {
+          yield* spool(
+            ...Array.from({ length: 200 }, (_, index) => record(`scrape-${String(index).padStart(3, "0")}`, 30, 1_000))
+          )
+          const { run } = yield* makePush
+          const fiber = yield* Effect.forkChild(run)
+          const step = Effect.gen(function* () {
+            yield* TestClock.adjust("500 millis")
+            yield* settled(peer)
+          })
+          const scrapes = () => peer.requests.map((request) => namesIn(request).length)
+          yield* Effect.repeat(step, { until: () => peer.requests.length >= 6 })
+          assert.deepStrictEqual(scrapes().slice(0, 6), [1, 2, 4, 8, 16, 16])
+          turnAway = true
+          yield* step
+          turnAway = false
+          yield* spool(record("fresh", 30, 1_000))
+          const before = peer.requests.length
+          yield* Effect.repeat(step, { until: () => peer.requests.length >= before + 3 })
+          yield* Fiber.interrupt(fiber)
+          assert.deepStrictEqual(scrapes().slice(before, before + 3), [1, 2, 4])
+          // The present first, then the backlog from its beginning.
+          assert.deepStrictEqual(namesIn(peer.requests[before]!), ["fresh"])
+          assert.isTrue(namesIn(peer.requests[before + 1]!).every((name) => name < "scrape-100"))
+        }).pipe(Effect.provide(services(serverAt(peer.url))))
+      })
+  )
+
+  it.effect("is asked at least every 20 s, and not more than a handful of times a minute", () =>
     Effect.gen(function* () {
       const times: Array<number> = []
       const peer = yield* httpPeer((_, response) => response.writeHead(500).end())
@@ -258,8 +296,8 @@ describe("a server that is away or busy", () => {
         yield* Fiber.interrupt(fiber)
       }).pipe(Effect.provide(services(serverAt(peer.url))))
       const gaps = times.slice(1).map((time, index) => time - times[index]!)
-      assert.isAtMost(Math.max(...gaps), 32)
-      assert.isAbove(times.length, 600 / 32)
+      assert.isAtMost(Math.max(...gaps), 22)
+      assert.isAbove(times.length, 600 / 22)
       assert.isBelow(times.length, 120)
     })
   )
@@ -446,7 +484,7 @@ describe("decisions", () => {
   })
 
   it.effect.prop(
-    "waits are jittered over the whole span, and never more than 30 s",
+    "waits are jittered over the whole span, and never more than 20 s",
     [
       Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1e6 })),
       Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.999_999 }))
@@ -454,10 +492,18 @@ describe("decisions", () => {
     ([retry, random]) =>
       Effect.sync(() => {
         const millis = backoffMillis(retry, random)
-        assert.isTrue(millis >= 100 && millis <= 30_000)
+        assert.isTrue(millis >= 100 && millis <= 20_000)
         assert.isTrue(backoffMillis(retry, 0) === 100)
       })
   )
+
+  it("a thousand that lost their server together come back evenly spread over 20 s", () => {
+    const random = seededRandom(1)
+    const perSecond = new Array<number>(20).fill(0)
+    for (let agent = 0; agent < 1_000; agent++) perSecond[Math.floor(backoffMillis(9, random()) / 1_000)]!++
+    // 50 on average; five standard deviations above and below.
+    for (const count of perSecond) assert.isTrue(count > 15 && count < 85, String(perSecond))
+  })
 
   it("Retry-After is seconds or a date, and never longer than 5 minutes", () => {
     const now = Date.parse("2025-10-30T12:00:00Z")

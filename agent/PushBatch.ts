@@ -51,9 +51,9 @@ export const explain = (status: number, url: string, location: string | undefine
   return `the server answers with HTTP ${status}`
 }
 
-/** The first wait, and the longest: what is scraped after an outage is on the page within 30 s. */
+/** The first wait, and the longest: when the server is back the page is current within 30 s, with 10 s to get there. */
 const BACKOFF_FIRST_MILLIS = 1_000
-const BACKOFF_MAX_MILLIS = 30_000
+const BACKOFF_MAX_MILLIS = 20_000
 /** While somebody has to mend the configuration. */
 export const MISCONFIGURED_MILLIS = 60_000
 const RETRY_AFTER_MAX_MILLIS = 5 * 60_000
