@@ -37,7 +37,7 @@ const publishAll = (rows: number) =>
     const stream = yield* SnapshotStream
     yield* Effect.forEach(
       Array.from({ length: rows / ROWS_A_REQUEST }, (_, i) => request(i)),
-      stream.publish,
+      (entries) => stream.publish(entries),
       { concurrency: REQUESTS_IN_FLIGHT, discard: true }
     )
   })

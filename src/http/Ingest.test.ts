@@ -252,6 +252,23 @@ describe("too much at once is turned away, and everyone keeps a share", () => {
     })
   )
 
+  it.live("a backlog is told from what is new by its newest row, so that the stream can put the present first", () =>
+    Effect.gen(function* () {
+      const { push, world } = yield* startServer()
+      const at = (secondsAgo: number) => ({ timestamp: new Date(Date.now() - secondsAgo * 1_000).toISOString() })
+      const isPast = (...ages: ReadonlyArray<number>) =>
+        Effect.map(push({ process_exporter: ages.map((age) => row(`g${age}`, at(age))) }), ({ status }) => {
+          expect(status).toBe(202)
+          return world.publishedPast
+        })
+      expect(yield* isPast(0)).toBe(false)
+      expect(yield* isPast(90)).toBe(false)
+      expect(yield* isPast(150)).toBe(true)
+      expect(yield* isPast(86_000, 3_600, 150)).toBe(true)
+      expect(yield* isPast(3_600, 15, 86_000)).toBe(false)
+    })
+  )
+
   it.live("a client that goes away in the middle of its body gives its place back", () =>
     Effect.gen(function* () {
       const { port, push } = yield* startServer({ limits: { requestsInFlightMax: 1 } })

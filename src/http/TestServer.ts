@@ -43,6 +43,8 @@ const EXPORTERS = [nodeExporter(), processExporter()]
 /** What a test may look into, and break. */
 export interface World {
   readonly published: Array<StreamEntry>
+  /** Whether what was published last was of the past. */
+  publishedPast: boolean
   /** What the stream does instead of taking entries. */
   publishing: Effect.Effect<void, StreamFull | StreamUnavailable>
   readonly servers: Map<string, Server>
@@ -56,6 +58,7 @@ export interface World {
 const makeWorld = (): World => {
   const world: World = {
     published: [],
+    publishedPast: false,
     publishing: Effect.void,
     servers: new Map(
       ["alpha", "beta"].map((id) => [id, { serverId: id, name: id.toUpperCase(), createdAt: 1_700_000_000_000 }])
@@ -251,10 +254,13 @@ const ports = (world: World) => {
 
 const streamPort = (world: World) =>
   Layer.succeed(SnapshotStream, {
-    publish: (entries) =>
+    publish: (entries, { past = false } = {}) =>
       Effect.andThen(
         Effect.suspend(() => world.publishing),
-        Effect.sync(() => void world.published.push(...entries))
+        Effect.sync(() => {
+          world.published.push(...entries)
+          world.publishedPast = past
+        })
       ),
     subscribe: () => Effect.die("nobody reads here"),
     stats: Effect.succeed({ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }),

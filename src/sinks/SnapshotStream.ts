@@ -86,7 +86,11 @@ export interface Subscription {
 export class SnapshotStream extends Context.Service<
   SnapshotStream,
   {
-    readonly publish: (entries: ReadonlyArray<StreamEntry>) => Effect.Effect<void, StreamFull | StreamUnavailable>
+    /** `past`: nobody waits for these, so they may be refused earlier, where others would have to wait behind them. */
+    readonly publish: (
+      entries: ReadonlyArray<StreamEntry>,
+      options?: { readonly past?: boolean }
+    ) => Effect.Effect<void, StreamFull | StreamUnavailable>
     /** Joins the group as `consumer` until the scope closes; what it then holds unacknowledged comes again at once. */
     readonly subscribe: (consumer: string) => Effect.Effect<Subscription, StreamUnavailable, Scope.Scope>
     readonly stats: Effect.Effect<StreamStats, StreamUnavailable>

@@ -272,6 +272,23 @@ describeValkey("the stream in Valkey", () => {
   })
 
   describe("its bounds", () => {
+    promise("entries: the past is refused beyond an eighth, the present is not", {}, { maxLength: 80 }, () =>
+      Effect.gen(function* () {
+        const stream = yield* SnapshotStream
+        const consumer = yield* stream.subscribe("a")
+        // What is there already counts, not what is to come: else a large one would never fit.
+        yield* stream.publish(entries(60), { past: true })
+        const refused = yield* Effect.flip(stream.publish([entry(60)], { past: true }))
+        assert.deepInclude(refused, { _tag: "StreamFull", length: 60, bound: 80 })
+        yield* stream.publish(entries(80).slice(60))
+        assert.strictEqual((yield* Effect.flip(stream.publish([entry(80)])))._tag, "StreamFull")
+        const deliveries = yield* readAll(consumer, 80)
+        assert.deepStrictEqual(deliveries.map(toEntry), entries(80))
+        yield* consumer.acknowledge(deliveries.slice(0, 70).map((delivery) => delivery.id))
+        yield* stream.publish([entry(80)], { past: true })
+      })
+    )
+
     promise("memory: a publication beyond is refused, whole, until there is room", {}, { maxBytes: 60_000 }, (valkey) =>
       Effect.gen(function* () {
         const stream = yield* SnapshotStream

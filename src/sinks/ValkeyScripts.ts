@@ -12,7 +12,8 @@ export const RELEASED = "(released)"
 
 /**
  * Publishes all entries or none.
- * ARGV: most entries, most bytes, number of entries, then runs of: server_id, exporter_name, count, snapshot × count.
+ * ARGV: most entries, most bytes, most entries that may be there already, number of entries, then runs of: server_id,
+ * exporter_name, count, snapshot × count.
  * Returns {0} | {1, length} over the bound of entries | {2, length, bytes} over the bound of bytes.
  *
  * Asking for the memory in every call costs a few microseconds, whatever the length of the stream: Valkey samples. Where
@@ -20,10 +21,10 @@ export const RELEASED = "(released)"
  */
 export const PUBLISH = script(`
 local length = redis.call('XLEN', KEYS[1])
-if length + tonumber(ARGV[3]) > tonumber(ARGV[1]) then return {1, length} end
+if length > tonumber(ARGV[3]) or length + tonumber(ARGV[4]) > tonumber(ARGV[1]) then return {1, length} end
 local bytes = redis.pcall('MEMORY', 'USAGE', KEYS[1])
 if type(bytes) == 'number' and bytes >= tonumber(ARGV[2]) then return {2, length, bytes} end
-local i = 4
+local i = 5
 while i < #ARGV do
   local server, exporter, last = ARGV[i], ARGV[i + 1], i + 2 + tonumber(ARGV[i + 2])
   for j = i + 3, last do

@@ -10,7 +10,8 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted, References, Schedule, type Scope } from "effect"
 import config from "../../plugins.config.ts"
-import { Registry } from "../../src/plugins/Registry.ts"
+import type { Exporter } from "../../src/plugins/Exporter.ts"
+import { defineConfig, Registry } from "../../src/plugins/Registry.ts"
 import * as Server from "../../src/Server.ts"
 import { Settings } from "../../src/Settings.ts"
 import * as Database from "../../src/sinks/Database.ts"
@@ -60,8 +61,14 @@ const settingsOf = (postgres: FragilePostgres, valkey: TestValkey, port: number,
 export const startServer = Effect.fnUntraced(function* (
   postgres: FragilePostgres,
   valkey: TestValkey,
-  options: { readonly entriesMax?: number; readonly roles?: ReadonlyArray<Server.Role>; readonly agent?: boolean } = {}
+  options: {
+    readonly entriesMax?: number
+    readonly roles?: ReadonlyArray<Server.Role>
+    readonly agent?: boolean
+    readonly exporters?: ReadonlyArray<Exporter>
+  } = {}
 ) {
+  const registered = options.exporters === undefined ? config : defineConfig({ exporters: options.exporters })
   const folder = yield* folderOf("outage")
   const port = yield* freePort
   const fiber = yield* Effect.forkScoped(
@@ -72,7 +79,7 @@ export const startServer = Effect.fnUntraced(function* (
       onReady: () => Effect.void
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(settingsOf(postgres, valkey, port, folder, options.entriesMax), Registry.layer(config))
+        Layer.mergeAll(settingsOf(postgres, valkey, port, folder, options.entriesMax), Registry.layer(registered))
       )
     )
   )
@@ -131,7 +138,8 @@ export const register = (url: string, name: string) =>
     return answer!.body as { readonly server_id: string; readonly token: string }
   })
 
-const began = Date.now() - 3_600_000
+/** Recent: the past is turned away earlier. */
+const began = Date.now() - 60_000
 
 /** The n-th scrape: ten groups, of which each value is the only one of its kind. */
 export const scrape = (n: number) =>
