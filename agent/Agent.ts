@@ -18,7 +18,7 @@ import type { Collectors } from "./Collector.ts"
 import { type MetricsAddressUnavailable, serveMetrics } from "./MetricsEndpoint.ts"
 import { makePush } from "./Push.ts"
 import { runScraper } from "./Scraper.ts"
-import { Spool } from "./Spool.ts"
+import { Spool, type SpoolLevel } from "./Spool.ts"
 import { layerDisk } from "./SpoolDisk.ts"
 import type { SpoolLocked } from "./SpoolLock.ts"
 import { layerMemory } from "./SpoolMemory.ts"
@@ -61,15 +61,12 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
   return { children, drain: push.flush, stages: () => stagesOf(status.current(), spool.level()) }
 })
 
-/** Rows by stage. Pure. */
-export const stagesOf = (
-  { exporters, push }: AgentStatusView,
-  { bytes, bytesHighest, maxBytes }: ReturnType<Spool["Service"]["level"]>
-): ReadonlyArray<StageView> => [
+/** Rows by stage, records in the spool. Last errors stay, as those of every stage do. Pure. */
+export const stagesOf = ({ exporters, push }: AgentStatusView, spool: SpoolLevel): ReadonlyArray<StageView> => [
   ...exporters
     .filter(({ state }) => state !== "disabled")
     .map(
-      ({ error, failuresTotal, lastScrapeAt, name, rowsTotal, skippedTotal }): StageView => ({
+      ({ failuresTotal, lastError, name, rowsTotal, skippedTotal }): StageView => ({
         stage: `scrape:${name}`,
         received: rowsTotal + skippedTotal,
         passed: rowsTotal,
@@ -77,10 +74,21 @@ export const stagesOf = (
         kept: 0,
         inHand: 0,
         retries: failuresTotal,
-        lastError: error === null ? null : { at: lastScrapeAt ?? 0, reason: error },
+        lastError,
         mailbox: null
       })
     ),
+  {
+    stage: "spool",
+    received: spool.received,
+    passed: spool.removed,
+    rejected: spool.dropped + spool.damaged,
+    kept: 0,
+    inHand: spool.records,
+    retries: 0,
+    lastError: spool.lastError,
+    mailbox: null
+  },
   {
     stage: "push",
     received: push.rowsAccepted + push.rowsRejected,
@@ -89,8 +97,8 @@ export const stagesOf = (
     kept: 0,
     inHand: 0,
     retries: Object.entries(push.requests).reduce((sum, [status, count]) => sum + (status === "202" ? 0 : count), 0),
-    lastError: push.error === null ? null : { at: push.lastErrorAt ?? 0, reason: push.error },
-    mailbox: { depth: bytes, capacity: maxBytes, highWater: bytesHighest }
+    lastError: push.lastError,
+    mailbox: { depth: spool.bytes, capacity: spool.maxBytes, highWater: spool.bytesHighest }
   }
 ]
 

@@ -27,6 +27,8 @@ export interface ExporterStatus {
   readonly source: "endpoint" | "collector" | null
   /** What is wrong and what helps; null while it is up. */
   readonly error: string | null
+  /** The last thing that was wrong; stays when it is up again. */
+  readonly lastError: { readonly at: number; readonly reason: string } | null
   /** When the last scrape began, and the last that succeeded; epoch milliseconds. */
   readonly lastScrapeAt: number | null
   readonly lastSuccessAt: number | null
@@ -76,7 +78,8 @@ export interface PushStatus {
   readonly state: PushState
   readonly since: number
   readonly error: string | null
-  readonly lastErrorAt: number | null
+  /** The last thing that was wrong; stays when it delivers again. */
+  readonly lastError: { readonly at: number; readonly reason: string } | null
   readonly lastSuccessAt: number | null
   /** When it is tried again, in the states `retrying` and `misconfigured`. */
   readonly retryAt: number | null
@@ -144,7 +147,7 @@ const make = Effect.gen(function* () {
     state: config.server === undefined ? "unconfigured" : "idle",
     since,
     error: null,
-    lastErrorAt: null,
+    lastError: null,
     lastSuccessAt: null,
     retryAt: null,
     requests: {},
@@ -181,6 +184,7 @@ const initial = (name: string, endpoint: string, state: ExporterState, since: nu
   since,
   source: null,
   error: null,
+  lastError: null,
   lastScrapeAt: null,
   lastSuccessAt: null,
   durationMillis: null,
@@ -200,6 +204,7 @@ const afterScrape = (before: ExporterStatus, outcome: ScrapeOutcome, now: number
     ...before,
     ...latest,
     since: outcome.state === before.state ? before.since : now,
+    lastError: outcome.error === null ? before.lastError : { at: startedAt, reason: outcome.error },
     lastScrapeAt: startedAt,
     lastSuccessAt: failed ? before.lastSuccessAt : startedAt,
     scrapesTotal: before.scrapesTotal + 1,
@@ -213,7 +218,7 @@ const afterPush = (before: PushStatus, change: PushChange, now: number): PushSta
   state: change.state ?? before.state,
   since: change.state === undefined || change.state === before.state ? before.since : now,
   error: change.error === undefined ? before.error : change.error,
-  lastErrorAt: change.error === undefined || change.error === null ? before.lastErrorAt : now,
+  lastError: change.error === undefined || change.error === null ? before.lastError : { at: now, reason: change.error },
   lastSuccessAt: change.succeeded === true ? now : before.lastSuccessAt,
   retryAt: change.retryAt === undefined ? before.retryAt : change.retryAt,
   requests:

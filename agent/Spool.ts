@@ -38,6 +38,22 @@ export interface SpoolStats {
   readonly reason: string | null
 }
 
+/** The books in records, since the process started: `received = removed + dropped + damaged + records`, each counted on its own. */
+export interface SpoolLevel {
+  readonly bytes: number
+  readonly bytesHighest: number
+  readonly maxBytes: number
+  /** Held now. */
+  readonly records: number
+  /** Appended, or found in the folder at the start. */
+  readonly received: number
+  readonly removed: number
+  readonly dropped: number
+  readonly damaged: number
+  /** Why records could not be written last; stays when they can again. */
+  readonly lastError: { readonly at: number; readonly reason: string } | null
+}
+
 export class Spool extends Context.Service<
   Spool,
   {
@@ -55,6 +71,6 @@ export class Spool extends Context.Service<
     readonly remove: (ids: ReadonlyArray<number>) => Effect.Effect<void>
     readonly stats: Effect.Effect<SpoolStats>
     /** How full it is, for the live view: what was noted last, without looking at the disk or enforcing a bound. */
-    readonly level: () => { readonly bytes: number; readonly bytesHighest: number; readonly maxBytes: number }
+    readonly level: () => SpoolLevel
   }
 >()("nodepulse/agent/Spool") {}

@@ -55,18 +55,28 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
     /** Their records are gone, their files could not be deleted yet. */
     let undeleted: Array<Segment> = []
     let nextId = 1
+    let received = 0
+    let removed = 0
     let dropped = 0
     let damaged = 0
     let bytesHighest = 0
     let lock: SpoolLock | undefined
     let recovered = false
     let failure: { readonly reason: string; readonly at: number } | undefined
+    let lastError: typeof failure
 
     const now = () => clock.currentTimeMillisUnsafe()
     const fail = (error: SpoolDiskError | SpoolLocked) =>
       Effect.sync(() => {
         failure = { reason: error.message, at: now() }
+        lastError = failure
       })
+
+    /** What an earlier process had written and nobody can read. */
+    const lose = (count: number) => {
+      received += count
+      damaged += count
+    }
 
     const drop = (record: Held) => {
       index.forget(record)
@@ -126,11 +136,11 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
         // A file that cannot be read at all is left where it is, for a person to look at.
         const file = yield* Effect.orElseSucceed(folder.load(firstId), () => undefined)
         if (file === undefined) {
-          damaged++
+          lose(1)
           lastId = Math.max(lastId, firstId)
           continue
         }
-        damaged += file.damaged
+        lose(file.damaged)
         const { segment } = file
         loaded.push(segment)
         for (const place of file.records) {
@@ -147,6 +157,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
         return yield* new SpoolDiskError({ operation: "read", path: options.path, cause })
       }
       index.holdOlder(records)
+      received += records.length
       segments = loaded
       nextId = Math.max(nextId, lastId + 1)
       recovered = true
@@ -218,6 +229,7 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
       // From the clock, so that ids ascend over restarts also where the folder was lost; from the last id otherwise.
       if (time * 1000 < ID_MAX) nextId = Math.max(nextId, Math.floor(time * 1000))
       for (const { exporter, scrapedAt, rows } of records) {
+        received++
         const body = encodeBody(exporter, rows)
         const length = HEADER_BYTES + (body?.bytes.length ?? 0)
         if (body === undefined || length > maxBytes) {
@@ -312,12 +324,24 @@ const make = (options: SpoolDiskOptions): Effect.Effect<Spool["Service"], SpoolL
           Effect.suspend(() => {
             for (const id of ids) {
               const record = index.get(id)
-              if (record !== undefined) index.forget(record)
+              if (record === undefined) continue
+              index.forget(record)
+              removed++
             }
             return tidy()
           })
         ),
-      level: () => ({ bytes: index.bytes(), bytesHighest: Math.max(bytesHighest, index.bytes()), maxBytes }),
+      level: () => ({
+        bytes: index.bytes(),
+        bytesHighest: Math.max(bytesHighest, index.bytes()),
+        maxBytes,
+        records: index.size(),
+        received,
+        removed,
+        dropped,
+        damaged,
+        lastError: lastError ?? null
+      }),
       stats: exclusive(
         Effect.gen(function* () {
           enforce()

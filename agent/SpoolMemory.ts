@@ -30,6 +30,8 @@ export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
       let bytes = 0
       let bytesHighest = 0
       let nextId = 1
+      let received = 0
+      let removed = 0
       let dropped = 0
 
       const settle = () => {
@@ -57,6 +59,7 @@ export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
       const append = (records: ReadonlyArray<NewSpoolRecord>) =>
         Effect.sync(() => {
           for (const { exporter, scrapedAt, rows } of records) {
+            received++
             const size = Buffer.byteLength(rows)
             if (size > options.maxBytes) {
               dropped++
@@ -93,11 +96,22 @@ export const layerMemory = (options: SpoolMemoryOptions): Layer.Layer<Spool> =>
             held = held.filter(({ record, bytes: size }) => {
               if (!gone.has(record.id)) return true
               bytes -= size
+              removed++
               return false
             })
             settle()
           }),
-        level: () => ({ bytes, bytesHighest, maxBytes: options.maxBytes }),
+        level: () => ({
+          bytes,
+          bytesHighest,
+          maxBytes: options.maxBytes,
+          records: held.length,
+          received,
+          removed,
+          dropped,
+          damaged: 0,
+          lastError: null
+        }),
         stats: Effect.sync(() => {
           enforce()
           settle()

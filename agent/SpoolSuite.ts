@@ -142,6 +142,12 @@ export const suite = <E>(name: string, layer: (bounds: SpoolBounds) => Layer.Lay
           const stats = yield* spool.stats
           assert.isAtMost(stats.bytes, stats.maxBytes)
           assert.strictEqual(stats.records + stats.dropped, scrapedAt + 1)
+          assert.deepInclude(spool.level(), {
+            received: scrapedAt + 1,
+            removed: 0,
+            dropped: stats.dropped,
+            records: stats.records
+          })
           assert.strictEqual(stats.oldest, stats.dropped)
         }
         const { records, dropped, maxBytes } = yield* spool.stats
@@ -219,6 +225,13 @@ export const suite = <E>(name: string, layer: (bounds: SpoolBounds) => Layer.Lay
             model = model.filter((one) => !rows.has(one.rows))
           }
           assert.strictEqual((yield* spool.stats).records, model.length, `seed ${seed}, step ${step}`)
+          const { records, ...books } = spool.level()
+          assert.deepInclude(
+            books,
+            { received: appended, removed: appended - model.length, dropped: 0, damaged: 0 },
+            `seed ${seed}, step ${step}`
+          )
+          assert.strictEqual(records, model.length)
         }
         assert.isAbove(appended, 100)
       }).pipe(Effect.provide(roomy))

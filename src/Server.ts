@@ -8,6 +8,7 @@
  * ├── retention     makes and drops partitions                        (role digest)
  * ├── roll-ups      computes closed buckets                           (role digest)
  * ├── http          ingest, API and page
+ * ├── rates         notes what the stages count, for the live view
  * ├── agent         scrapers and push, for this machine               (`nodepulse start`)
  * └── systemd       ready, alive, stopping                            (in a unit)
  * ```
@@ -21,6 +22,7 @@ import { makeAgent } from "../agent/Agent.ts"
 import * as Supervisor from "./engine/Supervisor.ts"
 import { AdminToken } from "./http/AdminToken.ts"
 import * as Http from "./http/HttpServer.ts"
+import { makePipelineRates } from "./http/PipelineRates.ts"
 import { PipelineView } from "./http/PipelineView.ts"
 import { Session } from "./http/Session.ts"
 import * as WaitingRoom from "./http/WaitingRoom.ts"
@@ -118,8 +120,10 @@ const tree = (options: ServerOptions) =>
     let root: Supervisor.Supervisor<never> | undefined
 
     if (options.listen) {
-      const listening = yield* listen(view)
+      const rates = yield* makePipelineRates(view)
+      const listening = yield* listen(rates.snapshot)
       children.push({ name: "http", run: listening.untilClosed, stopWithin: "8 seconds" })
+      children.push({ name: "rates", run: rates.run, stopWithin: "1 second" })
       yield* PipelineMetrics.registerRollups(rollups)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
       if (options.agent) {
@@ -135,11 +139,11 @@ const tree = (options: ServerOptions) =>
   }).pipe(Effect.scoped)
 
 /** Listens before the tree runs, so that an address in use is said at once; stops as the child `http`, in its turn. */
-const listen = Effect.fnUntraced(function* (view: () => Supervisor.SupervisorView) {
+const listen = Effect.fnUntraced(function* (snapshot: Effect.Effect<unknown>) {
   const scope = yield* Scope.make()
   const close = Scope.close(scope, Exit.void)
   yield* Effect.addFinalizer(() => close)
-  const layer = Http.layer.pipe(Layer.provide(Layer.succeed(PipelineView, { snapshot: Effect.sync(view) })))
+  const layer = Http.layer.pipe(Layer.provide(Layer.succeed(PipelineView, { snapshot })))
   const context = yield* Layer.buildWithScope(layer, scope)
   const { address } = yield* Effect.provideContext(HttpServer.HttpServer, context)
   const url = reachable(HttpServer.formatAddress(address))

@@ -161,7 +161,10 @@ const topMetrics = HttpApiGroup.make("topMetrics")
 const pipeline = HttpApiGroup.make("pipeline")
   .add(
     HttpApiEndpoint.get("snapshot", "/api/pipeline", { success: Schema.Unknown }).annotateMerge(
-      describe("The live supervision tree", "Every stage with its counts.")
+      describe(
+        "The live supervision tree",
+        "Every fiber with its state, restarts and last error; every stage with its counts, its mailbox and its rates."
+      )
     )
   )
   .middleware(Authorization)

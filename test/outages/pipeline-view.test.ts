@@ -1,7 +1,9 @@
 /** `GET /api/pipeline` shows every fiber and every bound, and its numbers balance: under load, during failures and after. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import { httpPeer } from "../../agent/HttpPeer.fixture.ts"
 import config from "../../plugins.config.ts"
+import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
 import { describeValkey } from "../TestValkey.ts"
 import {
   allStored,
@@ -16,6 +18,11 @@ import {
   startServer
 } from "./World.ts"
 
+const EXPOSITION = `namedprocess_namegroup_cpu_seconds_total{groupname="nginx",mode="user"} 1
+namedprocess_namegroup_memory_bytes{groupname="nginx",memtype="resident"} 4096
+namedprocess_namegroup_num_procs{groupname="nginx"} 1
+`
+
 interface Stage {
   readonly stage: string
   readonly received: number
@@ -24,7 +31,8 @@ interface Stage {
   readonly kept: number
   readonly inHand: number
   readonly retries: number
-  readonly lastError: { readonly reason: string } | null
+  readonly perSecond: Readonly<Record<"received" | "passed" | "rejected" | "overSeconds", number>> | null
+  readonly lastError: { readonly at: number; readonly reason: string } | null
   readonly mailbox: { readonly depth: number; readonly capacity: number; readonly highWater: number } | null
 }
 interface Child {
@@ -32,7 +40,7 @@ interface Child {
   readonly state: string
   readonly since: number
   readonly restarts: number
-  readonly lastError: unknown
+  readonly lastError: { readonly at: number; readonly reason: string } | null
   readonly tree: Tree | null
 }
 interface Tree {
@@ -44,6 +52,8 @@ interface Tree {
 
 const look = (url: string) => Effect.map(ask("GET", `${url}/api/pipeline`), (answer) => answer!.body as Tree)
 const below = (tree: Tree, name: string) => tree.children.find((child) => child.name === name)!.tree!
+const childOf = (tree: Tree, name: string) => tree.children.find((child) => child.name === name)!
+const stageOf = (tree: Tree, name: string) => tree.stages!.find(({ stage }) => stage === name)!
 const namesOf = (tree: Tree) => tree.children.map(({ name }) => name)
 
 /** Every number of the tree that can be checked. */
@@ -54,8 +64,12 @@ const check = (tree: Tree): void => {
     assert.isAtLeast(child.restarts, 0)
     if (child.tree !== null) check(child.tree)
   }
-  for (const { inHand, kept, mailbox, passed, received, rejected, stage } of tree.stages ?? []) {
+  for (const { inHand, kept, mailbox, passed, perSecond, received, rejected, stage } of tree.stages ?? []) {
     assert.strictEqual(received, passed + rejected + kept + inHand, stage)
+    if (perSecond !== null) {
+      assert.isAtLeast(perSecond.overSeconds, 1, stage)
+      for (const name of ["received", "passed", "rejected"] as const) assert.isAtLeast(perSecond[name], 0, stage)
+    }
     if (mailbox !== null) {
       assert.isAbove(mailbox.capacity, 0, stage)
       assert.isAtMost(mailbox.depth, mailbox.highWater, stage)
@@ -80,7 +94,7 @@ describeValkey("the live view", () => {
           tree.children.length > 0 &&
           tree.children.every(({ state, tree }) => state === "running" && (tree === null || runs(tree)))
         const tree = yield* eventually("all runs", look(url), runs)
-        assert.includeMembers([...namesOf(tree)], ["digest", "retention", "http", "agent"])
+        assert.includeMembers([...namesOf(tree)], ["digest", "retention", "roll-ups", "http", "rates", "agent"])
         const exporters = config.exporters.map(({ name }) => name)
         assert.includeMembers(
           [...namesOf(below(tree, "digest"))],
@@ -99,13 +113,16 @@ describeValkey("the live view", () => {
         for (const { mailbox, stage } of below(tree, "digest").stages!) {
           assert.strictEqual(mailbox === null, stage === "producer", stage)
         }
-        const push = below(tree, "agent").stages!.find(({ stage }) => stage === "push")!
-        assert.isAbove(push.mailbox!.capacity, 1_000_000)
+        assert.deepStrictEqual(
+          below(tree, "agent").stages!.map(({ stage }) => stage),
+          [...exporters.map((name) => `scrape:${name}`), "spool", "push"]
+        )
+        assert.isAbove(stageOf(below(tree, "agent"), "push").mailbox!.capacity, 1_000_000)
 
         // This machine's own rows pass: what the agent says it delivered, digest has accepted.
         yield* eventually("the agent delivers", look(url), (tree) => {
           check(tree)
-          const { passed, received } = below(tree, "agent").stages!.find(({ stage }) => stage === "push")!
+          const { passed, received } = stageOf(below(tree, "agent"), "push")
           return passed > 0 && passed === received && below(tree, "digest").books!.accepted >= passed
         })
 
@@ -138,6 +155,51 @@ describeValkey("the live view", () => {
         for (const { received, stage } of below(after, "digest").stages!) {
           if (stage === `writer:${exporter}`) assert.isAtLeast(received, 500)
         }
+        // All of it came within the last minute.
+        const { perSecond } = stageOf(below(after, "digest"), `writer:${exporter}`)
+        assert.isAtLeast(perSecond!.passed * perSecond!.overSeconds, 490)
       })
+  )
+
+  promise("tells of a scrape that failed and of one that died, also when they are well again", ({ postgres, valkey }) =>
+    Effect.gen(function* () {
+      const [well, ill, mortal] = [0, 1, 2]
+      let scrapes = 0
+      const peer = yield* httpPeer((_, response, index) => {
+        if (index === ill) response.writeHead(500).end()
+        else response.end(EXPOSITION)
+      })
+      const options = { endpoint: peer.url, interval: "1 second", timeout: "500 millis" } as const
+      const whole = processExporter(options)
+      const exporters = [
+        {
+          ...whole,
+          parse: (...args: Parameters<typeof whole.parse>) => {
+            // The one that is refused never comes here.
+            if (scrapes++ === mortal - 1) throw new Error("a plugin with a fault")
+            return whole.parse(...args)
+          }
+        }
+      ]
+      const { url } = yield* startServer(postgres, valkey, { agent: true, exporters })
+      yield* ready(url)
+      const name = `scrape:${whole.name}`
+      const tree = yield* eventually("all of it has happened", look(url), (tree) => {
+        check(tree)
+        return (
+          tree.children.some((child) => child.name === "agent") &&
+          childOf(below(tree, "agent"), name).restarts > 0 &&
+          stageOf(below(tree, "agent"), name).passed >= 3
+        )
+      })
+      assert.isAbove(peer.requests.length, mortal + well)
+      const child = childOf(below(tree, "agent"), name)
+      assert.deepInclude(child, { state: "running", restarts: 1 })
+      assert.strictEqual(child.lastError?.reason, "a plugin with a fault")
+      const stage = stageOf(below(tree, "agent"), name)
+      assert.strictEqual(stage.retries, 1)
+      assert.match(stage.lastError?.reason ?? "", /HTTP 500/)
+      assert.isAbove(stage.lastError?.at ?? 0, 0)
+    })
   )
 })
