@@ -45,11 +45,6 @@ export class Ledger<T> {
     this.#settled[outcome]++
   }
 
-  /** Whether the message is still under way. */
-  isOpen(acknowledgement: Acknowledgement<T>): boolean {
-    return this.#open.has(acknowledgement)
-  }
-
   /** All that is under way. */
   open(): ReadonlyArray<Acknowledgement<T>> {
     return [...this.#open]

@@ -161,6 +161,12 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
 
   const noMoreRejections = Effect.suspend(() => (--running.rejecters === 0 ? running.rejecting.end : Effect.void))
 
+  /**
+   * Stages hold messages, and a successor would not know of them. They die of nothing but a defect of ours; then the whole
+   * run ends, which keeps all that is open in the ledger, and whoever runs the pipeline starts it again.
+   */
+  const stage = { completes: true, escalates: true }
+
   const children: Array<Supervisor.Child<R>> = [
     {
       name: "producer",
@@ -178,7 +184,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     },
     {
       name: "processor",
-      completes: true,
+      ...stage,
       run: Effect.suspend(() =>
         Processor.run({
           process: processor.process,
@@ -194,7 +200,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
       return [
         {
           name: `batcher:${key}`,
-          completes: true,
+          ...stage,
           run: Effect.suspend(() =>
             Batcher.run({
               size: batcher.size,
@@ -207,7 +213,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
         },
         ...Array.from({ length: writer.concurrency }, (_, n) => ({
           name: `writer:${key}#${n + 1}`,
-          completes: true,
+          ...stage,
           run: Effect.suspend(() =>
             Writer.run({
               ...writer,
@@ -223,7 +229,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     }),
     {
       name: "rejecter",
-      completes: true,
+      ...stage,
       run: Effect.suspend(() =>
         Rejecter.run({
           record: rejecter.record,
@@ -235,7 +241,11 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     }
   ]
 
-  const supervisor = Supervisor.make<R>({
+  /** It failed and will be started again, perhaps only when the time to drain is over. It holds nothing then. */
+  const producerWaits = () =>
+    supervisor.view().children.some((child) => child.name === "producer" && child.state === "waiting")
+
+  const supervisor: Supervisor.Supervisor<R> = Supervisor.make<R>({
     name,
     children,
     maxRestarts: 10,
@@ -245,7 +255,10 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     // What is left after the drain is given back, wherever it is: no order helps.
     stopTogether: true,
     drain: Effect.suspend(() =>
-      Effect.andThen(Deferred.succeed(running.stop, undefined), Deferred.await(running.drained))
+      Deferred.succeed(running.stop, undefined).pipe(
+        Effect.andThen(Effect.suspend(() => (producerWaits() ? running.processing.end : Effect.void))),
+        Effect.andThen(Deferred.await(running.drained))
+      )
     )
   })
 

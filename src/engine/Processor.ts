@@ -3,10 +3,11 @@
  *
  * One bad message changes nothing for its neighbours: where `process` refuses it, or throws, it alone is rejected.
  */
-import { Effect, Option, Result } from "effect"
+import { Cause, Effect, Option, Result } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
 import type { Message, Rejection } from "./Message.ts"
 import type { Stage } from "./Stage.ts"
+import { reasonOf } from "./Supervisor.ts"
 
 /** How many messages are processed before other fibers get their turn: some 2 ms of work. */
 const CHUNK = 2_000
@@ -72,7 +73,7 @@ const sort = <A, B, K extends string, T>(
       if (group === undefined) byKey.set(key, [processed])
       else group.push(processed)
     } catch (defect) {
-      rejections.push({ message, reason: `the processor died of it: ${String(defect)}` })
+      rejections.push({ message, reason: `the processor died of it: ${reasonOf(Cause.die(defect))}` })
     }
   }
   return { byKey, rejections }

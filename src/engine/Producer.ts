@@ -2,7 +2,7 @@
  * The producer: asks the source for messages while there is room for them.
  *
  * It asks for `demand` at a time, and only once the pipeline has room for all of them, so that the bound of messages in
- * flight is never passed. A source that gives more than it was asked for is a defect. It ends when `stop` says so: a
+ * flight is never passed. A source that gives more than it was asked for is a defect, and nothing of it is received. It ends when `stop` says so: a
  * question under way is then interrupted. What it has received and cannot hand on is open in the ledger, and kept.
  *
  * A source that fails for now (`retryable`) is asked again, at least every second, and said to be away once. Anything else
@@ -47,13 +47,15 @@ export const run = <A, T, R>(options: {
     away = false
     return Effect.logInfo("the source answers again")
   })
+  const asDemanded = Effect.tap(ask, ({ length }) =>
+    length > demand
+      ? Effect.die(new Error(`the source gave ${length} messages for a demand of ${demand}`))
+      : Effect.void
+  )
   const once = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       yield* restore(room.take(demand))
-      const incoming = yield* Effect.onError(restore(ask), () => room.release(demand))
-      if (incoming.length > demand) {
-        return yield* Effect.die(new Error(`the source gave ${incoming.length} messages for a demand of ${demand}`))
-      }
+      const incoming = yield* Effect.onError(restore(asDemanded), () => room.release(demand))
       yield* room.release(demand - incoming.length)
       const messages = incoming.map(({ ticket, value }) => ({ value, acknowledgement: ledger.receive(ticket) }))
       stage.received += incoming.length
@@ -64,5 +66,6 @@ export const run = <A, T, R>(options: {
       stage.passed += incoming.length
     })
   )
-  return Effect.raceFirst(Effect.forever(once), Deferred.await(stop)).pipe(Effect.andThen(to.end))
+  // `stop` first, so that a producer that is started again after it asks no more.
+  return Effect.raceFirst(Deferred.await(stop), Effect.forever(once)).pipe(Effect.andThen(to.end))
 }

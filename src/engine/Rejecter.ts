@@ -44,7 +44,5 @@ export const run = <T, R>(options: {
         "rejected",
         stage
       )
-      stage.rejected += rejections.length
-      stage.inHand = 0
     }
   })

@@ -3,9 +3,10 @@
  *
  * Telling the source that messages are done is repeated until it succeeds: what was written must not be delivered for
  * ever. Telling it that messages are kept is tried for a short while only: a source delivers again what it does not hear
- * of, so nothing is lost.
+ * of, so nothing is lost. A message whose acknowledgement was under way when the time was up counts as kept too, although
+ * the source may have heard it: which of the two, nobody can know.
  */
-import { Cause, Effect, Schedule, type Semaphore } from "effect"
+import { Effect, Schedule, type Semaphore } from "effect"
 import type { Acknowledgement, Ledger } from "./Acknowledgement.ts"
 import type { Message, Outcome } from "./Message.ts"
 import type { Stage } from "./Stage.ts"
@@ -22,14 +23,12 @@ export interface Source<A, T, R> {
 }
 
 export interface Settlement<T, R> {
-  /** Tells the source, until it hears, that these are done. */
+  /** Tells the source, until it hears, that these are done; the stage then has them no more in hand. */
   readonly done: (
     messages: ReadonlyArray<Message<unknown, T>>,
     outcome: Exclude<Outcome, "kept">,
     stage: Stage
   ) => Effect.Effect<void, never, R>
-  /** Gives those of the messages that are still under way back to the source, and says how many. */
-  readonly keep: (messages: ReadonlyArray<Message<unknown, T>>) => Effect.Effect<number, never, R>
   /** Gives all that is still under way back to the source, and says how many. */
   readonly keepAll: Effect.Effect<number, never, R>
 }
@@ -47,7 +46,8 @@ export const make = <T, R>(options: {
       for (const acknowledgement of acknowledgements) ledger.settle(acknowledgement, outcome)
       return Effect.asVoid(room.release(acknowledgements.length))
     })
-  const keep = (open: ReadonlyArray<Acknowledgement<T>>) => {
+  const keepAll = Effect.suspend(() => {
+    const open = ledger.open()
     if (open.length === 0) return Effect.succeed(0)
     const told = Effect.suspend(() => source.release(open.map((a) => a.ticket))).pipe(
       Effect.timeout("2 seconds"),
@@ -56,23 +56,25 @@ export const make = <T, R>(options: {
       )
     )
     return Effect.as(Effect.andThen(told, settle(open, "kept")), open.length)
-  }
+  })
   return {
     done: (messages, outcome, stage) =>
       Effect.uninterruptibleMask((restore) => {
         const acknowledgements = messages.map((message) => message.acknowledgement)
+        // Whatever its cause: an interruption of our own skips the retries, so one that arrives here is the source's.
         const told = Effect.suspend(() => source.acknowledge(acknowledgements.map((a) => a.ticket))).pipe(
           Effect.sandbox,
           Effect.tapError((cause) => stage.retry(`acknowledge: ${reasonOf(cause)}`)),
-          Effect.retry({ schedule: RETRY, while: (cause) => !Cause.hasInterrupts(cause) }),
+          Effect.retry(RETRY),
           Effect.orDie
         )
-        return Effect.andThen(restore(told), settle(acknowledgements, outcome))
+        const noted = Effect.sync(() => {
+          stage.inHand -= messages.length
+          if (outcome === "accepted") stage.passed += messages.length
+          else stage.rejected += messages.length
+        })
+        return Effect.andThen(restore(told), Effect.andThen(settle(acknowledgements, outcome), noted))
       }),
-    keep: (messages) =>
-      Effect.suspend(() =>
-        keep(messages.map(({ acknowledgement }) => acknowledgement).filter((one) => ledger.isOpen(one)))
-      ),
-    keepAll: Effect.suspend(() => keep(ledger.open()))
+    keepAll
   }
 }

@@ -21,6 +21,7 @@ describe("a dead fiber is never silent", () => {
     ["fails", Effect.fail(new Error("no"))],
     ["dies of a defect", Effect.die(new Error("no"))],
     ["is interrupted from elsewhere", Effect.interrupt],
+    ["fails with what cannot be printed", Effect.fail(Object.create(null))],
     ["ends although it should not", Effect.void]
   ] as const) {
     it.effect(`a child that ${how} is started again, and counted`, () =>
@@ -69,6 +70,29 @@ describe("a dead fiber is never silent", () => {
       assert.include(String(exit), "broken for good")
       assert.isTrue(yield* Ref.get(stopped))
       assert.strictEqual(supervisor.view().children[1]!.state, "failed")
+    })
+  )
+
+  it.effect("a child that escalates is not started again alone, whatever it failed of", () =>
+    Effect.gen(function* () {
+      const starts = yield* Ref.make(0)
+      const supervisor = Supervisor.make({
+        ...limits,
+        children: [
+          { name: "well", run: Effect.never },
+          {
+            name: "stage",
+            escalates: true,
+            run: Effect.andThen(
+              Ref.update(starts, (n) => n + 1),
+              Effect.fail(new Away())
+            )
+          }
+        ]
+      })
+      const exit = yield* Effect.exit(supervisor.run)
+      assert.include(String(exit), "stage")
+      assert.strictEqual(yield* Ref.get(starts), 1)
     })
   )
 

@@ -7,6 +7,7 @@
  * - an error that says `retryable: true` (a database that is away) may come back for ever; anything else counts against
  *   `maxRestarts`, from which a child that stayed up for `healthyAfter` is absolved; past it the supervisor stops its
  *   other children and fails with `Escalated`, which its own supervisor handles in the same way, up to the program;
+ *   a child of which `escalates` says so is not started again alone, whatever it failed of;
  * - on interruption it first lets `drain` end the work, for at most `stopWithin`, then stops the children one by one in
  *   the reverse of their order, so that what depends on another goes first; or all at once, where nothing does
  *   (`stopTogether`). A child that does not stop in its time, because what it waits for does not answer and cannot be
@@ -53,6 +54,8 @@ export interface Child<R> {
   readonly run: Effect.Effect<unknown, unknown, R>
   /** Whether it is expected to end by itself. Else its end is a failure. */
   readonly completes?: boolean
+  /** Whether its first failure is the supervisor's: it held what a successor would not know of. */
+  readonly escalates?: boolean
   /** What hangs below it in the live view. */
   readonly view?: () => unknown
   /** How long stopping it may take. Defaults to 5 seconds. */
@@ -152,10 +155,11 @@ const keepRunning = <R>(
       }
       record.lastError = { at: now, reason }
       if (!(Exit.isFailure(exit) && isRetryable(exit.cause))) inARow++
-      if (inARow > options.maxRestarts) {
+      if (inARow > options.maxRestarts || child.escalates === true) {
         record.enter("failed", now)
         yield* Effect.logError(`${options.name}: "${child.name}" is given up: ${reason}`)
-        const error = new Escalated({ supervisor: options.name, child: child.name, restarts: inARow - 1, reason })
+        const restarts = Math.max(0, inARow - 1)
+        const error = new Escalated({ supervisor: options.name, child: child.name, restarts, reason })
         return yield* Deferred.fail(escalated, error)
       }
       const delay = backoff(options.backoff, delays++) * (0.5 + (yield* Random.next) / 2)
@@ -222,13 +226,19 @@ const isRetryable = (cause: Cause.Cause<unknown>): boolean =>
 export const saysRetryable = (error: unknown): boolean =>
   typeof error === "object" && error !== null && "retryable" in error && error.retryable === true
 
-/** One line for people: what failed, clipped. */
+/** One line for people: what failed, clipped. Total: whoever reports a failure must not die of how it is written. */
 export const reasonOf = (cause: Cause.Cause<unknown>): string => {
   if (Cause.hasInterruptsOnly(cause)) return "interrupted"
-  const error = Cause.squash(cause)
-  const text =
-    typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
+  const text = textOf(Cause.squash(cause))
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text
+}
+
+const textOf = (error: unknown): string => {
+  try {
+    return typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
       ? error.message || (error instanceof Error ? error.name : "unknown")
       : String(error)
-  return text.length > 500 ? `${text.slice(0, 500)}…` : text
+  } catch {
+    return "something that cannot be printed"
+  }
 }

@@ -6,9 +6,9 @@
  *   Meanwhile the stage stands still, and with it, once the mailboxes are full, the demand: this is the backpressure.
  * - It fails for good, or dies: the batch is halved, and the halves are written, until the guilty message is alone. That
  *   one is rejected; a death is given a few more tries first, since it may have had nothing to do with the message.
- * - The writer itself dies, of a defect of ours: what it held is kept, so that no message waits for a dead fiber.
+ * - It is interrupted by something of its own, a connection pool that closes: that too is a failure for now.
  */
-import { Cause, Duration, Effect, Exit, Option, Schedule, Schema } from "effect"
+import { Cause, Duration, Effect, Option, Schedule, Schema } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
 import type { Message, Rejection } from "./Message.ts"
 import type { Settlement } from "./Settlement.ts"
@@ -38,6 +38,19 @@ class WriteDied extends Schema.TaggedError<WriteDied>()("WriteDied", { reason: S
   }
 }
 
+class WriteInterrupted extends Schema.TaggedError<WriteInterrupted>()("WriteInterrupted", {}) {
+  readonly retryable = true
+  override get message(): string {
+    return "the write was interrupted"
+  }
+}
+
+/** What a failed write means, whatever it failed of. */
+const errorOf = (cause: Cause.Cause<WriteError>): WriteError => {
+  if (Cause.hasDies(cause)) return new WriteDied({ reason: reasonOf(cause) })
+  return cause.reasons.find(Cause.isFailReason)?.error ?? new WriteInterrupted({})
+}
+
 export const run = <B, T, R>(options: {
   readonly write: (values: ReadonlyArray<B>) => Effect.Effect<unknown, WriteError, R>
   readonly timeout: Duration.Input
@@ -58,7 +71,8 @@ export const run = <B, T, R>(options: {
       let deathsLeft = batch.length === 1 ? DEATHS_MAX - 1 : 0
       return Effect.suspend(() => options.write(batch.map((message) => message.value))).pipe(
         Effect.timeoutOrElse({ duration: options.timeout, orElse: () => Effect.fail(new WriteTimedOut({ after })) }),
-        Effect.catchDefect((defect) => Effect.fail(new WriteDied({ reason: reasonOf(Cause.die(defect)) }))),
+        // An interruption of our own skips this, so one that arrives here is the write's.
+        Effect.catchCause((cause) => Effect.fail(errorOf(cause))),
         Effect.retry({
           schedule,
           while: (error: WriteError) => {
@@ -69,46 +83,23 @@ export const run = <B, T, R>(options: {
       )
     })
 
-  /** `handedOn` collects those of the batch that are the rejecter's now. */
-  const write = (batch: ReadonlyArray<Message<B, T>>, handedOn: Set<Message<B, T>>): Effect.Effect<void, never, R> =>
-    Effect.flatMap(Effect.exit(attempt(batch)), (exit) => {
-      if (Exit.isSuccess(exit)) {
+  const write = (batch: ReadonlyArray<Message<B, T>>): Effect.Effect<void, never, R> =>
+    Effect.matchEffect(attempt(batch), {
+      onSuccess: () => settlement.done(batch, "accepted", stage),
+      onFailure: (error) => {
+        if (batch.length > 1) {
+          const middle = batch.length >> 1
+          return Effect.andThen(write(batch.slice(0, middle)), write(batch.slice(middle)))
+        }
         return Effect.andThen(
-          settlement.done(batch, "accepted", stage),
+          rejected.offer([{ message: batch[0]!, reason: reasonOf(Cause.fail(error)) }]),
           Effect.sync(() => {
-            stage.passed += batch.length
-            stage.inHand -= batch.length
+            stage.rejected++
+            stage.inHand--
           })
         )
       }
-      // Only an interruption is left besides typed errors: the messages stay open and are kept by the pipeline.
-      if (!Cause.hasFails(exit.cause)) return Effect.interrupt
-      if (batch.length > 1) {
-        const middle = batch.length >> 1
-        return Effect.andThen(write(batch.slice(0, middle), handedOn), write(batch.slice(middle), handedOn))
-      }
-      return Effect.andThen(
-        rejected.offer([{ message: batch[0]!, reason: reasonOf(exit.cause) }]),
-        Effect.sync(() => {
-          handedOn.add(batch[0]!)
-          stage.rejected++
-          stage.inHand--
-        })
-      )
     })
-
-  /** What is left of a batch whose writer died goes back to the source. An interruption is the pipeline's to clean up. */
-  const rescue = (
-    batch: ReadonlyArray<Message<B, T>>,
-    handedOn: ReadonlySet<Message<B, T>>,
-    cause: Cause.Cause<never>
-  ): Effect.Effect<void, never, R> =>
-    Cause.hasInterrupts(cause)
-      ? Effect.void
-      : Effect.map(settlement.keep(batch.filter((message) => !handedOn.has(message))), (kept) => {
-          stage.kept += kept
-          stage.inHand -= kept
-        })
 
   return Effect.gen(function* () {
     while (true) {
@@ -117,8 +108,7 @@ export const run = <B, T, R>(options: {
       const batch = taken.value[0]!
       stage.received += batch.length
       stage.inHand += batch.length
-      const handedOn = new Set<Message<B, T>>()
-      yield* Effect.onError(write(batch, handedOn), (cause) => rescue(batch, handedOn, cause))
+      yield* write(batch)
     }
   })
 }
