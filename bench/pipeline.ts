@@ -20,7 +20,7 @@ import { makeTestValkey } from "../test/TestValkey.ts"
 
 const SECONDS = Number(process.env.NODEPULSE_BENCH_SECONDS ?? 20)
 const SERVERS = 1_000
-const CONNECTIONS = 16
+const CONNECTIONS = 64
 const root = join(import.meta.dirname, "..")
 
 interface Contender {

@@ -86,6 +86,33 @@ create table admiral.process_snapshots_1h_scrapes (
   scrapes integer not null,
   primary key (server_id, bucket)
 );
+create table admiral.process_snapshots_1d (
+  bucket timestamptz not null,
+  last_at timestamptz not null,
+  "num_procs_sum" double precision,
+  "num_procs_max" double precision,
+  "num_procs_last" double precision,
+  "cpu_seconds_total_increase" double precision,
+  "cpu_seconds_total_peak" double precision,
+  "cpu_seconds_total_now" double precision,
+  "memory_bytes_sum" double precision,
+  "memory_bytes_max" double precision,
+  "memory_bytes_last" double precision,
+  server_id integer not null,
+  group_id integer not null,
+  rows integer not null,
+  "cpu_seconds_total_resets" integer,
+  "cpu_seconds_total_clamped" integer,
+  primary key (server_id, bucket, group_id)
+);
+create table admiral.process_snapshots_1d_scrapes (
+  bucket timestamptz not null,
+  last_at timestamptz not null,
+  covered double precision not null,
+  server_id integer not null,
+  scrapes integer not null,
+  primary key (server_id, bucket)
+);
 create table admiral.process_snapshots_dirty (
   bucket timestamptz not null,
   server_id integer not null,

@@ -215,8 +215,8 @@ layer(live)("roll-ups", (it) => {
         const [waiting] = (yield* rollups.stats).filter(({ exporter }) => exporter === "process_exporter")
         assert.strictEqual(waiting?.buckets, 1)
         assert.isTrue(waiting!.lagSeconds > 0 && waiting!.lagSeconds <= 400)
-        // The bucket, and the hour that ends with it.
-        assert.strictEqual(yield* rollups.pass, 2)
+        // The bucket, its hour and its day, which all have ended.
+        assert.strictEqual(yield* rollups.pass, 3)
       })
     )
   )

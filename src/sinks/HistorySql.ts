@@ -11,7 +11,7 @@ import { wireName } from "../plugins/Wire.ts"
 import type { Aggregates } from "./AnswerFields.ts"
 import { allMeasures, coveredCtes, groupColumn, measuredCtes, micros } from "./IncreaseSql.ts"
 import type { HistoryAnswer, Window } from "./Rankings.ts"
-import { bucketAggregates, COARSE, FINE } from "./RollupTables.ts"
+import { bucketAggregates, FINE, LEVELS } from "./RollupTables.ts"
 import { boundRanges, bucketParts, bucketScrapes } from "./TopSql.ts"
 
 const SECOND = 1_000_000
@@ -41,10 +41,8 @@ export const stepMicros = (exporter: Exporter, window: Window, points: number): 
 }
 
 /** Which buckets lie within one step each. */
-export const usableLevels = (step: number) => ({
-  fine: step % (FINE.seconds * SECOND) === 0,
-  coarse: step % (COARSE.seconds * SECOND) === 0
-})
+export const usableLevels = (step: number): ReadonlyArray<boolean> =>
+  LEVELS.map(({ seconds }) => step % (seconds * SECOND) === 0)
 
 /**
  * The statement: a row per step with data. Bound, in order: the server's id; the plan's parts as for `topSql`; the step's
@@ -53,7 +51,7 @@ export const usableLevels = (step: number) => ({
  */
 export const historySql = (exporter: Exporter, host: Exporter | undefined, ofOne: boolean): string => {
   const measures = allMeasures(exporter)
-  const step = (at: string) => `ceil(${micros(at)} / $8::float8)`
+  const step = (at: string) => `ceil(${micros(at)} / $5::float8)`
   const together = exporter.top !== undefined && !ofOne
   const one = ofOne && exporter.top !== undefined
   const kinds: ReadonlyArray<readonly [string, string, string]> = [
@@ -68,7 +66,7 @@ export const historySql = (exporter: Exporter, host: Exporter | undefined, ofOne
       [`x${n}`, `max(m.v${n})`, "max"] as const
     ])
   ]
-  const rolled = bucketAggregates(exporter, measures, "false")
+  const rolled = bucketAggregates(exporter, measures).window
   const rows = together
     ? `(select m.at, ${[
         ...measures.counters.flatMap((_, n) => [`sum(m.i${n}) as i${n}`, `sum(m.r${n}) as r${n}`]),
@@ -78,9 +76,9 @@ export const historySql = (exporter: Exporter, host: Exporter | undefined, ofOne
   return `with recursive ${measuredCtes(
     exporter,
     host,
-    boundRanges("$1", "$2", "$3"),
+    boundRanges,
     measures,
-    one ? { condition: ` and ${groupColumn(exporter)} = $9::int` } : {}
+    one ? { condition: ` and ${groupColumn(exporter)} = $6::int` } : {}
   )}, ${coveredCtes(exporter)}, server as (
   select p.step, sum(p.scrapes) as scrapes, sum(p.covered) as covered from (
     select ${step("c.at")} as step, 1 as scrapes, c.seconds as covered from covered c${bucketScrapes(exporter)
@@ -92,7 +90,7 @@ export const historySql = (exporter: Exporter, host: Exporter | undefined, ofOne
   from ${rows} m group by 1${
     together
       ? ""
-      : bucketParts(exporter, one ? " and b.group_id = $9::int" : "")
+      : bucketParts(exporter, () => (one ? " and b.group_id = $6::int" : ""))
           .map(
             (part) =>
               `\n  union all\n  select ${step("b.bucket")}, ${kinds.map(([alias]) => rolled.get(alias)).join(", ")} from ${part} b group by 1`

@@ -107,7 +107,7 @@ const limitsOf = (host: Exporter): string => {
  *
  * `source` is a relation with `no, server_id, after, upto`: the rows wanted are those of (after, upto]. A server's ranges
  * must not overlap; a row before a range that another one reads is not read twice.
- * `measured` has `no, server_id, at, g`, `seq` (the order of a server's scrapes), `last` (whether it is the last scrape of its range) and, per scrape and group, the measures: `i` increase (null where there was
+ * `measured` has `no, server_id, at, g`, `last` (whether it is the last scrape of its range) and, per scrape and group, the measures: `i` increase (null where there was
  * none), `r` rate per second, `z` resets, `l` clamped; `v` value of a gauge. Where an exporter has more labels than the
  * ranked one, the series of a group are added up, scrape by scrape.
  */
@@ -164,38 +164,30 @@ export const measuredCtes = (
       order by s."timestamp" desc limit 1
     ) end as f`
   const pairs = `
-    select o.no, o.server_id, o.at, o.seq, o.gap, o.last${list(clamps ? ["o.allowed"] : [])}, x.*${list(seeks ? [earlier] : [])}
+    select o.no, o.server_id, o.at, o.gap, o.last${list(clamps ? ["o.allowed"] : [])}, x.*${list(seeks ? [earlier] : [])}
     from moments o cross join lateral ${paired} x
     where o.wanted offset 0`
 
-  const before = `
-    select b.no, b.server_id, b.at, b.seq, b.g, b.last${list(clamps ? ["b.allowed"] : [])}${list(gauges.map(({ n }) => `b.v${n}`))}${list(
-      counters.length === 0
-        ? []
-        : [
-            `${seeks ? `case when b.p_here is null then date_part('epoch', b.at - (b.f)."timestamp") else b.gap end` : "b.gap"} as gap`,
-            "b.since",
-            `${seeks ? "case when b.p_here is null then (b.f).counters_since else b.p_since end" : "b.p_since"} as p_since`,
-            ...counters.flatMap(({ column, n }) => [
-              `b.c${n}`,
-              `${seeks ? `case when b.p_here is null then (b.f).${quoted(column)}::float8 else b.p${n} end` : `b.p${n}`} as p${n}`
-            ])
-          ]
-    )}
+  // What was found earlier stands in where the scrape before has no row of the series.
+  const previous = (n: number, column: string) =>
+    seeks ? `coalesce(b.p${n}, (b.f).${quoted(column)}::float8)` : `b.p${n}`
+  const previousSince = seeks ? "coalesce(b.p_since, (b.f).counters_since)" : "b.p_since"
+  const gap = seeks ? `coalesce(date_part('epoch', b.at - (b.f)."timestamp"), b.gap)` : "b.gap"
+  const restarted = `(b.since <> ${previousSince} and abs(date_part('epoch', b.since - ${previousSince})) > ${SAME_SINCE_SECONDS}) is true`
+  const raised = `
+    select b.no, b.server_id, b.at, b.g, b.last${list(counters.length === 0 ? [] : [`${gap} as gap`])}${list(clamps ? [`b.allowed * ${gap} as allowed`] : [])}${list(
+      counters.flatMap(({ column, n }) => {
+        const p = previous(n, column)
+        return [
+          `case when b.c${n} < ${p} or ${restarted} then case when ${p} is not null then b.c${n} end else b.c${n} - ${p} end as i${n}`,
+          `${p} is not null and (b.c${n} < ${p} or ${restarted}) as z${n}`
+        ]
+      })
+    )}${list(gauges.map(({ n }) => `b.v${n}`))}
     from (${pairs}) b offset 0`
 
-  const restarted = `(b.since <> b.p_since and abs(date_part('epoch', b.since - b.p_since)) > ${SAME_SINCE_SECONDS}) is true`
-  const raised = `
-    select b.no, b.server_id, b.at, b.seq, b.g, b.last${list(counters.length === 0 ? [] : ["b.gap"])}${list(clamps ? ["b.allowed * b.gap as allowed"] : [])}${list(
-      counters.flatMap(({ n }) => [
-        `case when b.c${n} < b.p${n} or ${restarted} then case when b.p${n} is not null then b.c${n} end else b.c${n} - b.p${n} end as i${n}`,
-        `b.p${n} is not null and (b.c${n} < b.p${n} or ${restarted}) as z${n}`
-      ])
-    )}${list(gauges.map(({ n }) => `b.v${n}`))}
-    from (${before}) b offset 0`
-
   const clamped = `
-    select u.no, u.server_id, u.at, u.seq, u.g, u.last${list(
+    select u.no, u.server_id, u.at, u.g, u.last${list(
       counters.flatMap(({ clamp, n }) => {
         const increase = clamps && clamp ? `least(u.i${n}, u.allowed)` : `u.i${n}`
         return [
@@ -210,7 +202,7 @@ export const measuredCtes = (
     from (${raised}) u`
 
   const added = `
-    select a.no, a.server_id, a.at, a.seq, a.g, a.last${list(
+    select a.no, a.server_id, a.at, a.g, a.last${list(
       counters.flatMap(({ n }) => [
         `sum(a.i${n}) as i${n}`,
         `sum(a.r${n}) as r${n}`,
@@ -218,7 +210,7 @@ export const measuredCtes = (
         `sum(a.l${n}) as l${n}`
       ])
     )}${list(gauges.map(({ n }) => `sum(a.v${n}) as v${n}`))}
-    from (${clamped}) a group by a.no, a.server_id, a.at, a.seq, a.g, a.last`
+    from (${clamped}) a group by a.no, a.server_id, a.at, a.g, a.last`
 
   const next = (after: string) =>
     `(select s."timestamp" from ${rowsTable(exporter)} s where s.server_id = r.server_id and s."timestamp" > ${after} and s."timestamp" <= r.upto order by s."timestamp" limit 1)`

@@ -14,6 +14,7 @@ import { allMeasures, type Measures } from "./IncreaseSql.ts"
 import { type FleetGlance, type OneSeries, Overview, type SeriesAnswer, type ServerGlance } from "./Overview.ts"
 import { acrossSql, fleetBusiestSql, fleetHostSql, rankingMeasures, seriesSql } from "./OverviewSql.ts"
 import { Rankings, type Window } from "./Rankings.ts"
+import { planParameters } from "./RankingsPostgres.ts"
 import { Servers, UnknownServer } from "./Servers.ts"
 import { dirtySql, topMeasures } from "./TopSql.ts"
 import { type DirtyBucket, planWindow } from "./WindowPlan.ts"
@@ -111,10 +112,7 @@ export const layer: Layer.Layer<Overview, never, PgClient.PgClient | Registry | 
       const plan = planWindow(window, dirty, Duration.toMillis(exporter.table.staleAfter), usableLevels(step))
       return yield* sql.unsafe<StepRow>(seriesSql(exporter, host, measures), [
         int4(id),
-        ...[plan.rows, plan.fine, plan.coarse].flatMap((windows) => [
-          floats(windows.map(({ from }) => from)),
-          floats(windows.map(({ to }) => to))
-        ]),
+        ...planParameters(plan),
         float8(step),
         ...(exporter.top === undefined ? [] : [Result.getOrThrow(PgTypes.array(ids, PgTypes.OID.int4))])
       ])
@@ -372,5 +370,4 @@ const fieldsOf = (exporter: Exporter) => {
 
 const int4 = PgTypes.int4
 const float8 = PgTypes.float8
-const floats = (values: ReadonlyArray<number>) => Result.getOrThrow(PgTypes.array(values, PgTypes.OID.float8))
 const texts = (values: ReadonlyArray<string>) => Result.getOrThrow(PgTypes.array(values, PgTypes.OID.text))

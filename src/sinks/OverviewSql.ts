@@ -110,11 +110,11 @@ where q.rows > 0`
  */
 export const seriesSql = (exporter: Exporter, host: Exporter | undefined, measures: Measures): string => {
   const grouped = exporter.top !== undefined
-  const step = (at: string) => `ceil(${micros(at)} / $8::float8)`
-  const group = (id: string) => (grouped ? `case when ${id} = any($9::int[]) then ${id} else 0 end` : "0")
+  const step = (at: string) => `ceil(${micros(at)} / $5::float8)`
+  const group = (id: string) => (grouped ? `case when ${id} = any($6::int[]) then ${id} else 0 end` : "0")
   const presence = exporter.top?.presence
   const shown = presence === undefined ? -1 : measures.gauges.indexOf(presence)
-  const rolled = bucketAggregates(exporter, measures, "false")
+  const rolled = bucketAggregates(exporter, measures).window
   const kinds: ReadonlyArray<readonly [string, string, string]> = [
     ["rows", "count(*)", "sum"],
     ["last", `max(m.at)${shown < 0 ? "" : ` filter (where m.v${shown} <> 0)`}`, "max"],
@@ -131,7 +131,7 @@ export const seriesSql = (exporter: Exporter, host: Exporter | undefined, measur
     alias === "last"
       ? `max(b.last_at)${presence === undefined ? "" : ` filter (where b.${quoted(`${presence}_max`)} <> 0)`}`
       : rolled.get(alias)
-  return `with recursive ${measuredCtes(exporter, host, boundRanges("$1", "$2", "$3"), measures)}, ${coveredCtes(exporter)}, server as (
+  return `with recursive ${measuredCtes(exporter, host, boundRanges, measures)}, ${coveredCtes(exporter)}, server as (
   select p.step, sum(p.scrapes) as scrapes, sum(p.covered) as covered from (
     select ${step("c.at")} as step, 1 as scrapes, c.seconds as covered from covered c${bucketScrapes(exporter)
       .map((part) => `\n    union all select ${step("b.bucket")}, b.scrapes, b.covered from ${part} b`)

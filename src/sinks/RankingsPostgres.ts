@@ -50,11 +50,11 @@ const make = Effect.fnUntraced(function* ({ rollups = true }: RankingsOptions) {
     made: Statements,
     id: number,
     window: Window,
-    levels?: { readonly fine: boolean; readonly coarse: boolean }
+    usable?: ReadonlyArray<boolean>
   ) {
-    if (!rollups || levels?.fine === false || window.to - window.from < ROWS_ONLY_MICROS) return rowsOnly(window)
+    if (!rollups || usable?.[0] === false || window.to - window.from < ROWS_ONLY_MICROS) return rowsOnly(window)
     const dirty = yield* ask<DirtyBucket>(made.dirty, [int4(id), float8(window.from), float8(window.to)])
-    return planWindow(window, dirty, Duration.toMillis(exporter.table.staleAfter), levels)
+    return planWindow(window, dirty, Duration.toMillis(exporter.table.staleAfter), usable)
   })
 
   const hostFacts = Effect.fnUntraced(function* (id: number, window: Window) {
@@ -67,7 +67,7 @@ const make = Effect.fnUntraced(function* ({ rollups = true }: RankingsOptions) {
           float8(window.to)
         ]),
         Effect.flatMap(planOf(host, made, id, window), (plan) =>
-          ask<{ readonly busy: number | null }>(hostStatements.busy, [int4(id), ...parts(plan)])
+          ask<{ readonly busy: number | null }>(hostStatements.busy, [int4(id), ...planParameters(plan)])
         )
       ],
       { concurrency: 2 }
@@ -98,7 +98,7 @@ const make = Effect.fnUntraced(function* ({ rollups = true }: RankingsOptions) {
         { concurrency: 2 }
       )
       const lastSeen = latest?.at ?? null
-      const groups = yield* ask(statement, [int4(id), ...parts(plan), float8(lastSeen), int4(request.limit)])
+      const groups = yield* ask(statement, [int4(id), ...planParameters(plan), float8(lastSeen), int4(request.limit)])
       return { lastSeen, groups }
     })
     const [{ groups, lastSeen }, hosted] = yield* Effect.all([ranked, hostFacts(id, window)], { concurrency: 2 })
@@ -149,7 +149,7 @@ const make = Effect.fnUntraced(function* ({ rollups = true }: RankingsOptions) {
     const plan = yield* planOf(exporter, made, id, window, together ? NO_BUCKETS : usableLevels(step))
     const rows = yield* ask(name === undefined ? made.history : made.historyOfOne, [
       int4(id),
-      ...parts(plan),
+      ...planParameters(plan),
       float8(step),
       ...(name === undefined ? [] : [int4(group ?? 0)])
     ])
@@ -182,7 +182,7 @@ export const layerWith = (options: RankingsOptions): Layer.Layer<Rankings, never
 
 export const layer: Layer.Layer<Rankings, never, PgClient.PgClient | Registry> = layerWith({})
 
-const NO_BUCKETS = { fine: false, coarse: false }
+const NO_BUCKETS = [false]
 
 type Statements = ReturnType<typeof statementsOf>
 
@@ -202,13 +202,22 @@ const statementsOf = (exporter: Exporter, host: Exporter | undefined) => ({
 const coverageOf = (covered: number, window: Window): number =>
   window.to <= window.from ? 0 : Math.min(1, (covered * 1_000_000) / (window.to - window.from))
 
-const ranges = (windows: ReadonlyArray<Window>) => [
-  floats(windows.map(({ from }) => from)),
-  floats(windows.map(({ to }) => to))
+/** A plan as the three arrays that the statements bind: levels, left ends, right ends. */
+export const planParameters = (plan: WindowPlan) => [
+  array(
+    plan.map(({ level }) => level),
+    PgTypes.OID.int4
+  ),
+  array(
+    plan.map(({ from }) => from),
+    PgTypes.OID.float8
+  ),
+  array(
+    plan.map(({ to }) => to),
+    PgTypes.OID.float8
+  )
 ]
-
-const parts = ({ coarse, fine, rows }: WindowPlan) => [...ranges(rows), ...ranges(fine), ...ranges(coarse)]
 
 const int4 = PgTypes.int4
 const float8 = PgTypes.float8
-const floats = (values: ReadonlyArray<number>) => Result.getOrThrow(PgTypes.array(values, PgTypes.OID.float8))
+const array = (values: ReadonlyArray<number>, oid: number) => Result.getOrThrow(PgTypes.array(values, oid))

@@ -5,7 +5,16 @@
 import { Duration } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { allMeasures, coveredCtes, isHostCpu, measuredCtes, moment, quoted, rowsTable } from "./IncreaseSql.ts"
-import { COARSE, dirtyTable, FINE, rollupColumnsOf, rollupTable, scrapesTable } from "./RollupTables.ts"
+import {
+  COARSE,
+  dirtyTable,
+  FINE,
+  LEVELS,
+  type Level,
+  rollupColumnsOf,
+  rollupTable,
+  scrapesTable
+} from "./RollupTables.ts"
 import { present } from "./TopSql.ts"
 import { successors } from "./WindowPlan.ts"
 
@@ -35,6 +44,12 @@ const bound = (width: number): string =>
   `(select row_number() over ()::int as no, u.server_id, ${moment("u.bucket")} - ${seconds(width)} as after, ${moment("u.bucket")} as upto
       from unnest($1::int4[], $2::float8[]) as u(server_id, bucket))`
 
+/** A CTE that queues the buckets of a level that hold the `ranges`. */
+const queued = (name: string, level: Level): string => `, queued as (
+  insert into ${table(dirtyTable(name))} (server_id, bucket, seconds)
+  select distinct r.server_id, to_timestamp(ceil(date_part('epoch', r.upto) / ${level.seconds}) * ${level.seconds}), ${level.seconds} from ranges r
+)`
+
 /** Rolls up five-minute buckets from rows, and queues their hours. Bound: servers, ends. */
 export const fineSql = (exporter: Exporter, host: Exporter | undefined): string => {
   const measures = allMeasures(exporter)
@@ -45,36 +60,34 @@ export const fineSql = (exporter: Exporter, host: Exporter | undefined): string 
   insert into ${table(scrapesTable(name, FINE))} (server_id, bucket, scrapes, covered, last_at)
   select r.server_id, r.upto, count(*), sum(c.seconds), max(c.at) from covered c join ranges r on r.no = c.no group by r.server_id, r.upto
   ${upsert(["scrapes", "covered", "last_at"], "server_id, bucket")}
-), hours as (
-  insert into ${table(dirtyTable(name))} (server_id, bucket, seconds)
-  select distinct r.server_id, to_timestamp(ceil(date_part('epoch', r.upto) / ${COARSE.seconds}) * ${COARSE.seconds}), ${COARSE.seconds} from ranges r
-)
+)${queued(name, COARSE)}
 insert into ${table(rollupTable(name, FINE))} (server_id, bucket, group_id, rows, last_at${columns.map((column) => `, ${column.name}`).join("")})
 select r.server_id, r.upto, b.g, b.rows, b.last_at${columns.map((column) => `, b.${column.name}`).join("")}
 from (
-  select m.key >> 32 as no, (m.key & 4294967295)::int4 as g, count(*) as rows, max(m.at) as last_at${columns.map((column) => `, ${column.build(now)} as ${column.name}`).join("")}
-  from (select (m.no::int8 << 32) + m.g as key, m.* from measured m order by 1, m.seq) m group by m.key
+  select m.no, m.g, count(*) as rows, max(m.at) as last_at${columns.map((column) => `, ${column.build(now)} as ${column.name}`).join("")}
+  from measured m group by m.no, m.g
 ) b join ranges r on r.no = b.no
 ${upsert(["rows", "last_at", ...columns.map((column) => column.name)], "server_id, bucket, group_id")}`
 }
 
-/** Merges five-minute buckets into hours. Bound: servers, ends. */
-export const coarseSql = (exporter: Exporter): string => {
+/** Merges the buckets of a level into those of the next, and queues those of the one after it. Bound: servers, ends. */
+export const mergeSql = (exporter: Exporter, finerLevel: Level, level: Level): string => {
   const name = exporter.table.name
+  const wider = LEVELS[LEVELS.indexOf(level) + 1]
   const columns = rollupColumnsOf(exporter)
   const finer = (from: string) => `select r.upto, b.* from ranges r cross join lateral (
     select b.* from ${table(from)} b where b.server_id = r.server_id and b.bucket > r.after and b.bucket <= r.upto offset 0
   ) b`
-  return `with ranges as materialized (select * from ${bound(COARSE.seconds)} r), scrapes as (
-  insert into ${table(scrapesTable(name, COARSE))} (server_id, bucket, scrapes, covered, last_at)
-  select b.server_id, b.upto, sum(b.scrapes), sum(b.covered), max(b.last_at) from (${finer(scrapesTable(name, FINE))}) b group by b.server_id, b.upto
+  return `with ranges as materialized (select * from ${bound(level.seconds)} r), scrapes as (
+  insert into ${table(scrapesTable(name, level))} (server_id, bucket, scrapes, covered, last_at)
+  select b.server_id, b.upto, sum(b.scrapes), sum(b.covered), max(b.last_at) from (${finer(scrapesTable(name, finerLevel))}) b group by b.server_id, b.upto
   ${upsert(["scrapes", "covered", "last_at"], "server_id, bucket")}
-)
-insert into ${table(rollupTable(name, COARSE))} (server_id, bucket, group_id, rows, last_at${columns.map((column) => `, ${column.name}`).join("")})
+)${wider === undefined ? "" : queued(name, wider)}
+insert into ${table(rollupTable(name, level))} (server_id, bucket, group_id, rows, last_at${columns.map((column) => `, ${column.name}`).join("")})
 select b.server_id, b.upto, b.group_id, sum(b.rows), max(b.last_at)${columns.map((column) => `, ${column.merge}`).join("")}
 from (
   select b.*, b.last_at = max(b.last_at) over (partition by b.server_id, b.upto, b.group_id) as last
-  from (${finer(rollupTable(name, FINE))}) b
+  from (${finer(rollupTable(name, finerLevel))}) b
 ) b group by b.server_id, b.upto, b.group_id
 ${upsert(["rows", "last_at", ...columns.map((column) => column.name)], "server_id, bucket, group_id")}`
 }
@@ -120,9 +133,11 @@ export const pruneSql = (
   exporter: Exporter
 ): ReadonlyArray<{ readonly retentionDays: number; readonly statement: string }> =>
   [
-    { level: COARSE, name: rollupTable(exporter.table.name, COARSE) },
-    { level: COARSE, name: scrapesTable(exporter.table.name, COARSE) },
-    { level: FINE, name: scrapesTable(exporter.table.name, FINE) }
+    ...LEVELS.map((level) => ({ level, name: scrapesTable(exporter.table.name, level) })),
+    ...LEVELS.filter((level) => level !== FINE).map((level) => ({
+      level,
+      name: rollupTable(exporter.table.name, level)
+    }))
   ].map(({ level, name }) => ({
     retentionDays: level.retentionDays,
     statement: `delete from ${table(name)} b where b.server_id = $1 and b.bucket <= ${moment("$2::float8")}`

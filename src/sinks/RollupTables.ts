@@ -22,7 +22,9 @@ export interface Level {
 
 export const FINE: Level = { suffix: "5m", seconds: 300, retentionDays: 30 }
 export const COARSE: Level = { suffix: "1h", seconds: 3_600, retentionDays: 400 }
-export const LEVELS: ReadonlyArray<Level> = [FINE, COARSE]
+export const DAILY: Level = { suffix: "1d", seconds: 86_400, retentionDays: 400 }
+/** From narrow to wide; each is made from the one before, and its buckets end where some of those end. */
+export const LEVELS: ReadonlyArray<Level> = [FINE, COARSE, DAILY]
 
 export const rollupTable = (table: string, level: Level): string => `${table}_${level.suffix}`
 export const scrapesTable = (table: string, level: Level): string => `${table}_${level.suffix}_scrapes`
@@ -123,33 +125,30 @@ export const rollupColumnsOf = (exporter: Exporter): ReadonlyArray<RollupColumn>
   rollupColumns(declaredTable(exporter).columns)
 
 /**
- * The aggregates of some measures over buckets `b`, by the aliases that `TopSql` and `HistorySql` use; `latest` is the
- * condition that a bucket holds the server's latest scrape.
+ * What buckets `b` say about some measures, by the aliases that `TopSql` and `HistorySql` use: aggregates over a window's
+ * buckets, and what a bucket that holds the server's latest scrape says about it.
  */
 export const bucketAggregates = (
   exporter: Exporter,
-  measures: Measures,
-  latest: string
-): ReadonlyMap<string, string> => {
+  measures: Measures
+): { readonly window: ReadonlyMap<string, string>; readonly latest: ReadonlyMap<string, string> } => {
   const column = (name: string, suffix: string) => `b."${name}_${suffix}"`
-  const aggregates = new Map<string, string>([
-    ["here", `bool_or(${latest})`],
-    ["rows", "sum(b.rows)"]
-  ])
+  const window = new Map<string, string>([["rows", "sum(b.rows)"]])
+  const latest = new Map<string, string>([["here", "true"]])
   for (const [n, { column: name }] of measures.counters.entries()) {
-    aggregates.set(`i${n}`, `sum(${column(name, "increase")})`)
-    aggregates.set(`m${n}`, `max(${column(name, "peak")})`)
-    aggregates.set(`n${n}`, `max(${column(name, "now")}) filter (where ${latest})`)
-    aggregates.set(`z${n}`, `sum(${column(name, "resets")})`)
-    aggregates.set(`l${n}`, `sum(${column(name, "clamped")})`)
+    window.set(`i${n}`, `sum(${column(name, "increase")})`)
+    window.set(`m${n}`, `max(${column(name, "peak")})`)
+    window.set(`z${n}`, `sum(${column(name, "resets")})`)
+    window.set(`l${n}`, `sum(${column(name, "clamped")})`)
+    latest.set(`n${n}`, column(name, "now"))
   }
   for (const [n, name] of measures.gauges.entries()) {
     const declared = exporter.table.columns[name]
     const nullable = declared !== undefined && declared.kind !== "label" && declared.nullable
-    aggregates.set(`s${n}`, `sum(${column(name, "sum")})`)
-    aggregates.set(`k${n}`, nullable ? `sum(${column(name, "count")})` : "sum(b.rows)")
-    aggregates.set(`x${n}`, `max(${column(name, "max")})`)
-    aggregates.set(`w${n}`, `max(${column(name, "last")}) filter (where ${latest})`)
+    window.set(`s${n}`, `sum(${column(name, "sum")})`)
+    window.set(`k${n}`, nullable ? `sum(${column(name, "count")})` : "sum(b.rows)")
+    window.set(`x${n}`, `max(${column(name, "max")})`)
+    latest.set(`w${n}`, column(name, "last"))
   }
-  return aggregates
+  return { window, latest }
 }

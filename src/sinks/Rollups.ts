@@ -1,5 +1,6 @@
 /**
- * Keeps the roll-ups that long windows are answered from: five-minute buckets made from rows, hours made from those.
+ * Keeps the roll-ups that long windows are answered from: five-minute buckets made from rows, hours made from
+ * those, days from hours.
  *
  * - Whoever stores rows queues their buckets in the same transaction (`SnapshotRowsPostgres`). A pass takes buckets that
  *   have ended off the queue and computes them anew from their rows, with those after them whose first increases reach
@@ -20,15 +21,15 @@ import { DAY_MICROS, dayOf, makePartitions, type Partitions } from "./Partitions
 import {
   backlogSql,
   clampedExporters,
-  coarseSql,
   fineSql,
+  mergeSql,
   pruneSql,
   reachMicros,
   recoresSql,
   requeueSql,
   takeSql
 } from "./RollupSql.ts"
-import { COARSE, FINE, rollupTable } from "./RollupTables.ts"
+import { FINE, LEVELS, type Level, rollupTable } from "./RollupTables.ts"
 import type { RowsUnavailable } from "./SnapshotRows.ts"
 
 export interface RollupBacklog {
@@ -57,7 +58,7 @@ export class Rollups extends Context.Service<
       readonly progress?: (progress: RollupProgress) => Effect.Effect<void>
     }) => Effect.Effect<number, RowsUnavailable>
     readonly stats: Effect.Effect<ReadonlyArray<RollupBacklog>, RowsUnavailable>
-    /** Deletes hours and scrapes that are older than they are kept. Five-minute buckets go by partition, with `Retention`. */
+    /** Deletes hours, days and scrapes that are older than they are kept. Five-minute buckets go by partition, with `Retention`. */
     readonly sweep: Effect.Effect<void, RowsUnavailable>
   }
 >()("nodepulse/sinks/Rollups") {
@@ -66,7 +67,7 @@ export class Rollups extends Context.Service<
   )
 }
 
-/** What one transaction takes: some 100 000 rows of process_exporter, 0.3 s. */
+/** What one transaction takes of each level: some 100 000 rows of process_exporter, 0.5 s. */
 const BUCKETS_MAX = 32
 /** Rows come a little after their moment: a bucket that has just ended is not done yet. */
 const SETTLE_MICROS = 20_000_000
@@ -94,7 +95,7 @@ const make = Effect.gen(function* () {
       statements: {
         take: takeSql(exporter),
         fine: fineSql(exporter, host),
-        coarse: coarseSql(exporter),
+        merges: LEVELS.slice(1).map((level, n) => ({ level, statement: mergeSql(exporter, LEVELS[n]!, level) })),
         recores: exporter === host ? clamped.map((other) => recoresSql(other, exporter)) : [],
         backlog: backlogSql(exporter),
         requeue: requeueSql(exporter),
@@ -119,23 +120,27 @@ const make = Effect.gen(function* () {
   const transaction = Effect.fnUntraced(function* ({ exporter, partitions, statements }: Worker) {
     const now = (yield* Clock.currentTimeMillis) * 1_000
     const settled = now - SETTLE_MICROS
-    const take = (seconds: number, max: number) =>
-      sql.unsafe<Bucket>(statements.take, [PgTypes.int4(seconds), PgTypes.float8(settled), PgTypes.int4(max)])
+    const take = ({ seconds }: Level) =>
+      sql.unsafe<Bucket>(statements.take, [PgTypes.int4(seconds), PgTypes.float8(settled), PgTypes.int4(BUCKETS_MAX)])
     const work = Effect.gen(function* () {
       const [lock] = yield* sql<{ readonly taken: boolean }>`
         select pg_try_advisory_xact_lock(${ROLLUP_LOCK}::int4, hashtext(${exporter.table.name})) as taken,
           set_config('work_mem', '64MB', true)`
       if (lock?.taken !== true) return 0
-      const taken = yield* take(FINE.seconds, BUCKETS_MAX)
+      const taken = yield* take(FINE)
+      let done = taken.length
       const fine = changedBy(exporter, taken, settled, rowsSince(exporter, now))
       if (fine.length > 0) {
         yield* outside(sql, ensure(partitions, fine))
         yield* sql.unsafe(statements.fine, on(fine))
         for (const statement of statements.recores) yield* sql.unsafe(statement, on(fine))
       }
-      const coarse = yield* take(COARSE.seconds, BUCKETS_MAX * 4)
-      if (coarse.length > 0) yield* sql.unsafe(statements.coarse, on(coarse))
-      return taken.length + coarse.length
+      for (const { level, statement } of statements.merges) {
+        const wider = yield* take(level)
+        if (wider.length > 0) yield* sql.unsafe(statement, on(wider))
+        done += wider.length
+      }
+      return done
     })
     return yield* sql.withTransaction(work)
   })

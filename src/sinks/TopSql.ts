@@ -59,26 +59,27 @@ const rankedGauges = (exporter: Exporter, measures: Measures): ReadonlyArray<num
 export const present = (exporter: Exporter, measures: Measures, value: (n: number) => string): string =>
   exporter.top?.presence === undefined ? "" : ` and ${value(measures.gauges.indexOf(exporter.top.presence))} <> 0`
 
-/** The ranges that are bound as two arrays of epoch microseconds, for one server. */
-export const boundRanges = (server: string, after: string, upto: string): string =>
-  `(select u.no::int as no, ${server}::int as server_id, ${moment("u.after")} as after, ${moment("u.upto")} as upto
-      from unnest(${after}::float8[], ${upto}::float8[]) with ordinality as u(after, upto, no))`
+/** The parts of a plan that are read from rows, as ranges of them. Binds `$1`, the server's id, and the plan: `$2`, `$3`, `$4`. */
+export const boundRanges = `(select row_number() over (order by u.after)::int as no, $1::int as server_id, ${moment("u.after")} as after, ${moment("u.upto")} as upto
+      from unnest($2::int4[], $3::float8[], $4::float8[]) as u(level, after, upto) where u.level = 0)`
 
-/** Relations of the plan's buckets: `$4`, `$5` are the fine parts, `$6`, `$7` the coarse ones. One scan of the key per part. */
-const buckets = (table: (level: Level) => string, condition: string): ReadonlyArray<string> =>
-  LEVELS.map(
-    (level, n) => `(select b.* from unnest($${4 + 2 * n}::float8[], $${5 + 2 * n}::float8[]) as u(after, upto)
+/** The buckets `b` of a level that the plan reads, as a relation. One scan of the key per part. */
+const bucketsOf = (table: string, n: number, condition: string): string =>
+  `(select b.* from unnest($2::int4[], $3::float8[], $4::float8[]) as u(level, after, upto)
     cross join lateral (
-      select b.* from admiral.${quoted(table(level))} b
+      select b.* from admiral.${quoted(table)} b
       where b.server_id = $1::int and b.bucket > ${moment("u.after")} and b.bucket <= ${moment("u.upto")}${condition} offset 0
-    ) b)`
-  )
+    ) b where u.level = ${n + 1})`
 
-export const bucketParts = (exporter: Exporter, condition = ""): ReadonlyArray<string> =>
-  buckets((level) => rollupTable(exporter.table.name, level), condition)
+/** The buckets of each level that the plan reads. `condition` is of a level's buckets `b`. */
+export const bucketParts = (
+  exporter: Exporter,
+  condition: (level: Level) => string = () => ""
+): ReadonlyArray<string> =>
+  LEVELS.map((level, n) => bucketsOf(rollupTable(exporter.table.name, level), n, condition(level)))
 
 export const bucketScrapes = (exporter: Exporter): ReadonlyArray<string> =>
-  buckets((level) => scrapesTable(exporter.table.name, level), "")
+  LEVELS.map((level, n) => bucketsOf(scrapesTable(exporter.table.name, level), n, ""))
 
 /** The CTE `server`: scrapes and covered seconds of the plan's parts. Needs `covered`. */
 const serverCte = (exporter: Exporter): string => `server as (
@@ -95,11 +96,16 @@ const serverCte = (exporter: Exporter): string => `server as (
 
 /** How the aggregates of a plan's parts become one. */
 const mergeOf = (alias: string): string =>
-  alias === "here" ? "bool_or(p.here)" : /^[mnwx]/.test(alias) ? `max(p.${alias})` : `sum(p.${alias})`
+  alias === "here" ? "coalesce(bool_or(p.here), false)" : /^[mnwx]/.test(alias) ? `max(p.${alias})` : `sum(p.${alias})`
 
 /**
- * The statement. Bound, in order: the server's id; the plan's parts, rows, five-minute and hourly buckets, each as two
- * arrays of their left and right ends, and the moment of the latest scrape (epoch microseconds); the limit.
+ * The statement. Bound, in order: the server's id; the plan's parts as three arrays of their levels, left and right ends
+ * (epoch microseconds); the moment of the latest scrape (epoch microseconds); the limit.
+ *
+ * Rows come in the order of time and are grouped by hashing (`Database.ts`), so each group's terms are added in that order:
+ * equal groups have equal sums, to the last bit.
+ * What the latest scrape says is looked up in the one bucket that holds it, if a bucket does: most of a long window's cost
+ * is in what is aggregated over all buckets (`bench/query.ts`).
  */
 export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: string): string => {
   const measures = topMeasures(exporter)
@@ -108,7 +114,7 @@ export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: s
     ranking.by === "rate"
       ? `coalesce(p.i${measures.counters.findIndex(({ column }) => column === ranking.column)}, 0)`
       : `p.x${measures.gauges.indexOf(ranking.column)}`
-  const latest = moment("$8::float8")
+  const latest = moment("$5::float8")
   const counters = measures.counters.map((_, n) => n)
   const ranked = rankedGauges(exporter, measures)
   const gauges = measures.gauges.map((column, n) => ({ n, nullable: isNullable(exporter, column) }))
@@ -149,32 +155,33 @@ export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: s
   ]
   const columns = summed.map((expression) => expression.slice(expression.lastIndexOf(" ") + 1))
   const aliases = [...grouped.keys()]
-  const buckets = bucketAggregates(exporter, measures, `b.last_at = ${latest}`)
-  // In the order of time: then equal groups have equal sums to the last bit, however rows are grouped.
-  return `with recursive ${measuredCtes(exporter, host, boundRanges("$1", "$2", "$3"), measures)}, ${coveredCtes(exporter)}, ${serverCte(exporter)}, parts as (
-  select m.g, ${[...grouped].map(([alias, expression]) => `${expression} as ${alias}`).join(",\n    ")}
-  from (select * from measured m order by m.g, m.seq) m group by m.g${bucketParts(exporter)
-    .map(
-      (part) => `
+  const { latest: said, window: rolled } = bucketAggregates(exporter, measures)
+  const union = (part: string, of: ReadonlyMap<string, string>, by: string) => `
   union all
-  select b.group_id, ${aliases.map((alias) => buckets.get(alias)).join(", ")}
-  from ${part} b group by b.group_id`
-    )
+  select b.group_id, ${aliases.map((alias) => of.get(alias) ?? "null").join(", ")} from ${part} b${by}`
+  const holdsLatest = (level: Level) =>
+    ` and b.bucket = to_timestamp(ceil($5::float8 / ${level.seconds * 1_000_000}) * ${level.seconds}) and b.last_at = ${latest}`
+  return `with recursive ${measuredCtes(exporter, host, boundRanges, measures)}, ${coveredCtes(exporter)}, ${serverCte(exporter)}, parts as (
+  select m.g, ${[...grouped].map(([alias, expression]) => `${expression} as ${alias}`).join(",\n    ")}
+  from measured m group by m.g${bucketParts(exporter)
+    .map((part) => union(part, rolled, " group by b.group_id"))
+    .join("")}${bucketParts(exporter, holdsLatest)
+    .map((part) => union(part, said, ""))
     .join("")}
 ), groups as (
   select p.g, ${aliases.map((alias) => `${mergeOf(alias)} as ${alias}`).join(", ")} from parts p group by p.g
 ), ranked as (
   select p.*, rank() over (order by ${key} desc nulls last) as rank from groups p
 ), named as (
-  select p.*, case when p.rank <= $9::int then (select v.value from admiral.label_values v where v.id = p.g) end as name from ranked p
+  select p.*, case when p.rank <= $6::int then (select v.value from admiral.label_values v where v.id = p.g) end as name from ranked p
 ), placed as (
-  select p.*, least(row_number() over (order by p.rank, p.name collate "C"), $9::int + 1) as place from named p
+  select p.*, least(row_number() over (order by p.rank, p.name collate "C"), $6::int + 1) as place from named p
 ), together as (
   select t.place, min(t.name) as name, count(*) as groups, bool_or(t.here) as here,
     ${summed.join(", ")}
   from placed t cross join server s group by t.place
 )
-select t.place::float8 as place, case when t.place <= $9::int then t.name end as name, t.groups::float8 as groups, t.here,
+select t.place::float8 as place, case when t.place <= $6::int then t.name end as name, t.groups::float8 as groups, t.here,
   ${columns.map((column) => `t.${column}::float8 as ${column}`).join(", ")},
   s.scrapes::float8 as scrapes, s.covered::float8 as covered
 from server s left join together t on true
@@ -205,7 +212,7 @@ export const hostBusySql = (host: Exporter): string => {
     `sum(${counters.map((_, n) => `coalesce(${alias(n)}, 0)`).join(" + ")}) filter (where ${counters
       .map((_, n) => `${alias(n)} is not null`)
       .join(" or ")})`
-  return `with recursive ${measuredCtes(host, undefined, boundRanges("$1", "$2", "$3"), { counters, gauges: [] })}
+  return `with recursive ${measuredCtes(host, undefined, boundRanges, { counters, gauges: [] })}
 select sum(p.busy)::float8 as busy from (
   select ${total((n) => `m.i${n}`)} as busy from measured m${bucketParts(host)
     .map(
@@ -223,7 +230,7 @@ export const dirtySql = (exporter: Exporter): string => {
   return `select distinct d.seconds, ${micros("d.bucket")} as bucket
 from admiral.${quoted(dirtyTable(exporter.table.name))} d
 where d.server_id = $1 and d.bucket > ${moment("$2::float8")} - interval '${reach} seconds'
-  and d.bucket <= ${moment("$3::float8")} + interval '${COARSE.seconds} seconds'`
+  and d.bucket <= ${moment("$3::float8")} + interval '${LEVELS.at(-1)!.seconds} seconds'`
 }
 
 const isNullable = (exporter: Exporter, name: string): boolean => {
