@@ -15,7 +15,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { Registry } from "../plugins/Registry.ts"
 import { answering } from "./Database.ts"
 import { pruneDeadLetters } from "./DeadLettersPostgres.ts"
-import { createPartitionSql, DAY_MICROS, dayOf, dayOfPartition, PARTITION_LOCK } from "./Partitions.ts"
+import { createPartitionSql, DAY_MICROS, dayOf, dayOfPartition, PARTITION_LOCK, partitionName } from "./Partitions.ts"
 import { FINE, rollupTable } from "./RollupTables.ts"
 import type { RowsUnavailable } from "./SnapshotRows.ts"
 import { rowsTable } from "./Tables.ts"
@@ -29,11 +29,21 @@ export interface RetainedTable {
 export interface Swept {
   /** Names of partitions that were dropped. */
   readonly dropped: ReadonlyArray<string>
+  /** How long each of them took. */
+  readonly drops: ReadonlyArray<Drop>
   /** Names of partitions that are too old, but were in use: for the next time. */
   readonly postponed: ReadonlyArray<string>
   readonly deadLettersDropped: number
   /** Whether another server is at it right now; then nothing was done. */
   readonly elsewhere: boolean
+}
+
+export interface Drop {
+  readonly partition: string
+  /** Until nobody reads or writes it any more: as long as the longest transaction that was under way. */
+  readonly detachMillis: number
+  /** Until its files are gone. Nobody waits for it. */
+  readonly dropMillis: number
 }
 
 export interface RetentionOptions {
@@ -83,34 +93,38 @@ const make = Effect.fnUntraced(function* (options: RetentionOptions) {
       const connection = yield* sql.reserve
       const run = (statement: string) => connection.executeUnprepared(statement, [], undefined)
       const [lock] = yield* run(`select pg_try_advisory_lock(${SWEEP_LOCK}) as taken`)
-      if (lock?.taken !== true) return { dropped: [], postponed: [], deadLettersDropped: 0, elsewhere: true }
+      if (lock?.taken !== true) return { dropped: [], drops: [], postponed: [], deadLettersDropped: 0, elsewhere: true }
       yield* Effect.addFinalizer(() =>
         Effect.ignore(Effect.andThen(run("reset lock_timeout"), run(`select pg_advisory_unlock(${SWEEP_LOCK})`)))
       )
       yield* run(`set lock_timeout = ${Duration.toMillis(LOCK_WITHIN)}`)
-      const dropped: Array<string> = []
+      const drops: Array<Drop> = []
       const postponed: Array<string> = []
+      const today = dayOf(now * 1000)
+      const found = yield* partitionsOf(run, tables)
       for (const { retention, table } of tables) {
-        const today = dayOf(now * 1000)
-        for (const day of [today, today + 1]) yield* run(createPartitionSql(table, day))
-        const tooOld = (yield* partitionsOf(run, table)).filter(({ name }) => {
+        const own = found.filter((partition) => partition.table === table)
+        for (const day of [today, today + 1]) {
+          const there = own.some(({ name, state }) => state === "attached" && name === partitionName(table, day))
+          if (!there) yield* run(createPartitionSql(table, day))
+        }
+        const tooOld = own.filter(({ name }) => {
           const day = dayOfPartition(table, name)
           return day !== undefined && (day + 1) * DAY_MICROS <= now * 1000 - Duration.toMillis(retention) * 1000
         })
         let waiting = false
-        for (const { name, state } of tooOld) {
+        for (const partition of tooOld) {
           // A table can have one partition half detached: where one waits for its readers, the others wait too.
-          const gone: boolean =
-            !waiting &&
-            (yield* dropPartition(run, table, name, state).pipe(
-              Effect.as(true),
-              Effect.catchIf(isTimeout, () => Effect.succeed(false))
-            ))
-          ;(gone ? dropped : postponed).push(name)
-          waiting = !gone
+          const drop: Drop | undefined = waiting
+            ? undefined
+            : yield* dropPartition(run, partition).pipe(Effect.catchIf(isTimeout, () => Effect.undefined))
+          if (drop === undefined) postponed.push(partition.name)
+          else drops.push(drop)
+          waiting = drop === undefined
         }
       }
-      return { dropped, postponed, deadLettersDropped: yield* pruneDeadLetters, elsewhere: false }
+      const dropped = drops.map(({ partition }) => partition)
+      return { dropped, drops, postponed, deadLettersDropped: yield* pruneDeadLetters, elsewhere: false }
     },
     Effect.scoped,
     Effect.provideService(PgClient.PgClient, sql),
@@ -118,9 +132,12 @@ const make = Effect.fnUntraced(function* (options: RetentionOptions) {
   )
 
   const once = Effect.flatMap(Clock.currentTimeMillis, sweep).pipe(
-    Effect.tap(({ deadLettersDropped, dropped, postponed }) =>
+    Effect.tap(({ deadLettersDropped, drops, postponed }) =>
       Effect.gen(function* () {
-        if (dropped.length > 0) yield* Effect.logInfo(`retention: dropped ${dropped.join(", ")}`)
+        for (const { detachMillis, dropMillis, partition } of drops) {
+          const took = `${Math.round(detachMillis)} ms to detach it, ${Math.round(dropMillis)} ms to delete it`
+          yield* Effect.logInfo(`retention: dropped ${partition} (${took})`)
+        }
         if (postponed.length > 0)
           yield* Effect.logWarning(`retention: in use, tried again later: ${postponed.join(", ")}`)
         if (deadLettersDropped > 0) yield* Effect.logWarning(`retention: dropped ${deadLettersDropped} dead letters`)
@@ -137,29 +154,41 @@ const isTimeout = ({ reason }: SqlError) =>
 
 type Run = (statement: string) => Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError>
 
-type PartitionState = "attached" | "detaching" | "detached"
+interface Partition {
+  readonly table: string
+  readonly name: string
+  readonly state: "attached" | "detaching" | "detached"
+}
 
-/** All tables that are named like a partition of `table`: also those that are not attached (any more). */
-const partitionsOf = (run: Run, table: string) =>
+/**
+ * All tables that are named like a partition of one of these: also those that are not attached (any more). What is half
+ * detached comes first, then the oldest.
+ */
+const partitionsOf = (run: Run, tables: ReadonlyArray<RetainedTable>) =>
   Effect.map(
-    run(`select c.relname as name,
+    run(`select t.name as "table", c.relname as name,
       case when i.inhrelid is null then 'detached' when i.inhdetachpending then 'detaching' else 'attached' end as state
-    from pg_class c
-    left join pg_inherits i on i.inhrelid = c.oid and i.inhparent = 'admiral."${table}"'::regclass
-    where c.relnamespace = 'admiral'::regnamespace and c.relkind = 'r' and c.relname ~ '^${table}_[0-9]{8}$'
+    from unnest(array[${tables.map(({ table }) => `'${table}'`).join(", ")}]) as t(name)
+    join pg_class c on c.relnamespace = 'admiral'::regnamespace and c.relkind = 'r' and c.relname ~ ('^' || t.name || '_[0-9]{8}$')
+    left join pg_inherits i on i.inhrelid = c.oid and i.inhparent = to_regclass('admiral."' || t.name || '"')
     order by i.inhdetachpending desc nulls last, c.relname`),
-    (rows) => rows as unknown as ReadonlyArray<{ readonly name: string; readonly state: PartitionState }>
+    (rows) => rows as unknown as ReadonlyArray<Partition>
   )
 
-const dropPartition = Effect.fnUntraced(function* (run: Run, table: string, name: string, state: PartitionState) {
-  if (state === "attached") yield* run(`alter table admiral."${table}" detach partition admiral."${name}" concurrently`)
-  if (state === "detaching") yield* run(`alter table admiral."${table}" detach partition admiral."${name}" finalize`)
+const dropPartition = Effect.fnUntraced(function* (run: Run, { name, state, table }: Partition) {
+  const timed = (self: Effect.Effect<unknown, SqlError>) =>
+    Effect.map(Effect.timed(self), ([took]) => Duration.toMillis(took))
+  const detach = (how: string) => timed(run(`alter table admiral."${table}" detach partition admiral."${name}" ${how}`))
+  const detachMillis = state === "detached" ? 0 : yield* detach(state === "attached" ? "concurrently" : "finalize")
   // Under the lock of those who make partitions, so that nobody attaches it again in between.
-  yield* run(`do $do$
+  const dropMillis = yield* timed(
+    run(`do $do$
 begin
   perform pg_advisory_xact_lock(${PARTITION_LOCK}, hashtext('${table}'));
   if not exists (select from pg_inherits where inhrelid = to_regclass('admiral."${name}"')) then
     drop table if exists admiral."${name}";
   end if;
 end $do$`)
+  )
+  return { partition: name, detachMillis, dropMillis } satisfies Drop
 })
