@@ -172,7 +172,9 @@ export const measuredCtes = (
   const previous = (n: number, column: string) =>
     seeks ? `coalesce(b.p${n}, (b.f).${quoted(column)}::float8)` : `b.p${n}`
   const previousSince = seeks ? "coalesce(b.p_since, (b.f).counters_since)" : "b.p_since"
-  const gap = seeks ? `coalesce(date_part('epoch', b.at - (b.f)."timestamp"), b.gap)` : "b.gap"
+  const gap = seeks
+    ? `case when b.p_here is null then coalesce(date_part('epoch', b.at - (b.f)."timestamp"), b.gap) else b.gap end`
+    : "b.gap"
   const restarted = `(b.since <> ${previousSince} and abs(date_part('epoch', b.since - ${previousSince})) > ${SAME_SINCE_SECONDS}) is true`
   const raised = `
     select b.no, b.server_id, b.at, b.g, b.last${list(counters.length === 0 ? [] : [`${gap} as gap`])}${list(clamps ? [`b.allowed * ${gap} as allowed`] : [])}${list(

@@ -75,10 +75,15 @@ export const mergeSql = (exporter: Exporter, finerLevel: Level, level: Level): s
   const name = exporter.table.name
   const wider = LEVELS[LEVELS.indexOf(level) + 1]
   const columns = rollupColumnsOf(exporter)
-  const finer = (from: string) => `select r.upto, b.* from ranges r cross join lateral (
+  const finer = (from: string) => `select r.upto, r.latest, b.* from ranges r cross join lateral (
     select b.* from ${table(from)} b where b.server_id = r.server_id and b.bucket > r.after and b.bucket <= r.upto offset 0
   ) b`
-  return `with ranges as materialized (select * from ${bound(level.seconds)} r), scrapes as (
+  return `with ranges as materialized (
+  select r.*, (
+    select max(s.last_at) from ${table(scrapesTable(name, finerLevel))} s
+    where s.server_id = r.server_id and s.bucket > r.after and s.bucket <= r.upto
+  ) as latest from ${bound(level.seconds)} r
+), scrapes as (
   insert into ${table(scrapesTable(name, level))} (server_id, bucket, scrapes, covered, last_at)
   select b.server_id, b.upto, sum(b.scrapes), sum(b.covered), max(b.last_at) from (${finer(scrapesTable(name, finerLevel))}) b group by b.server_id, b.upto
   ${upsert(["scrapes", "covered", "last_at"], "server_id, bucket")}
@@ -86,8 +91,7 @@ export const mergeSql = (exporter: Exporter, finerLevel: Level, level: Level): s
 insert into ${table(rollupTable(name, level))} (server_id, bucket, group_id, rows, last_at${columns.map((column) => `, ${column.name}`).join("")})
 select b.server_id, b.upto, b.group_id, sum(b.rows), max(b.last_at)${columns.map((column) => `, ${column.merge}`).join("")}
 from (
-  select b.*, b.last_at = max(b.last_at) over (partition by b.server_id, b.upto, b.group_id) as last
-  from (${finer(rollupTable(name, finerLevel))}) b
+  select b.*, b.last_at = b.latest as last from (${finer(rollupTable(name, finerLevel))}) b
 ) b group by b.server_id, b.upto, b.group_id
 ${upsert(["rows", "last_at", ...columns.map((column) => column.name)], "server_id, bucket, group_id")}`
 }

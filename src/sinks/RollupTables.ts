@@ -72,7 +72,7 @@ export const rollupAddColumnsDdl = (declared: DeclaredTable, added: ReadonlyArra
 
 /**
  * A column of a roll-up: `build` makes it from `measured` rows, `merge` from finer buckets, where `b` is the row. What the
- * group's last scrape said is marked by `last`.
+ * last scrape of the bucket said is marked by `last`.
  */
 export interface RollupColumn {
   readonly name: string
