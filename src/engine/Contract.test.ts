@@ -40,6 +40,7 @@ class World {
   readonly recorded = new Map<number, string>()
   /** Acknowledged, but the answer was lost and there was no time to ask again: the pipeline has to count them as kept. */
   readonly keptInDoubt = new Set<number>()
+  readonly deaths = new Map<number, number>()
   readonly bound: number
   maxInFlight = 0
   asks = 0
@@ -54,6 +55,15 @@ class World {
 
   chance(p: number): boolean {
     return this.next() < p * this.trouble
+  }
+
+  /** A message that is alone is rejected, and rightly so, when the writer dies of it for the third time. */
+  mayDieOf(values: ReadonlyArray<Value>): boolean {
+    if (values.length > 1) return true
+    const { id } = values[0]!
+    const deaths = (this.deaths.get(id) ?? 0) + 1
+    this.deaths.set(id, deaths)
+    return deaths < 3
   }
 
   isPoison = (id: number) => id % 97 === 13
@@ -118,7 +128,7 @@ class World {
             assert.isAtMost(values.length, 20)
             for (const value of values) assert.strictEqual(value.key, key)
             if (this.chance(0.1)) return Effect.fail({ retryable: true, message: "away" })
-            if (this.chance(0.02)) return Effect.die(new Error("the writer died"))
+            if (this.chance(0.02) && this.mayDieOf(values)) return Effect.die(new Error("the writer died"))
             if (this.chance(0.03)) return Effect.never
             if (this.chance(0.02)) return Effect.interrupt
             if (values.some((value) => this.isPoison(value.id))) {
