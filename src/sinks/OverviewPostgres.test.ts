@@ -1,0 +1,500 @@
+/**
+ * The overview from a real PostgreSQL, against values computed by hand: seconds are counted from `EPOCH`, where no step of
+ * a trend begins. Rows of a host have 4 cores and 8 GiB.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Effect, Layer, Result } from "effect"
+import { makeStandingClock } from "../../test/StandingClock.ts"
+import * as TestDatabase from "../../test/TestDatabase.ts"
+import { EPOCH, exporters, nodeRow, processRow, SECOND, store } from "../../test/TruthRows.ts"
+import { near } from "../../test/TruthSame.ts"
+import { freshnessOf, stateOf } from "../http/ServersHandlers.ts"
+import { makeRegistry, Registry } from "../plugins/Registry.ts"
+import { type FleetGlance, Overview, type ServerGlance } from "./Overview.ts"
+import * as OverviewPostgres from "./OverviewPostgres.ts"
+import { Rankings } from "./Rankings.ts"
+import * as RankingsPostgres from "./RankingsPostgres.ts"
+import { Servers } from "./Servers.ts"
+import * as ServersPostgres from "./ServersPostgres.ts"
+import * as SnapshotRowsPostgres from "./SnapshotRowsPostgres.ts"
+
+const { set, stood } = makeStandingClock()
+const parts = Layer.mergeAll(RankingsPostgres.layer, ServersPostgres.layer, SnapshotRowsPostgres.layer).pipe(
+  Layer.provideMerge(Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))),
+  Layer.provideMerge(TestDatabase.layerWith({ exporters, maxConnections: 4 }))
+)
+
+const GIB = 2 ** 30
+const DAY = 86_400
+/** Steps of trends end at this second and every `STEP` before and after it: at midnight, where `EPOCH` is 113 s before it. */
+const BOUNDARY = 113
+const STEP = 180
+
+const host = (server: string, t: number, user: number, system: number, more: Readonly<Record<string, number>> = {}) =>
+  nodeRow(server, t, {
+    cpu_cores: 4,
+    memory_total_bytes: 8 * GIB,
+    memory_available_bytes: 6 * GIB,
+    cpu_user_seconds: user,
+    cpu_system_seconds: system,
+    load_1min: 1.5,
+    uptime_seconds: 3_600,
+    ...more
+  })
+
+/** An overview that nobody has asked yet, at a moment. */
+const freshAt = (t: number) =>
+  Effect.suspend(() => {
+    set((EPOCH + t * SECOND) / 1_000)
+    return Layer.build(Layer.fresh(OverviewPostgres.layer))
+  })
+
+const fleetAt = (t: number) =>
+  Effect.flatMap(freshAt(t), (context) =>
+    Effect.provide(
+      Effect.flatMap(Overview, ({ fleet }) => fleet),
+      context
+    )
+  ).pipe(Effect.scoped)
+
+const of = (fleet: FleetGlance, serverId: string): ServerGlance => {
+  const found = fleet.servers.find((server) => server.serverId === serverId)
+  assert.isDefined(found)
+  return found!
+}
+
+const UNKNOWN = {
+  cpuCores: null,
+  cpuPercent: null,
+  memoryTotalBytes: null,
+  memoryUsedBytes: null,
+  load: null,
+  uptimeSeconds: null,
+  trend: [],
+  busiest: null
+}
+
+layer(parts)("what the overview says of a server", (it) => {
+  it.effect("its CPU, memory, load and busiest process, by its latest two scrapes", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          host("web", -30, 0, 0),
+          host("web", -15, 100, 50),
+          host("web", 0, 112, 53),
+          ...[-15, 0].flatMap((t) => [
+            // 1.5, 7.5 and 0 core-seconds in 15 seconds.
+            processRow("web", t, "nginx", 100 + (t + 15) / 10),
+            processRow("web", t, "postgres", 2_000 + (t + 15) / 2),
+            processRow("web", t, "idle", 9_999)
+          ])
+        ])
+        const fleet = yield* fleetAt(5)
+        assert.deepStrictEqual(fleet.busiestOf, { exporter: "process_exporter", metric: "cpu" })
+        const { trend, ...web } = of(fleet, "web")
+        assert.strictEqual(trend.length, 20)
+        assert.deepStrictEqual(web, {
+          serverId: "web",
+          name: "web",
+          lastSeen: EPOCH,
+          cpuCores: 4,
+          cpuPercent: 100,
+          memoryTotalBytes: 8 * GIB,
+          memoryUsedBytes: 2 * GIB,
+          load: 1.5,
+          uptimeSeconds: 3_600,
+          busiest: { name: "postgres", value: 50 }
+        })
+      })
+    )
+  )
+
+  it.effect("nothing but its name where it has never reported", () =>
+    stood(
+      Effect.gen(function* () {
+        const { server } = yield* (yield* Servers).register("Never Heard")
+        assert.deepStrictEqual(of(yield* fleetAt(5), server.serverId), {
+          serverId: server.serverId,
+          name: "Never Heard",
+          lastSeen: null,
+          ...UNKNOWN
+        })
+      })
+    )
+  )
+
+  it.effect("its busiest process without rows of the host, and the host without rows of processes", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          processRow("no-host", 0, "a", 10),
+          processRow("no-host", 15, "a", 13),
+          host("no-processes", 0, 10, 10),
+          host("no-processes", 15, 13, 10)
+        ])
+        const fleet = yield* fleetAt(20)
+        assert.deepStrictEqual(of(fleet, "no-host"), {
+          ...UNKNOWN,
+          serverId: "no-host",
+          name: "no-host",
+          lastSeen: EPOCH + 15 * SECOND,
+          busiest: { name: "a", value: 20 }
+        })
+        const { busiest, cpuPercent, lastSeen, memoryUsedBytes } = of(fleet, "no-processes")
+        assert.deepStrictEqual(
+          { busiest, cpuPercent, lastSeen, memoryUsedBytes },
+          { busiest: null, cpuPercent: 20, lastSeen: EPOCH + 15 * SECOND, memoryUsedBytes: 2 * GIB }
+        )
+      })
+    )
+  )
+
+  it.effect("no CPU after its first scrape or a hole, and what was counted since a restart after one", () =>
+    stood(
+      Effect.gen(function* () {
+        const process = (server: string, t: number, seconds: number) => processRow(server, t, "p", seconds)
+        yield* store([
+          host("first", 0, 500, 500),
+          process("first", 0, 500),
+          ...[host("hole", -300.000_001, 0, 0), process("hole", -300.000_001, 0)],
+          ...[host("hole", 0, 600, 0), process("hole", 0, 600)],
+          ...[host("no-hole", -300, 0, 0), process("no-hole", -300, 0)],
+          ...[host("no-hole", 0, 600, 0), process("no-hole", 0, 600)],
+          // User time began anew, system time did not.
+          ...[host("restarted", -15, 1_000, 50), process("restarted", -15, 1_000)],
+          ...[host("restarted", 0, 3, 53), process("restarted", 0, 1.5)]
+        ])
+        const fleet = yield* fleetAt(1)
+        for (const server of ["first", "hole"]) {
+          const { busiest, cpuPercent, memoryUsedBytes } = of(fleet, server)
+          assert.deepStrictEqual(
+            { busiest, cpuPercent, memoryUsedBytes },
+            { busiest: null, cpuPercent: null, memoryUsedBytes: 2 * GIB },
+            server
+          )
+        }
+        assert.strictEqual(of(fleet, "no-hole").cpuPercent, 200)
+        assert.deepStrictEqual(of(fleet, "no-hole").busiest, { name: "p", value: 200 })
+        near(of(fleet, "restarted").cpuPercent, 40, "host")
+        near(of(fleet, "restarted").busiest?.value, 10, "process")
+      })
+    )
+  )
+
+  it.effect("memory that is not known is not 0, and more available than there is uses none", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          nodeRow("bare", 0, { cpu_cores: 2, cpu_user_seconds: 1, cpu_system_seconds: 1, memory_total_bytes: GIB }),
+          nodeRow("bare", 15, { cpu_cores: 2, cpu_user_seconds: 1, cpu_system_seconds: 1, memory_total_bytes: GIB }),
+          host("odd", 15, 0, 0, { memory_available_bytes: 9 * GIB })
+        ])
+        const fleet = yield* fleetAt(20)
+        const { cpuPercent, load, memoryTotalBytes, memoryUsedBytes, uptimeSeconds } = of(fleet, "bare")
+        assert.deepStrictEqual(
+          { cpuPercent, load, memoryTotalBytes, memoryUsedBytes, uptimeSeconds },
+          { cpuPercent: 0, load: null, memoryTotalBytes: GIB, memoryUsedBytes: null, uptimeSeconds: null }
+        )
+        assert.strictEqual(of(fleet, "odd").memoryUsedBytes, 0)
+      })
+    )
+  )
+
+  it.effect("a process that has just come has no CPU yet, one that is gone is not the busiest", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          processRow("churn", 0, "stays", 0),
+          processRow("churn", 0, "gone", 0),
+          processRow("churn", 15, "stays", 3),
+          processRow("churn", 15, "new", 900)
+        ])
+        assert.deepStrictEqual(of(yield* fleetAt(20), "churn").busiest, { name: "stays", value: 20 })
+      })
+    )
+  )
+
+  it.effect("live, stale or silent: by its latest scrape of any exporter, to the microsecond", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([host("state", 0, 0, 0), processRow("state", 10, "p", 0)])
+        const stateAt = Effect.fnUntraced(function* (t: number) {
+          const { lastSeen } = of(yield* fleetAt(t), "state")
+          assert.strictEqual(lastSeen, EPOCH + 10 * SECOND)
+          return stateOf(lastSeen, EPOCH + t * SECOND, freshnessOf(exporters))
+        })
+        assert.strictEqual(yield* stateAt(10 + 37.5), "live")
+        assert.strictEqual(yield* stateAt(10 + 37.501), "stale")
+        assert.strictEqual(yield* stateAt(10 + 300), "stale")
+        assert.strictEqual(yield* stateAt(10 + 300.001), "silent")
+        assert.strictEqual(stateOf(null, EPOCH, freshnessOf(exporters)), "silent")
+      })
+    )
+  )
+
+  it.effect("after a day nothing but when it was last seen; ten minutes ahead of our clock still counts", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          ...[host("old", 0, 0, 0), host("old", 15, 3, 0), processRow("old", 0, "p", 0), processRow("old", 15, "p", 3)]
+        ])
+        const { lastSeen, ...before } = of(yield* fleetAt(15 + DAY - 0.001), "old")
+        assert.strictEqual(lastSeen, EPOCH + 15 * SECOND)
+        assert.deepStrictEqual([before.cpuPercent, before.busiest], [20, { name: "p", value: 20 }])
+        // It was an hour of trend that nobody saw.
+        assert.deepStrictEqual(
+          before.trend,
+          Array.from({ length: 20 }, () => null)
+        )
+        assert.deepStrictEqual(of(yield* fleetAt(15 + DAY), "old"), {
+          ...UNKNOWN,
+          serverId: "old",
+          name: "old",
+          lastSeen: EPOCH + 15 * SECOND
+        })
+        assert.strictEqual(of(yield* fleetAt(15 - 600), "old").cpuPercent, 20)
+        // The row of 15 is too far ahead, the one of 0 is the first.
+        assert.strictEqual(of(yield* fleetAt(15 - 600.001), "old").cpuPercent, null)
+      })
+    )
+  )
+})
+
+// Skipped, since they fail: `OverviewSql` has an increase of its own, without clamping, `counters_since` and names, that looks
+// at the latest two scrapes of the server instead of the group's latest two rows; and its trend does not know `staleAfter`.
+layer(parts)("where the overview and the top list differ", (it) => {
+  const topAt = (serverId: string, t: number) =>
+    Effect.gen(function* () {
+      const window = { from: EPOCH + (t - 900) * SECOND, to: EPOCH + t * SECOND }
+      const { rows } = yield* (yield* Rankings).top({
+        ...{ exporter: "process_exporter", serverId, metric: "cpu", limit: 1, window }
+      })
+      return { name: rows[0]!.name, value: rows[0]!.cpu_percent }
+    })
+  const agree = (server: string) =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(of(yield* fleetAt(20), server).busiest, yield* topAt(server, 20))
+    })
+
+  it.effect.skip("an impossible rate is clamped to the cores of the host", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([0, 15].flatMap((t) => [host("mad", t, t, 0), processRow("mad", t, "p", (t / 15) * 100)]))
+        yield* agree("mad")
+      })
+    )
+  )
+
+  it.effect.skip("a restart that hides behind a higher value is seen by when counters began", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          processRow("hidden", 0, "p", 10, { since: -100 }),
+          processRow("hidden", 15, "p", 12, { since: 1 })
+        ])
+        yield* agree("hidden")
+      })
+    )
+  )
+
+  it.effect.skip("ties are ordered by name", () =>
+    stood(
+      Effect.gen(function* () {
+        // So that "zz" has the lower id.
+        yield* store([processRow("tie", -15, "zz", 0)])
+        yield* store([0, 15].flatMap((t) => [processRow("tie", t, "zz", t), processRow("tie", t, "aa", t)]))
+        yield* agree("tie")
+      })
+    )
+  )
+
+  it.effect.skip("a group that one scrape lacked is compared with the row before", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          ...[-15, 0, 15].map((t) => processRow("blink", t, "steady", (t + 15) / 100)),
+          ...[-15, 15].map((t) => processRow("blink", t, "blinks", 50 + t))
+        ])
+        yield* agree("blink")
+      })
+    )
+  )
+
+  it.effect.skip("a trend sees no further back than staleAfter", () =>
+    stood(
+      Effect.gen(function* () {
+        // 340 seconds apart, in adjacent steps.
+        yield* store([host("far", BOUNDARY - 2 * STEP + 10, 0, 0), host("far", BOUNDARY - 10, 340, 0)])
+        assert.deepStrictEqual(of(yield* fleetAt(BOUNDARY + 5), "far").trend.slice(-2), [null, null])
+      })
+    )
+  )
+})
+
+layer(parts)("the trend of a server", (it) => {
+  it.effect("is busy CPU per step, with a gap where nothing was seen", () =>
+    stood(
+      Effect.gen(function* () {
+        // Steps 1 to 20 end at `BOUNDARY`; CPU is n x 10 % in step n. Nothing is seen in steps 5, 6 and 12; in step 9 the
+        // exporter restarts just after its beginning.
+        const end = (n: number) => BOUNDARY - (20 - n) * STEP
+        const rows = []
+        let user = 1_000
+        for (let t = end(0) - 15 + 3; t <= end(20); t += 15) {
+          const n = Math.ceil((t - end(0)) / STEP)
+          user += 15 * 0.1 * n
+          if (n === 9 && t - end(8) <= 15) user = 0
+          if (n !== 5 && n !== 6 && n !== 12) rows.push(host("trend", t, user, 7))
+        }
+        yield* store(rows)
+        const { trendStepSeconds, trendUntil, ...fleet } = yield* fleetAt(BOUNDARY + 100)
+        assert.deepStrictEqual([trendUntil, trendStepSeconds], [EPOCH + BOUNDARY * SECOND, STEP])
+        const { trend } = of({ trendStepSeconds, trendUntil, ...fleet }, "trend")
+        for (let n = 1; n <= 20; n++) {
+          const gap = [5, 6, 7, 12, 13].includes(n)
+          // Between the last scrapes of two steps; of the ninth what was counted since the restart, 165 of 180 seconds.
+          const expected = gap ? null : n === 9 ? Math.round(90 * (165 / 180) * 10) / 10 : n * 10
+          assert.strictEqual(trend[n - 1], expected, `step ${n}`)
+        }
+      })
+    )
+  )
+
+  it.effect("begins and ends where steps do: what is seen at a boundary belongs to the step that ends there", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          host("edge", BOUNDARY - STEP, 0, 0),
+          host("edge", BOUNDARY, 90, 0),
+          host("edge", BOUNDARY + STEP - 0.000_001, 450, 0)
+        ])
+        const trendAt = (t: number) =>
+          Effect.map(fleetAt(t), (fleet) => ({
+            until: (fleet.trendUntil - EPOCH) / SECOND,
+            last: of(fleet, "edge").trend.slice(-2)
+          }))
+        assert.deepStrictEqual(yield* trendAt(BOUNDARY - 0.001), { until: BOUNDARY - STEP, last: [null, null] })
+        assert.deepStrictEqual(yield* trendAt(BOUNDARY), { until: BOUNDARY, last: [null, 50] })
+        assert.deepStrictEqual(yield* trendAt(BOUNDARY + STEP - 0.001), { until: BOUNDARY, last: [null, 50] })
+        assert.deepStrictEqual(yield* trendAt(BOUNDARY + STEP), { until: BOUNDARY + STEP, last: [50, 200] })
+        assert.deepStrictEqual(yield* trendAt(BOUNDARY + 2 * STEP), { until: BOUNDARY + 2 * STEP, last: [200, null] })
+      })
+    )
+  )
+})
+
+layer(parts)("the overview", (it) => {
+  it.effect("pages that are open at the same time share one answer, for two seconds", () =>
+    stood(
+      Effect.gen(function* () {
+        const context = yield* freshAt(0)
+        const { fleet } = yield* Effect.provide(Overview, context)
+        const ask = (t: number) =>
+          Effect.suspend(() => {
+            set((EPOCH + t * SECOND) / 1_000)
+            return fleet
+          })
+        const first = yield* Effect.all([ask(0), ask(0), ask(0)], { concurrency: "unbounded" })
+        assert.strictEqual(new Set(first).size, 1)
+        yield* store([host("later", 0, 0, 0)])
+        assert.strictEqual(yield* ask(1.999), first[0])
+        assert.strictEqual(of(yield* ask(2.001), "later").cpuCores, 4)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("series of some groups, of the others and of the host are those of the history, step by step", () =>
+    stood(
+      Effect.gen(function* () {
+        const rows = []
+        for (let t = 0; t <= 900; t += 15) {
+          if (t > 300 && t < 660) continue
+          rows.push(
+            host("series", t, t * 2, t),
+            processRow("series", t, "a", t / 10, { memory: 100 * 2 ** 20 }),
+            processRow("series", t, "b", t / 20, { memory: 50 * 2 ** 20 }),
+            processRow("series", t, "c", t / 20, { memory: 25 * 2 ** 20 })
+          )
+        }
+        yield* store(rows)
+        const context = yield* freshAt(1_000)
+        const { series } = yield* Effect.provide(Overview, context)
+        const { history } = yield* Rankings
+        const window = { from: EPOCH + 5 * SECOND, to: EPOCH + 905 * SECOND }
+        const request = { exporter: "process_exporter", serverId: "series", window, points: 30 }
+        for (const [metric, field] of [
+          ["cpu", "cpu_percent"],
+          ["memory", "memory_mb"]
+        ] as const) {
+          const answer = yield* series({ ...request, metric, names: ["a", "nobody", "b"] })
+          assert.deepStrictEqual(
+            answer.series.map(({ name }) => name),
+            ["a", "nobody", "b"]
+          )
+          for (const [n, name] of [
+            [0, "a"],
+            [2, "b"]
+          ] as const) {
+            const { lastSeen, values } = answer.series[n]!
+            const alone = yield* history({ ...request, name })
+            assert.strictEqual(lastSeen, EPOCH + 900 * SECOND)
+            assert.strictEqual(answer.steps, alone.timestamps.length)
+            assert.strictEqual(answer.first, alone.timestamps[0])
+            alone.series[field]!.forEach((value, at) => {
+              if (value === null) assert.strictEqual(values[at], null, `${metric} of ${name}, step ${at}`)
+              else near(values[at], value, `${metric} of ${name}, step ${at}`)
+            })
+            assert.isTrue(values.includes(null), "there is a gap")
+          }
+          const { host: total, other } = answer
+          const [of, rest] = metric === "cpu" ? [300, 5] : [2 * 1_024, 25]
+          for (let n = 0; n < answer.steps; n++) {
+            const seen = answer.series[0]!.values[n] !== null
+            if (!seen) assert.deepStrictEqual([other![n], total![n]], [null, null])
+            else {
+              near(other![n], rest, "the others")
+              near(total![n], of, "the host")
+            }
+          }
+        }
+        const unheard = (yield* series({ ...request, metric: "cpu", names: ["nobody"] })).series[0]!
+        assert.deepStrictEqual([unheard.lastSeen, unheard.resets], [null, 0])
+        const { _tag } = yield* Effect.flip(series({ ...request, serverId: "nowhere", metric: "cpu", names: [] }))
+        assert.strictEqual(_tag, "UnknownServer")
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("one group on all servers: where it is in the latest scrape, those that use most first", () =>
+    stood(
+      Effect.gen(function* () {
+        yield* store([
+          ...[0, 15].flatMap((t) => [
+            processRow("small", t, "agent", t / 10, { memory: 3 * 2 ** 20, procs: 2 }),
+            processRow("large", t, "agent", t, { memory: 2 ** 20 })
+          ]),
+          processRow("left", 0, "agent", 5),
+          processRow("left", 15, "other", 5),
+          processRow("new", 15, "agent", 5, { memory: 2 * 2 ** 20 })
+        ])
+        const context = yield* freshAt(20)
+        const { across } = yield* Effect.provide(Overview, context)
+        const ask = (metric: string, name = "agent") => across({ exporter: "process_exporter", metric, name })
+        assert.deepStrictEqual(yield* ask("cpu"), [
+          {
+            serverId: "large",
+            lastSeen: EPOCH + 15 * SECOND,
+            fields: { cpu_percent: 100, memory_mb: 1, num_procs: 1 }
+          },
+          { serverId: "small", lastSeen: EPOCH + 15 * SECOND, fields: { cpu_percent: 10, memory_mb: 3, num_procs: 2 } },
+          { serverId: "new", lastSeen: EPOCH + 15 * SECOND, fields: { cpu_percent: null, memory_mb: 2, num_procs: 1 } }
+        ])
+        assert.deepStrictEqual(
+          (yield* ask("memory")).map(({ serverId }) => serverId),
+          ["small", "new", "large"]
+        )
+        assert.deepStrictEqual(yield* ask("cpu", "nobody"), [])
+      }).pipe(Effect.scoped)
+    )
+  )
+})
