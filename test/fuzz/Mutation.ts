@@ -38,14 +38,46 @@ const ODD = [
   "__proto__",
   "constructor",
   "9007199254740993",
+  "0x1p3",
+  "1_000",
+  "-Infinity",
+  '\\"',
+  "\\n",
+  ' # {trace_id="x"} 1',
+  '{"a b"} 1',
+  "[[[[[[[[[[[[[[[[[",
+  "\u{10FFFF}",
   "# EOF\n",
   "# TYPE a counter\n"
 ].map((text) => Buffer.from(text))
 
-/** One change somewhere: a byte flipped, dropped, doubled, cut off, or something odd put in or over. */
+/** In the place of a number. */
+const NUMBERS = [
+  "0",
+  "-1",
+  "1.5",
+  "2147483647",
+  "2147483648",
+  "4294967296",
+  "9007199254740991",
+  "9007199254740992",
+  "9223372036854775807",
+  "9223372036854775808",
+  "1e308",
+  "1e309",
+  "5e-324",
+  "1e-400",
+  "0.1e1",
+  "00",
+  "99999999999999999999999999999999"
+].map((text) => Buffer.from(text))
+
+const isDigit = (byte: number | undefined) => byte !== undefined && byte >= 48 && byte <= 57
+
+/** One change somewhere: a byte flipped, dropped, doubled, cut off, a number replaced, or something odd put in or over. */
 export const mutated = (bytes: Buffer, chance: Chance): Buffer => {
   const at = chance.between(0, bytes.length)
-  switch (chance.between(0, 6)) {
+  switch (chance.between(0, 8)) {
     case 0: {
       const copy = Buffer.from(bytes)
       if (copy.length > 0) copy[Math.min(at, copy.length - 1)]! ^= 1 << chance.between(0, 7)
@@ -59,6 +91,14 @@ export const mutated = (bytes: Buffer, chance: Chance): Buffer => {
       return bytes.subarray(0, at)
     case 4:
       return Buffer.concat([bytes.subarray(0, at), Buffer.from([chance.between(0, 255)]), bytes.subarray(at + 1)])
+    case 5:
+    case 6: {
+      let from = at
+      while (from < bytes.length && !isDigit(bytes[from])) from++
+      let to = from
+      while (isDigit(bytes[to])) to++
+      return Buffer.concat([bytes.subarray(0, from), chance.oneOf(NUMBERS), bytes.subarray(to)])
+    }
     default:
       return Buffer.concat([bytes.subarray(0, at), chance.oneOf(ODD), bytes.subarray(at + chance.between(0, 3))])
   }
@@ -90,4 +130,19 @@ export const noise = (chance: Chance, most: number): Buffer => {
 export const repeated = (chance: Chance, bytes: number): Buffer => {
   const part = Buffer.concat([chance.oneOf(ODD), chance.oneOf(ODD), Buffer.from([chance.between(32, 126)])])
   return Buffer.alloc(bytes, part)
+}
+
+/** Brackets within brackets, closed again or not. */
+export const nested = (chance: Chance, bytes: number): Buffer => {
+  const [open, close] = chance.oneOf([
+    ["[", "]"],
+    ['{"a":', "}"],
+    ['[{"":', "}]"]
+  ] as const)
+  const depth = chance.oneOf([15, 16, 17, 1_000, Math.floor(bytes / (open.length + close.length))])
+  const inner = chance.oneOf(["", "1", "null"])
+  const one =
+    open.repeat(depth) + (inner === "" && open !== "[" ? "0" : inner) + close.repeat(chance.next() < 0.8 ? depth : 0)
+  // Not deep, and many.
+  return Buffer.from(depth > 17 ? one : `[${`${one},`.repeat(Math.floor(bytes / (one.length + 1)))}0]`)
 }
