@@ -130,5 +130,5 @@ if (values.at !== undefined || values.file !== undefined) {
     }
   }
   const rate = Math.round((each * chosen.length) / ((performance.now() - began) / 1_000))
-  print(`${each * chosen.length} inputs, ${rate}/s${process.exitCode === 1 ? "" : ", nothing found"}`)
+  if (process.exitCode !== 1) print(`${each * chosen.length} inputs, ${rate}/s, nothing found`)
 }

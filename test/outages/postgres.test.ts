@@ -90,7 +90,12 @@ describeValkey("while PostgreSQL is away", () => {
         yield* ready(url)
         yield* allStored(postgres, server_id, (n + more) * 10)
         assert.strictEqual(yield* deadLetters(url), 0)
-        const { books, stages } = yield* balanced(url)
+        // Rows are there a moment before they are acknowledged.
+        const { books, stages } = yield* eventually(
+          "all is settled",
+          balanced(url),
+          ({ books }) => books.inFlight === 0
+        )
         assert.strictEqual(books.accepted, (n + more) * 10)
         assert.isAbove(stages.find(({ stage }: { stage: string }) => stage === `writer:${exporter}`).retries, 0)
       })
