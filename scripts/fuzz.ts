@@ -1,8 +1,8 @@
 /**
- * Fuzzes everything that reads bytes of others: `npm run fuzz -- [--inputs 1000000] [--seed 1] [--target ingest-body]`.
+ * Fuzzes everything that reads bytes of others: `npm run fuzz -- [--inputs 1000000] [--jobs 2] [--seed 1] [--target NAME]`.
  *
- * `--inputs` are shared by the targets (`test/fuzz/Targets.ts`). Each runs in a thread whose heap is bounded, under a
- * watchdog: an input that does not end within 10 seconds, that takes a second a megabyte or a hundred times its size in
+ * `--inputs` are shared by the targets (`test/fuzz/Targets.ts`), of which `--jobs` run at once. Each runs in a thread whose
+ * heap is bounded, under a watchdog: an input that does not end within 10 seconds, that takes a second a megabyte or a hundred times its size in
  * memory, that throws, or that breaks a promise ends the run with its seed, its number and its bytes, which are kept in a
  * file. `--at 17` tries that one input alone and prints it; `--file PATH` its bytes, whatever the inputs are made of by then.
  * Exits 1 where anything was found.
@@ -26,6 +26,7 @@ const RSS_MIB_MAX = 1_024
 const { values } = parseArgs({
   options: {
     inputs: { type: "string", default: "1000000" },
+    jobs: { type: "string", default: "1" },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
     target: { type: "string" },
     at: { type: "string" },
@@ -42,7 +43,7 @@ const stop = (reason: string): never => {
 if (chosen.length === 0) {
   stop(`there is no target "${values.target}"; there are ${targets.map(({ name }) => name).join(", ")}`)
 }
-for (const name of ["inputs", "seed", "at"] as const) {
+for (const name of ["inputs", "jobs", "seed", "at"] as const) {
   const value = values[name]
   if (value !== undefined && !/^\d+$/.test(value)) stop(`--${name} is "${value}" and must be a whole number`)
 }
@@ -92,6 +93,28 @@ const runInThread = (target: (typeof targets)[number], to: number): Promise<Run>
     worker.on("error", (error) => fail(error.message))
   })
 
+/** Runs one target and prints what came of it. */
+const run = async (target: (typeof targets)[number], each: number): Promise<void> => {
+  const started = performance.now()
+  try {
+    const { bytes, grown, hungriest, refused, slowest, taken } = await runInThread(target, each)
+    const seconds = (performance.now() - started) / 1_000
+    const mib = (size: number) => `${(size / 2 ** 20).toFixed(1)} MiB`
+    print(
+      [
+        `${target.name.padEnd(14)} ${each} inputs, ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(0)} s (${Math.round(each / seconds)}/s)`,
+        `taken ${taken}, refused ${refused}`,
+        `slowest: input ${slowest.n}, ${slowest.bytes} bytes, ${slowest.millis.toFixed(1)} ms`,
+        `most memory: input ${hungriest.n}, ${hungriest.bytes} bytes, ${mib(hungriest.used)}`,
+        `grown by ${mib(grown)}`
+      ].join("; ")
+    )
+  } catch (error) {
+    print(`FOUND ${error instanceof Error ? error.message : String(error)}`)
+    process.exitCode = 1
+  }
+}
+
 if (values.at !== undefined || values.file !== undefined) {
   const n = Number(values.at ?? 0)
   for (const target of chosen) {
@@ -109,26 +132,11 @@ if (values.at !== undefined || values.file !== undefined) {
   const each = Math.ceil(Number(values.inputs) / chosen.length)
   print(`seed ${seed}, ${each} inputs each`)
   const began = performance.now()
-  for (const target of chosen) {
-    const started = performance.now()
-    try {
-      const { bytes, grown, hungriest, refused, slowest, taken } = await runInThread(target, each)
-      const seconds = (performance.now() - started) / 1_000
-      const mib = (size: number) => `${(size / 2 ** 20).toFixed(1)} MiB`
-      print(
-        [
-          `${target.name.padEnd(14)} ${each} inputs, ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(0)} s (${Math.round(each / seconds)}/s)`,
-          `taken ${taken}, refused ${refused}`,
-          `slowest: input ${slowest.n}, ${slowest.bytes} bytes, ${slowest.millis.toFixed(1)} ms`,
-          `most memory: input ${hungriest.n}, ${hungriest.bytes} bytes, ${mib(hungriest.used)}`,
-          `grown by ${mib(grown)}`
-        ].join("; ")
-      )
-    } catch (error) {
-      print(`FOUND ${error instanceof Error ? error.message : String(error)}`)
-      process.exitCode = 1
-    }
+  const waiting = [...chosen]
+  const work = async (): Promise<void> => {
+    for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) await run(target, each)
   }
+  await Promise.all(Array.from({ length: Math.max(1, Number(values.jobs)) }, work))
   const rate = Math.round((each * chosen.length) / ((performance.now() - began) / 1_000))
   if (process.exitCode !== 1) print(`${each * chosen.length} inputs, ${rate}/s, nothing found`)
 }
