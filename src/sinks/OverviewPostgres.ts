@@ -15,8 +15,9 @@ import { type FleetGlance, type OneSeries, Overview, type SeriesAnswer, type Ser
 import { acrossSql, fleetBusiestSql, fleetHostSql, rankingMeasures, seriesSql } from "./OverviewSql.ts"
 import { Rankings, type Window } from "./Rankings.ts"
 import { planParameters } from "./RankingsPostgres.ts"
+import { dirtySql } from "./RollupSql.ts"
 import { Servers, UnknownServer } from "./Servers.ts"
-import { dirtySql, topMeasures } from "./TopSql.ts"
+import { topMeasures } from "./TopSql.ts"
 import { type DirtyBucket, planWindow } from "./WindowPlan.ts"
 
 const FLEET_FRESH_FOR = "2 seconds"
@@ -33,7 +34,7 @@ export const layer: Layer.Layer<Overview, never, PgClient.PgClient | Registry | 
     const busiest = busiestOf(exporters)
     const busiestSql = busiest === undefined ? undefined : fleetBusiestSql(busiest.exporter, busiest.column)
     const hostGlanceSql = host === undefined ? undefined : fleetHostSql(host)
-    const hostTotals = host === undefined ? undefined : { measures: hostMeasures(host), dirty: dirtySql(host) }
+    const hostTotals = host === undefined ? undefined : { measures: hostMeasures(host), dirty: dirtySql(host, host) }
 
     const known = (name: string): Effect.Effect<Exporter> => {
       const exporter = get(name)
@@ -104,7 +105,7 @@ export const layer: Layer.Layer<Overview, never, PgClient.PgClient | Registry | 
       step: number,
       ids: ReadonlyArray<number>
     ) {
-      const dirty = yield* sql.unsafe<DirtyBucket>(dirtySql(exporter), [
+      const dirty = yield* sql.unsafe<DirtyBucket>(dirtySql(exporter, host), [
         int4(id),
         float8(window.from),
         float8(window.to)

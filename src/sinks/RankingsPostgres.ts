@@ -13,8 +13,9 @@ import { type Aggregates, answerShape, isStale, numberOf, otherOf, rowOf } from 
 import { answering } from "./Database.ts"
 import { historyOf, historySql, stepMicros, usableLevels } from "./HistorySql.ts"
 import { type HistoryAnswer, Rankings, type TopAnswer, type Window } from "./Rankings.ts"
+import { dirtySql } from "./RollupSql.ts"
 import { UnknownServer } from "./Servers.ts"
-import { dirtySql, hostBusySql, hostSql, latestScrapeSql, topMeasures, topSql } from "./TopSql.ts"
+import { hostBusySql, hostSql, latestScrapeSql, topMeasures, topSql } from "./TopSql.ts"
 import { type DirtyBucket, planWindow, ROWS_ONLY_MICROS, rowsOnly, type WindowPlan } from "./WindowPlan.ts"
 
 export interface RankingsOptions {
@@ -192,7 +193,7 @@ const statementsOf = (exporter: Exporter, host: Exporter | undefined) => ({
   top: new Map(
     Object.keys(exporter.top?.rankings ?? {}).map((metric) => [metric, topSql(exporter, host, metric)] as const)
   ),
-  dirty: dirtySql(exporter),
+  dirty: dirtySql(exporter, host),
   latest: latestScrapeSql(exporter, "$1", "$2"),
   history: historySql(exporter, host, false),
   historyOfOne: historySql(exporter, host, true),

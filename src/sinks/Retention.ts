@@ -16,7 +16,7 @@ import { Registry } from "../plugins/Registry.ts"
 import { answering } from "./Database.ts"
 import { pruneDeadLetters } from "./DeadLettersPostgres.ts"
 import { createPartitionSql, DAY_MICROS, dayOf, dayOfPartition, PARTITION_LOCK, partitionName } from "./Partitions.ts"
-import { FINE, rollupTable } from "./RollupTables.ts"
+import { FINE, keptFor, rollupTable } from "./RollupTables.ts"
 import type { RowsUnavailable } from "./SnapshotRows.ts"
 import { rowsTable } from "./Tables.ts"
 
@@ -82,7 +82,7 @@ const make = Effect.fnUntraced(function* (options: RetentionOptions) {
     ...exporters.map(({ table }) => ({ table: rowsTable(table.name), retention: table.retention })),
     ...exporters.map(({ table }) => ({
       table: rollupTable(table.name, FINE),
-      retention: Duration.days(FINE.retentionDays)
+      retention: keptFor(FINE, table)
     })),
     ...(options.tables ?? [])
   ]

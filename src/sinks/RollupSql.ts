@@ -9,6 +9,7 @@ import {
   COARSE,
   dirtyTable,
   FINE,
+  keptFor,
   LEVELS,
   type Level,
   rollupColumnsOf,
@@ -97,16 +98,15 @@ ${upsert(["rows", "last_at", ...columns.map((column) => column.name)], "server_i
 }
 
 /**
- * Queues the buckets of `exporter` that were rolled up with other cores than the host's rows now say. Only where the cores
- * of the given buckets of the host are not those from before can anything change, and then only until the next row of the
- * host; before the first row of all, everything. Bound: the host's buckets, servers and ends.
+ * The buckets of `exporter` that may have been rolled up with other cores than the host's rows now say, of which those in
+ * `ranges` have changed. Only where the cores in a range are not those from before it can anything change, and then only
+ * until the next row of the host; before the first row of all, everything.
  */
-export const recoresSql = (exporter: Exporter, host: Exporter): string => {
+const recored = (exporter: Exporter, host: Exporter, ranges: string): string => {
   const cores = `h.${quoted(host.host!.cores)}`
   const rows = `from ${rowsTable(host)} h where h.server_id = r.server_id and ${cores} is not null`
-  return `insert into ${table(dirtyTable(exporter.table.name))} (server_id, bucket, seconds)
-select distinct b.server_id, b.bucket, ${FINE.seconds}
-from ${bound(FINE.seconds)} r
+  return `select distinct b.server_id, b.bucket
+from ${ranges} r
 cross join lateral (select (select ${cores} ${rows} and h."timestamp" <= r.after order by h."timestamp" desc limit 1) as cores) before
 cross join lateral (
   select bool_or(${cores} is distinct from before.cores) as differ ${rows} and h."timestamp" > r.after and h."timestamp" <= r.upto
@@ -121,6 +121,36 @@ cross join lateral (
 ) b`
 }
 
+/** Queues those buckets. Bound: the host's buckets that have changed, servers and ends. */
+export const recoresSql = (exporter: Exporter, host: Exporter): string =>
+  `insert into ${table(dirtyTable(exporter.table.name))} (server_id, bucket, seconds)
+select c.server_id, c.bucket, ${FINE.seconds} from (${recored(exporter, host, bound(FINE.seconds))}) c`
+
+/**
+ * A server's buckets whose rows have changed, or the cores that they are clamped to. Bound: the server's id; the window's
+ * ends, epoch microseconds.
+ */
+export const dirtySql = (exporter: Exporter, host: Exporter | undefined): string => {
+  const reach = (1 + successors(Duration.toMillis(exporter.table.staleAfter))) * FINE.seconds
+  const widest = LEVELS.at(-1)!.seconds
+  const queue = (of: Exporter) => table(dirtyTable(of.table.name))
+  const cores =
+    host === undefined || !isClamped(exporter)
+      ? ""
+      : `
+  union all
+  select ${FINE.seconds}, c.bucket from (${recored(
+    exporter,
+    host,
+    `(select d.server_id, d.bucket - ${seconds(FINE.seconds)} as after, d.bucket as upto
+      from ${queue(host)} d where d.server_id = $1 and d.seconds = ${FINE.seconds} and d.bucket <= ${moment("$3::float8")} + ${seconds(widest)})`
+  )}) c`
+  return `select distinct d.seconds, round(date_part('epoch', d.bucket) * 1000000) as bucket from (
+  select d.seconds, d.bucket from ${queue(exporter)} d where d.server_id = $1${cores}
+) d
+where d.bucket > ${moment("$2::float8")} - ${seconds(reach)} and d.bucket <= ${moment("$3::float8")} + ${seconds(widest)}`
+}
+
 /** Queues every bucket that holds rows of a server. Bound: the server's id. */
 export const requeueSql = (exporter: Exporter): string =>
   `insert into ${table(dirtyTable(exporter.table.name))} (server_id, bucket, seconds)
@@ -132,10 +162,10 @@ export const backlogSql = (exporter: Exporter): string =>
   `select count(distinct (d.server_id, d.bucket, d.seconds))::float8 as buckets, round(date_part('epoch', min(d.bucket)) * 1000000) as oldest
 from ${table(dirtyTable(exporter.table.name))} d where d.bucket <= ${moment("$1::float8")}`
 
-/** Deletes a server's buckets until a moment, of tables that are not partitioned. Bound: the server's id, epoch microseconds. */
+/** Deletes a server's buckets before a moment, of tables that are not partitioned. Bound: the server's id, epoch microseconds. */
 export const pruneSql = (
   exporter: Exporter
-): ReadonlyArray<{ readonly retentionDays: number; readonly statement: string }> =>
+): ReadonlyArray<{ readonly kept: Duration.Duration; readonly statement: string }> =>
   [
     ...LEVELS.map((level) => ({ level, name: scrapesTable(exporter.table.name, level) })),
     ...LEVELS.filter((level) => level !== FINE).map((level) => ({
@@ -143,13 +173,13 @@ export const pruneSql = (
       name: rollupTable(exporter.table.name, level)
     }))
   ].map(({ level, name }) => ({
-    retentionDays: level.retentionDays,
-    statement: `delete from ${table(name)} b where b.server_id = $1 and b.bucket <= ${moment("$2::float8")}`
+    kept: keptFor(level, exporter.table),
+    statement: `delete from ${table(name)} b where b.server_id = $1 and b.bucket < ${moment("$2::float8")}`
   }))
 
-/** Exporters whose roll-ups depend on the host's cores. */
-export const clampedExporters = (exporters: ReadonlyArray<Exporter>): ReadonlyArray<Exporter> =>
-  exporters.filter((exporter) => Object.keys(exporter.table.columns).some((column) => isHostCpu(exporter, column)))
+/** Whether an exporter's roll-ups depend on the host's cores. */
+export const isClamped = (exporter: Exporter): boolean =>
+  Object.keys(exporter.table.columns).some((column) => isHostCpu(exporter, column))
 
 /** How far after a changed row's bucket others change with it, in microseconds. */
 export const reachMicros = (exporter: Exporter): number =>

@@ -1,15 +1,16 @@
 /**
- * The tables of roll-ups, as SQL made from declarations: what a server's groups did in buckets of five minutes and of an
- * hour. Pure: it is text in, text out.
+ * The tables of roll-ups, as SQL made from declarations: what a server's groups did in buckets of five minutes, an hour
+ * and a day. Pure: it is text in, text out.
  *
  * A bucket is (end − width, end], called by its end, as steps and windows are. It holds what can be merged: sums, counts and
  * highest values, never averages; and the values of the group's last scrape in it.
  *
- * Per exporter: `<table>_5m` (partitioned by UTC day, as rows are) and `<table>_1h` with a row per server, bucket and
- * group; `<table>_5m_scrapes` and `<table>_1h_scrapes` with the server's own scrapes and covered time; and `<table>_dirty`,
+ * Per exporter: `<table>_5m` (partitioned by UTC day, as rows are) and `<table>_1h`, `<table>_1d` with a row per
+ * server, bucket and group; each with `…_scrapes`, the server's own scrapes and covered time; and `<table>_dirty`,
  * the queue of buckets whose rows have changed. The queue is only ever appended to: whoever stores rows adds their buckets in
  * the same transaction, without waiting for anyone.
  */
+import { Duration } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import type { Measures } from "./IncreaseSql.ts"
 import { type DeclaredColumn, type DeclaredTable, declaredTable } from "./Tables.ts"
@@ -25,6 +26,10 @@ export const COARSE: Level = { suffix: "1h", seconds: 3_600, retentionDays: 400 
 export const DAILY: Level = { suffix: "1d", seconds: 86_400, retentionDays: 400 }
 /** From narrow to wide; each is made from the one before, and its buckets end where some of those end. */
 export const LEVELS: ReadonlyArray<Level> = [FINE, COARSE, DAILY]
+
+/** How long an exporter's buckets of a level are kept: never less than the rows, which they are made again from. */
+export const keptFor = (level: Level, table: { readonly retention: Duration.Duration }): Duration.Duration =>
+  Duration.max(Duration.days(level.retentionDays), table.retention)
 
 export const rollupTable = (table: string, level: Level): string => `${table}_${level.suffix}`
 export const scrapesTable = (table: string, level: Level): string => `${table}_${level.suffix}_scrapes`

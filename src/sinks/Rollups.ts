@@ -6,7 +6,8 @@
  *   have ended off the queue and computes them anew from their rows, with those after them whose first increases reach
  *   back; all in one transaction, so that a crash loses nothing and a repetition changes nothing.
  * - Answers never rest on a bucket that is still queued (`WindowPlan`): being behind costs time, never truth.
- * - Several servers may run it: an advisory lock lets one at a time work on an exporter, the others pass.
+ * - Several servers may run it: an advisory lock lets one at a time work on an exporter, the others pass. The host's is also
+ *   held, shared, by those that are clamped to its cores: what they have read of them cannot change before they commit.
  *
  * Bounds: {@link BUCKETS_MAX} buckets a transaction. Rows that come more than retention late are not stored, and buckets
  * whose rows retention has begun to drop are left as they are.
@@ -16,12 +17,12 @@ import { Clock, Context, Duration, Effect, Layer, Result } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
-import { answering } from "./Database.ts"
+import { answering, isMissingPartition } from "./Database.ts"
 import { DAY_MICROS, dayOf, makePartitions, type Partitions } from "./Partitions.ts"
 import {
   backlogSql,
-  clampedExporters,
   fineSql,
+  isClamped,
   mergeSql,
   pruneSql,
   reachMicros,
@@ -85,7 +86,6 @@ interface Bucket {
 const make = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
   const { exporters, host } = yield* Registry
-  const clamped = clampedExporters(exporters)
   // The host first: the others are clamped to its cores.
   const ordered = [...exporters].sort((a, b) => Number(b === host) - Number(a === host))
   const workers = yield* Effect.forEach(ordered, (exporter) =>
@@ -96,7 +96,7 @@ const make = Effect.gen(function* () {
         take: takeSql(exporter),
         fine: fineSql(exporter, host),
         merges: LEVELS.slice(1).map((level, n) => ({ level, statement: mergeSql(exporter, LEVELS[n]!, level) })),
-        recores: exporter === host ? clamped.map((other) => recoresSql(other, exporter)) : [],
+        recores: exporter === host ? exporters.filter(isClamped).map((other) => recoresSql(other, exporter)) : [],
         backlog: backlogSql(exporter),
         requeue: requeueSql(exporter),
         prune: pruneSql(exporter)
@@ -118,13 +118,15 @@ const make = Effect.gen(function* () {
 
   /** One transaction; how many buckets were taken off the queue. */
   const transaction = Effect.fnUntraced(function* ({ exporter, partitions, statements }: Worker) {
+    const clampedTo = exporter !== host && isClamped(exporter) ? host?.table.name : undefined
     const now = (yield* Clock.currentTimeMillis) * 1_000
     const settled = now - SETTLE_MICROS
     const take = ({ seconds }: Level) =>
       sql.unsafe<Bucket>(statements.take, [PgTypes.int4(seconds), PgTypes.float8(settled), PgTypes.int4(BUCKETS_MAX)])
     const work = Effect.gen(function* () {
       const [lock] = yield* sql<{ readonly taken: boolean }>`
-        select pg_try_advisory_xact_lock(${ROLLUP_LOCK}::int4, hashtext(${exporter.table.name})) as taken,
+        select pg_try_advisory_xact_lock(${ROLLUP_LOCK}::int4, hashtext(${exporter.table.name}))
+          and (${clampedTo ?? null}::text is null or pg_try_advisory_xact_lock_shared(${ROLLUP_LOCK}::int4, hashtext(${clampedTo ?? null}::text))) as taken,
           set_config('work_mem', '64MB', true)`
       if (lock?.taken !== true) return 0
       const taken = yield* take(FINE)
@@ -142,7 +144,12 @@ const make = Effect.gen(function* () {
       }
       return done
     })
-    return yield* sql.withTransaction(work)
+    // Dropped by retention since we last looked, perhaps of a server whose clock is ahead: look again, next time.
+    return yield* Effect.tapError(sql.withTransaction(work), (error) =>
+      Effect.sync(() => {
+        if (isMissingPartition(error)) partitions.forget()
+      })
+    )
   })
 
   const drain = Effect.fnUntraced(function* (
@@ -197,8 +204,8 @@ const make = Effect.gen(function* () {
     const now = (yield* Clock.currentTimeMillis) * 1_000
     for (const { id } of yield* servers) {
       for (const { statements } of workers) {
-        for (const { retentionDays, statement } of statements.prune) {
-          yield* sql.unsafe(statement, [PgTypes.int4(id), PgTypes.float8(now - retentionDays * DAY_MICROS)])
+        for (const { kept, statement } of statements.prune) {
+          yield* sql.unsafe(statement, [PgTypes.int4(id), PgTypes.float8(firstDayKept(kept, now) * DAY_MICROS)])
         }
       }
     }
@@ -241,9 +248,11 @@ const changedBy = (
   return [...changed.values()]
 }
 
-/** From when on all rows are still there: retention drops whole days. */
-const rowsSince = (exporter: Exporter, now: number): number =>
-  dayOf(now - Duration.toMillis(exporter.table.retention) * 1_000) * DAY_MICROS
+/** From when on all rows are still there. */
+const rowsSince = (exporter: Exporter, now: number): number => firstDayKept(exporter.table.retention, now) * DAY_MICROS
+
+/** Retention drops whole days: the first that is left. */
+const firstDayKept = (kept: Duration.Duration, now: number): number => dayOf(now - Duration.toMillis(kept) * 1_000)
 
 const ensure = (partitions: Partitions, buckets: ReadonlyArray<Bucket>) =>
   partitions.ensure(new Set(buckets.map(({ bucket }) => dayOf(bucket))))

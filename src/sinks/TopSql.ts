@@ -1,12 +1,3 @@
-/**
- * SQL for the top groups of one server. All groups are summed up by id; only those that can be among the top ones get
- * their names, since ties are ordered by name.
- *
- * The result has a row for each listed group (`place` from 1) and one for all others together (`place` after the last
- * one), or a single row with `place` null where the window holds nothing. Every row also has the server's `scrapes` and
- * `covered`. `AnswerFields` turns it into an answer.
- */
-import { Duration } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import {
   coveredCtes,
@@ -18,17 +9,7 @@ import {
   quoted,
   rowsTable
 } from "./IncreaseSql.ts"
-import {
-  bucketAggregates,
-  COARSE,
-  dirtyTable,
-  FINE,
-  LEVELS,
-  type Level,
-  rollupTable,
-  scrapesTable
-} from "./RollupTables.ts"
-import { successors } from "./WindowPlan.ts"
+import { bucketAggregates, COARSE, LEVELS, type Level, rollupTable, scrapesTable } from "./RollupTables.ts"
 
 /** What the top answer needs of the rows: every ranked counter, every gauge. */
 export const topMeasures = (exporter: Exporter): Measures => {
@@ -222,15 +203,6 @@ select sum(p.busy)::float8 as busy from (
     )
     .join("")}
 ) p`
-}
-
-/** A server's buckets whose rows have changed. Bound: the server's id; the window's ends, epoch microseconds. */
-export const dirtySql = (exporter: Exporter): string => {
-  const reach = (1 + successors(Duration.toMillis(exporter.table.staleAfter))) * FINE.seconds
-  return `select distinct d.seconds, ${micros("d.bucket")} as bucket
-from admiral.${quoted(dirtyTable(exporter.table.name))} d
-where d.server_id = $1 and d.bucket > ${moment("$2::float8")} - interval '${reach} seconds'
-  and d.bucket <= ${moment("$3::float8")} + interval '${LEVELS.at(-1)!.seconds} seconds'`
 }
 
 const isNullable = (exporter: Exporter, name: string): boolean => {
