@@ -52,6 +52,19 @@ export const moment = (micros: string): string => `(timestamptz 'epoch' + ${micr
 /** Epoch microseconds of a moment, exact in a double until 2255. */
 export const micros = (at: string): string => `round(date_part('epoch', ${at}) * 1000000)`
 
+/** When a value began to count, and the one before. */
+interface Beginnings {
+  readonly value: string
+  readonly before: string
+}
+
+/** The increase of a counter from the value before it; null where either is. */
+export const increaseOf = (value: string, before: string, since: Beginnings): string =>
+  `case when ${isReset(value, before, since)} then case when ${before} is not null then ${value} end else ${value} - ${before} end`
+
+const isReset = (value: string, before: string, since: Beginnings): string =>
+  `${value} < ${before} or (${since.value} <> ${since.before} and abs(date_part('epoch', ${since.value} - ${since.before})) > ${SAME_SINCE_SECONDS}) is true`
+
 /** Every counter and gauge of an exporter; CPU time of the host is clamped. */
 export const allMeasures = (exporter: Exporter): Measures => {
   const names = (kind: "counter" | "gauge") =>
@@ -92,7 +105,7 @@ const limitsOf = (host: Exporter): string => {
           (select h."timestamp", ${cores} ${rows} and h."timestamp" > r.scan_from and h."timestamp" <= r.upto)
           union all
           (select h."timestamp", ${cores} ${rows} and h."timestamp" > r.upto
-            and not exists (select ${rows} and h."timestamp" <= r.upto)
+            and (select h."timestamp" ${rows} and h."timestamp" <= r.upto order by h."timestamp" desc limit 1) is null
             order by h."timestamp" limit 1)
         ) b
       ) d
@@ -119,9 +132,11 @@ export const measuredCtes = (
   options: {
     /** A further condition on the rows, of alias `s`. */
     readonly condition?: string
+    /** A moment of a range `q` of the source, where it knows that nothing until then is needed for the rows before. */
+    readonly from?: string
   } = {}
 ): string => {
-  const { condition = "" } = options
+  const { condition = "", from } = options
   const labels = labelColumns(exporter)
   const stale = staleAfter(exporter)
   const rows = rowsTable(exporter)
@@ -175,14 +190,14 @@ export const measuredCtes = (
   const gap = seeks
     ? `case when b.p_here is null then coalesce(date_part('epoch', b.at - (b.f)."timestamp"), b.gap) else b.gap end`
     : "b.gap"
-  const restarted = `(b.since <> ${previousSince} and abs(date_part('epoch', b.since - ${previousSince})) > ${SAME_SINCE_SECONDS}) is true`
+  const since = { value: "b.since", before: previousSince }
   const raised = `
     select b.no, b.server_id, b.at, b.g, b.last${list(counters.length === 0 ? [] : [`${gap} as gap`])}${list(clamps ? [`b.allowed * ${gap} as allowed`] : [])}${list(
       counters.flatMap(({ column, n }) => {
         const p = previous(n, column)
         return [
-          `case when b.c${n} < ${p} or ${restarted} then case when ${p} is not null then b.c${n} end else b.c${n} - ${p} end as i${n}`,
-          `${p} is not null and (b.c${n} < ${p} or ${restarted}) as z${n}`
+          `${increaseOf(`b.c${n}`, p, since)} as i${n}`,
+          `${p} is not null and (${isReset(`b.c${n}`, p, since)}) as z${n}`
         ]
       })
     )}${list(gauges.map(({ n }) => `b.v${n}`))}
@@ -220,7 +235,7 @@ export const measuredCtes = (
   select r.*${clamps ? ", k.starts, k.limits" : ""}
   from (
     select q.no, q.server_id, q.after, q.upto, min(q.after) over (partition by q.server_id) as origin,
-      greatest(q.after - ${stale}, lag(q.upto) over (partition by q.server_id order by q.after)) as scan_from
+      greatest(q.after - ${stale}${from === undefined ? "" : `, ${from}`}, lag(q.upto) over (partition by q.server_id order by q.after)) as scan_from
     from ${source} q
   ) r${clamps ? limitsOf(host) : ""}
 ), scrape as (
