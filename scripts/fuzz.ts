@@ -2,7 +2,7 @@
  * Fuzzes everything that reads bytes of others: `npm run fuzz -- [--inputs 1000000] [--jobs 2] [--seed 1] [--target NAME]`.
  *
  * `--inputs` are shared by the targets (`test/fuzz/Targets.ts`), of which `--jobs` run at once. Each runs in a thread whose
- * heap is bounded, under a watchdog: an input that does not end within 10 seconds, that takes a second a megabyte or a hundred times its size in
+ * heap is bounded, under a watchdog: an input that does not end within 10 seconds, that takes a second a megabyte or three hundred times its size in
  * memory, that throws, or that breaks a promise ends the run with its seed, its number and its bytes, which are kept in a
  * file. `--at 17` tries that one input alone and prints it; `--file PATH` its bytes, whatever the inputs are made of by then.
  * Exits 1 where anything was found.

@@ -31,7 +31,7 @@ import { EPOCH, generated, SECOND, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 7)
-const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 8)
+const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 6)
 
 const SERVERS = ["one", "two", "three"]
 const DAYS = Math.max(KEPT_DAYS + 2, Math.round(SECONDS / 2))

@@ -4,7 +4,6 @@
  *
  * The tree's shape is the engine's: what is not where it is expected is left out, not guessed.
  */
-import { useRef } from "react"
 import { Failure } from "./Failure.tsx"
 import { ago, duration, moment, number, percent } from "./Format.ts"
 import { legible, Name } from "./Name.tsx"
@@ -27,6 +26,8 @@ interface Stage {
   readonly retries: number
   readonly lastError: { readonly at: number; readonly reason: string } | null
   readonly mailbox: Mailbox | null
+  /** Over the last minute; null at the very start. */
+  readonly perSecond?: { readonly passed: number; readonly overSeconds: number } | null
 }
 interface Child {
   readonly name: string
@@ -69,7 +70,7 @@ export const PipelinePage = () => {
           Shown as of {moment(at, now, true)}: {failure.message || failure.title}
         </p>
       )}
-      <Flow tree={value} at={at ?? 0} />
+      <Flow tree={value} />
       <div className="two-columns">
         <section className="card flush tree" aria-label="Supervision tree">
           <h2>Supervision tree</h2>
@@ -99,41 +100,17 @@ const pipelinesOf = (tree: Tree): ReadonlyArray<Tree> => [
   ...(tree.children ?? []).flatMap((child) => (child.tree === null ? [] : pipelinesOf(child.tree)))
 ]
 
-/** Rates between the last two answers. */
-const useRates = (key: string, at: number, values: Readonly<Record<string, number>>) => {
-  const seen = useRef<{
-    readonly at: number
-    readonly values: Readonly<Record<string, number>>
-    readonly rates: Readonly<Record<string, number>>
-  }>({ at, values, rates: {} })
-  const before = seen.current
-  if (at > before.at) {
-    const seconds = (at - before.at) / 1000
-    const rates: Record<string, number> = {}
-    for (const [name, value] of Object.entries(values)) {
-      const old = before.values[name]
-      // A counter that went down began anew.
-      if (old !== undefined) rates[name] = Math.max(0, value >= old ? value - old : value) / seconds
-    }
-    seen.current = { at, values, rates }
-  }
-  return { key, rates: seen.current.rates }
-}
-
-const Flow = ({ at, tree }: { readonly tree: Tree; readonly at: number }) => (
+const Flow = ({ tree }: { readonly tree: Tree }) => (
   <>
     {pipelinesOf(tree).map((pipeline) => (
-      <PipelineFlow key={pipeline.name} pipeline={pipeline} at={at} />
+      <PipelineFlow key={pipeline.name} pipeline={pipeline} />
     ))}
   </>
 )
 
-const PipelineFlow = ({ at, pipeline }: { readonly pipeline: Tree; readonly at: number }) => {
+const PipelineFlow = ({ pipeline }: { readonly pipeline: Tree }) => {
   const now = useNow()
   const books = pipeline.books ?? {}
-  const values: Record<string, number> = { ...books }
-  for (const stage of pipeline.stages ?? []) values[`stage ${stage.stage}`] = stage.passed
-  const { rates } = useRates(pipeline.name, at, values)
   return (
     <section className="card flush" aria-label={`Pipeline ${pipeline.name}`}>
       <div className="flow-head">
@@ -142,12 +119,7 @@ const PipelineFlow = ({ at, pipeline }: { readonly pipeline: Tree; readonly at: 
           {Object.entries(books).map(([name, count]) => (
             <div key={name}>
               <dt>{WORDS[name] ?? name}</dt>
-              <dd>
-                {number(count)}
-                {rates[name] !== undefined && name !== "inFlight" && (
-                  <span className="rate"> {number(rates[name])}/s</span>
-                )}
-              </dd>
+              <dd>{number(count)}</dd>
             </div>
           ))}
         </dl>
@@ -185,7 +157,13 @@ const PipelineFlow = ({ at, pipeline }: { readonly pipeline: Tree; readonly at: 
                 <th scope="row">{stage.stage}</th>
                 <td className="num">{number(stage.passed)}</td>
                 <td className="num">
-                  {rates[`stage ${stage.stage}`] === undefined ? "…" : number(rates[`stage ${stage.stage}`])}
+                  {stage.perSecond == null ? (
+                    "…"
+                  ) : (
+                    <span title={`Over the last ${duration(stage.perSecond.overSeconds)}`}>
+                      {number(stage.perSecond.passed)}
+                    </span>
+                  )}
                 </td>
                 <td className="num">{number(stage.inHand)}</td>
                 <td>{stage.mailbox === null ? <span className="muted">–</span> : <Depth mailbox={stage.mailbox} />}</td>
