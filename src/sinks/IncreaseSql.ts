@@ -132,11 +132,11 @@ export const measuredCtes = (
   options: {
     /** A further condition on the rows, of alias `s`. */
     readonly condition?: string
-    /** A moment of a range `q` of the source, where it knows that nothing until then is needed for the rows before. */
-    readonly from?: string
+    /** An array of a range `q` of the source, where it knows its scrapes and up to two before them: no others are looked for. */
+    readonly known?: string
   } = {}
 ): string => {
-  const { condition = "", from } = options
+  const { condition = "", known } = options
   const labels = labelColumns(exporter)
   const stale = staleAfter(exporter)
   const rows = rowsTable(exporter)
@@ -231,17 +231,18 @@ export const measuredCtes = (
 
   const next = (after: string) =>
     `(select s."timestamp" from ${rowsTable(exporter)} s where s.server_id = r.server_id and s."timestamp" > ${after} and s."timestamp" <= r.upto order by s."timestamp" limit 1)`
+  const sought = `
+  select r.no, ${next("r.scan_from")} as at from ranges r
+  union all
+  select c.no, ${next("c.at")} from scrape c join ranges r on r.no = c.no where c.at is not null`
   return `ranges as materialized (
   select r.*${clamps ? ", k.starts, k.limits" : ""}
   from (
     select q.no, q.server_id, q.after, q.upto, min(q.after) over (partition by q.server_id) as origin,
-      greatest(q.after - ${stale}${from === undefined ? "" : `, ${from}`}, lag(q.upto) over (partition by q.server_id order by q.after)) as scan_from
+      ${known === undefined ? `greatest(q.after - ${stale}, lag(q.upto) over (partition by q.server_id order by q.after))` : `${known} as known, q.after`} as scan_from
     from ${source} q
   ) r${clamps ? limitsOf(host) : ""}
-), scrape as (
-  select r.no, ${next("r.scan_from")} as at from ranges r
-  union all
-  select c.no, ${next("c.at")} from scrape c join ranges r on r.no = c.no where c.at is not null
+), scrape as (${known === undefined ? sought : "select r.no, unnest(r.known) as at from ranges r"}
 ), found as (
   select c.no, r.server_id, c.at, c.at > r.after as wanted, lag(c.at) over w as before, row_number() over w as seq, lag(c.at, 2) over w as second,
     lead(c.no) over w is distinct from c.no as last${

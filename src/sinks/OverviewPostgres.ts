@@ -32,7 +32,7 @@ export const layer: Layer.Layer<Overview, never, PgClient.PgClient | Registry | 
     const servers = yield* Servers
     const { exporters, get, host } = yield* Registry
     const busiest = busiestOf(exporters)
-    const busiestSql = busiest === undefined ? undefined : fleetBusiestSql(busiest.exporter, busiest.column)
+    const busiestSql = busiest === undefined ? undefined : fleetBusiestSql(busiest.exporter, host, busiest.metric)
     const hostGlanceSql = host === undefined ? undefined : fleetHostSql(host)
     const hostTotals = host === undefined ? undefined : { measures: hostMeasures(host), dirty: dirtySql(host, host) }
 
@@ -215,7 +215,7 @@ export const layer: Layer.Layer<Overview, never, PgClient.PgClient | Registry | 
         select id from admiral.label_values where value = ${request.name}`
       if (label === undefined) return []
       const measures = topMeasures(exporter)
-      const rows = yield* sql.unsafe<AcrossRow>(acrossSql(exporter, measures), [float8(now), int4(label.id)])
+      const rows = yield* sql.unsafe<AcrossRow>(acrossSql(exporter, host, measures), [float8(now), int4(label.id)])
       const ranked = rankingsOf(exporter)
       const wire = measures.gauges.map((column) => wireName(column, exporter.table.columns[column]!))
       const shown = rows.map((row) => {
@@ -350,7 +350,7 @@ const busiestOf = (exporters: ReadonlyArray<Exporter>) => {
   for (const exporter of exporters) {
     const ranked = rankingsOf(exporter).find(({ ranking }) => ranking.by === "rate" && ranking.share === "cpu")
     if (ranked !== undefined) {
-      return { exporter, metric: ranked.key, column: ranked.ranking.column, scale: ranked.fields.scale }
+      return { exporter, metric: ranked.key, scale: ranked.fields.scale }
     }
   }
   return undefined

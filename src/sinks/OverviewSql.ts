@@ -1,12 +1,15 @@
 /**
  * SQL for what the page draws at a glance: all servers at once, some groups over time, one group on all servers.
  *
- * Every statement reads a bounded piece of each server's rows by the natural key: the latest two scrapes, one row per
- * step of a trend; series read what `HistorySql` reads. Pure: it makes text, it runs nothing.
+ * Increases are those of `IncreaseSql`, so that no page contradicts the top list. Every statement reads a bounded piece of
+ * each server's rows by the natural key: the latest scrape and those it is compared with, two rows per step of a trend;
+ * series read what `HistorySql` reads. Pure: it makes text, it runs nothing.
  */
 import type { Exporter } from "../plugins/Exporter.ts"
 import {
   coveredCtes,
+  groupColumn,
+  increaseOf,
   isHostCpu,
   type Measures,
   measuredCtes,
@@ -17,89 +20,108 @@ import {
   staleAfter
 } from "./IncreaseSql.ts"
 import { bucketAggregates } from "./RollupTables.ts"
-import { boundRanges, bucketParts, bucketScrapes } from "./TopSql.ts"
+import { boundRanges, bucketParts, bucketScrapes, present } from "./TopSql.ts"
 
 /** Older rows say nothing about now. */
 const NOW_WITHIN = "interval '1 day'"
 
-/** The increase from row `p` to row `q`, a restarted counter counting from 0; null where either is. */
-const increase = (column: string): string =>
-  `case when q.${column} >= p.${column} then q.${column} - p.${column} else q.${column} end`
+/**
+ * `measuredCtes` of the latest scrape of each server; a server without one is left out. Bound: now, epoch microseconds.
+ *
+ * Each server's range is that scrape alone. What it may be compared with is looked up from it backwards: the scrape before
+ * and the one before that, which tells whether series are worth seeking further back.
+ */
+const latestCtes = (exporter: Exporter, host: Exporter | undefined, measures: Measures, condition = ""): string => {
+  const rows = rowsTable(exporter)
+  const latest = (alias: string, bounds: string) =>
+    `cross join lateral (select max(r."timestamp") as at from ${rows} r where r.server_id = v.id and ${bounds}) ${alias}`
+  const fresh = (alias: string) => `r."timestamp" < ${alias}.at and r."timestamp" >= l.at - ${staleAfter(exporter)}`
+  const source = `(
+      select v.id as no, v.id as server_id, l.at - interval '1 microsecond' as after, l.at as upto, array[o.at, p.at, l.at] as known
+      from admiral.servers v
+      ${latest("l", `r."timestamp" > ${moment("$1::float8")} - ${NOW_WITHIN} and r."timestamp" <= ${moment("$1::float8")} + interval '10 minutes'`)}
+      ${latest("p", fresh("l"))}
+      ${latest("o", fresh("p"))}
+      where l.at is not null
+    )`
+  return measuredCtes(exporter, host, source, measures, { condition, known: "q.known" })
+}
+
+/** The sum of those that are known; null where none is. */
+const knownSum = (parts: ReadonlyArray<string>): string =>
+  `case when num_nonnulls(${parts.join(", ")}) > 0 then ${parts.map((part) => `coalesce(${part}, 0)`).join(" + ")} end`
 
 /** What the host's rows tell of each server. Bound: now, the trend's end and the width of its steps (epoch microseconds), the number of steps. */
 export const fleetHostSql = (host: Exporter): string => {
-  const facts = host.host!
-  const busy = facts.cpuBusy.map(quoted)
-  const optional = (column: string | undefined) => (column === undefined ? "null" : `q.${quoted(column)}`)
-  const rows = rowsTable(host)
-  const latest = (alias: string, condition: string) =>
-    `lateral (select r.* from ${rows} r where r.server_id = v.id and ${condition} order by r."timestamp" desc limit 1) ${alias}`
-  const trendRow = busy.map((column) => `r.${column}`).join(", ")
-  return `select v.server_id, q.${quoted(facts.cores)}::float8 as cores, q.${quoted(facts.memoryTotal)}::float8 as memory,
-  ${optional(facts.memoryAvailable)}::float8 as available, ${optional(facts.load)}::float8 as load, ${optional(facts.uptime)}::float8 as uptime,
-  (100 * (${busy.map(increase).join(" + ")}) / date_part('epoch', q."timestamp" - p."timestamp"))::float8 as busy,
-  t.values::float8[] as trend
+  const { cores, cpuBusy, load, memoryAvailable, memoryTotal, uptime } = host.host!
+  const facts = { cores, memory: memoryTotal, available: memoryAvailable, load, uptime }
+  const gauges = Object.values(facts).filter((column) => column !== undefined)
+  const measures = { counters: cpuBusy.map((column) => ({ column, clamp: false })), gauges }
+  const shown = Object.entries(facts).map(([alias, column]) =>
+    column === undefined ? `null::float8 as ${alias}` : `m.v${gauges.indexOf(column)}::float8 as ${alias}`
+  )
+  return `with recursive ${latestCtes(host, undefined, measures)}
+select v.server_id, ${shown.join(", ")},
+  (100 * ${knownSum(cpuBusy.map((_, n) => `m.r${n}`))})::float8 as busy, t.values::float8[] as trend
 from admiral.servers v
-left join ${latest("q", `r."timestamp" > ${moment("$1::float8")} - ${NOW_WITHIN} and r."timestamp" <= ${moment("$1::float8")} + interval '10 minutes'`)} on true
-left join ${latest("p", `r."timestamp" < q."timestamp" and r."timestamp" >= q."timestamp" - ${staleAfter(host)}`)} on true
-left join lateral (
-  select array_agg(round((100 * (${busy.map(increase).join(" + ")}) / date_part('epoch', q."timestamp" - p."timestamp"))::numeric, 1) order by q.n) as values
-  from (
-    select n, r.* from generate_series(1, $4::int) n
-    left join lateral (
-      select r."timestamp", ${trendRow} from ${rows} r where r.server_id = v.id
-        and r."timestamp" <= ${moment("($2::float8 - ($4::int - n) * $3::float8)")}
-        and r."timestamp" > ${moment("($2::float8 - ($4::int - n + 1) * $3::float8)")}
-      order by r."timestamp" desc limit 1
-    ) r on true
-  ) q left join lateral (
-    select r."timestamp", ${trendRow} from ${rows} r where r.server_id = v.id
-      and r."timestamp" <= ${moment("($2::float8 - ($4::int - q.n + 1) * $3::float8)")}
-      and r."timestamp" > ${moment("($2::float8 - ($4::int - q.n + 2) * $3::float8)")}
-    order by r."timestamp" desc limit 1
-  ) p on true
-) t on q."timestamp" is not null
+left join measured m on m.server_id = v.id
+left join lateral ${trendSql(host)} t on m.server_id is not null
 order by v.server_id`
 }
 
-/** The two latest scrapes of each server: `q_at` and `p_at`, of an exporter. `$1` is now. */
-const latestTwo = (exporter: Exporter): string => `admiral.servers v
-cross join lateral (select max(r."timestamp") as at from ${rowsTable(exporter)} r
-  where r.server_id = v.id and r."timestamp" > ${moment("$1::float8")} - ${NOW_WITHIN} and r."timestamp" <= ${moment("$1::float8")} + interval '10 minutes') q_at
-left join lateral (select max(r."timestamp") as at from ${rowsTable(exporter)} r
-  where r.server_id = v.id and r."timestamp" < q_at.at and r."timestamp" >= q_at.at - ${staleAfter(exporter)}) p_at on true`
-
-/** The group with the largest increase of a counter on each server. Bound: now, epoch microseconds. */
-export const fleetBusiestSql = (exporter: Exporter, column: string): string => {
-  const rows = rowsTable(exporter)
-  const per = quoted(exporter.top!.per)
-  return `select v.server_id, l.value as name, b.rate::float8 as rate from ${latestTwo(exporter)}
-cross join lateral (
-  select q.g, sum(${increase("c")}) / date_part('epoch', q_at.at - p_at.at) as rate
-  from (select r.${per} as g, sum(r.${quoted(column)}) as c from ${rows} r where r.server_id = v.id and r."timestamp" = q_at.at group by 1) q
-  join (select r.${per} as g, sum(r.${quoted(column)}) as c from ${rows} r where r.server_id = v.id and r."timestamp" = p_at.at group by 1) p on p.g = q.g
-  group by q.g order by 2 desc, 1 limit 1
-) b
-join admiral.label_values l on l.id = b.g`
+/**
+ * The trend of the server `v`: per step the rate from the last row before it to the last row in it. Where the former is
+ * stale or not there, from the first row in the step; where that is the only one, nothing is known.
+ */
+const trendSql = (host: Exporter): string => {
+  const busy = host.host!.cpuBusy
+  const row = (condition: string, order: "asc" | "desc") => `(
+      select r."timestamp" as at, r.counters_since as since, ${busy.map((column, n) => `r.${quoted(column)}::float8 as c${n}`).join(", ")}
+      from ${rowsTable(host)} r where r.server_id = v.id and ${condition} order by r."timestamp" ${order} limit 1
+    )`
+  const fresh = `r."timestamp" >= q.at - ${staleAfter(host)}`
+  const since = { value: "q.since", before: "p.since" }
+  const increases = busy.map((_, n) => `(${increaseOf(`q.c${n}`, `p.c${n}`, since)})`)
+  // The second look-up is made only where the first finds nothing: parts of UNION ALL are read in their order.
+  return `(
+  select array_agg(round((100 * ${knownSum(increases)} / date_part('epoch', q.at - p.at))::numeric, 1) order by e.n) as values
+  from (
+    select n, ${moment("($2::float8 - ($4::int - n + 1) * $3::float8)")} as after, ${moment("($2::float8 - ($4::int - n) * $3::float8)")} as upto
+    from generate_series(1, $4::int) n
+  ) e
+  left join lateral ${row(`r."timestamp" > e.after and r."timestamp" <= e.upto`, "desc")} q on true
+  left join lateral (
+    ${row(`r."timestamp" <= e.after and ${fresh}`, "desc")}
+    union all
+    ${row(`r."timestamp" > e.after and ${fresh} and r."timestamp" < q.at`, "asc")}
+    limit 1
+  ) p on true
+)`
 }
 
-/** One group on every server, by the latest two scrapes. Bound: now, epoch microseconds; the group's id. */
-export const acrossSql = (exporter: Exporter, measures: Measures): string => {
-  const rows = rowsTable(exporter)
-  const per = quoted(exporter.top!.per)
-  const sums = [
-    ...measures.counters.map(({ column }, n) => `sum(r.${quoted(column)}) as c${n}`),
-    ...measures.gauges.map((column, n) => `sum(r.${quoted(column)}) as v${n}`)
-  ].join(", ")
-  const of = (at: string) =>
-    `(select ${sums}, count(*) as rows from ${rows} r where r.server_id = v.id and r."timestamp" = ${at} and r.${per} = $2::int)`
-  return `select v.server_id, ${micros("q_at.at")} as at${measures.counters
-    .map((_, n) => `, ((${increase(`c${n}`)}) / date_part('epoch', q_at.at - p_at.at))::float8 as n${n}`)
-    .join("")}${measures.gauges.map((_, n) => `, q.v${n}::float8 as w${n}`).join("")}
-from ${latestTwo(exporter)}
-cross join lateral ${of("q_at.at")} q
-left join lateral ${of("p_at.at")} p on true
-where q.rows > 0`
+/** The group with the highest rate in the latest scrape of each server, by a ranking of rates. Bound: now, epoch microseconds. */
+export const fleetBusiestSql = (exporter: Exporter, host: Exporter | undefined, metric: string): string => {
+  const measures = rankingMeasures(exporter, metric)
+  return `with recursive ${latestCtes(exporter, host, measures)}
+select v.server_id, min(l.value) as name, t.rate::float8 as rate
+from (
+  select m.server_id, m.g, m.r0 as rate, max(m.r0) over (partition by m.server_id) as highest
+  from measured m where m.r0 is not null${present(exporter, measures, (n) => `m.v${n}`)}
+) t
+join admiral.servers v on v.id = t.server_id
+join admiral.label_values l on l.id = t.g
+where t.rate = t.highest
+group by v.server_id, t.rate`
+}
+
+/** One group on every server whose latest scrape has it. Bound: now, epoch microseconds; the group's id. */
+export const acrossSql = (exporter: Exporter, host: Exporter | undefined, measures: Measures): string => {
+  const now = present(exporter, measures, (n) => `m.v${n}`)
+  return `with recursive ${latestCtes(exporter, host, measures, ` and ${groupColumn(exporter)} = $2::int`)}
+select v.server_id, ${micros("m.at")} as at${measures.counters
+    .map((_, n) => `, (case when true${now} then m.r${n} else 0 end)::float8 as n${n}`)
+    .join("")}${measures.gauges.map((_, n) => `, m.v${n}::float8 as w${n}`).join("")}
+from measured m join admiral.servers v on v.id = m.server_id`
 }
 
 /**
