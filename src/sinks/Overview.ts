@@ -18,15 +18,18 @@ export interface ServerGlance {
   /** Latest scrape of any exporter, epoch microseconds. */
   readonly lastSeen: number | null
   readonly cpuCores: number | null
-  /** Busy CPU between the host's latest two scrapes, in percent of one core. */
+  /** Busy CPU between the host's latest two scrapes, in percent of one core; of the columns that are known. */
   readonly cpuPercent: number | null
   readonly memoryTotalBytes: number | null
   readonly memoryUsedBytes: number | null
   readonly load: number | null
   readonly uptimeSeconds: number | null
-  /** Busy CPU in percent of one core over the steps before `trendUntil`; null where nothing was seen. */
+  /**
+   * Busy CPU in percent of one core over the steps before `trendUntil`; null where nothing was seen. Each is the rate from
+   * the last scrape before the step, or after a hole the first one in it, to its last one: what lies between is not read.
+   */
   readonly trend: ReadonlyArray<number | null>
-  /** The group that used most CPU between the latest two scrapes. */
+  /** The group with the highest `cpu_percent` of the top list: in the latest scrape, ties by name. */
   readonly busiest: { readonly name: string; readonly value: number } | null
 }
 
