@@ -1,3 +1,11 @@
+/**
+ * SQL for the top groups of one server. All groups are summed up by id; only those that can be among the top ones get
+ * their names, since ties are ordered by name.
+ *
+ * The result has a row for each listed group (`place` from 1) and one for all others together (`place` after the last
+ * one), or a single row with `place` null where the window holds nothing. Every row also has the server's `scrapes` and
+ * `covered`. `AnswerFields` turns it into an answer.
+ */
 import type { Exporter } from "../plugins/Exporter.ts"
 import {
   coveredCtes,
