@@ -79,7 +79,7 @@ export const historySql = (exporter: Exporter, host: Exporter | undefined, ofOne
     boundRanges,
     measures,
     one ? { condition: ` and ${groupColumn(exporter)} = $6::int` } : {}
-  )}, ${coveredCtes(exporter)}, server as (
+  )}, ${coveredCtes}, server as (
   select p.step, sum(p.scrapes) as scrapes, sum(p.covered) as covered from (
     select ${step("c.at")} as step, 1 as scrapes, c.seconds as covered from covered c${bucketScrapes(exporter)
       .map((part) => `\n    union all select ${step("b.bucket")}, b.scrapes, b.covered from ${part} b`)

@@ -238,7 +238,7 @@ export const measuredCtes = (
   return `ranges as materialized (
   select r.*${clamps ? ", k.starts, k.limits" : ""}
   from (
-    select q.no, q.server_id, q.after, q.upto, min(q.after) over (partition by q.server_id) as origin,
+    select q.no, q.server_id, q.after, q.upto,
       ${known === undefined ? `greatest(q.after - ${stale}, lag(q.upto) over (partition by q.server_id order by q.after))` : `${known} as known, q.after`} as scan_from
     from ${source} q
   ) r${clamps ? limitsOf(host) : ""}
@@ -259,6 +259,6 @@ export const measuredCtes = (
 }
 
 /** The CTE `covered`: for each wanted scrape of the ranges how many seconds it covers, 0 after a hole. Needs `moments`. */
-export const coveredCtes = (_exporter: Exporter): string => `covered as (
+export const coveredCtes = `covered as (
   select o.no, o.server_id, o.at, case when o.before is null then 0 else o.gap end as seconds from moments o where o.wanted
 )`

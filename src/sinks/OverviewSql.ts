@@ -154,7 +154,7 @@ export const seriesSql = (exporter: Exporter, host: Exporter | undefined, measur
     alias === "last"
       ? `max(b.last_at)${presence === undefined ? "" : ` filter (where b.${quoted(`${presence}_max`)} <> 0)`}`
       : rolled.get(alias)
-  return `with recursive ${measuredCtes(exporter, host, boundRanges, measures)}, ${coveredCtes(exporter)}, server as (
+  return `with recursive ${measuredCtes(exporter, host, boundRanges, measures)}, ${coveredCtes}, server as (
   select p.step, sum(p.scrapes) as scrapes, sum(p.covered) as covered from (
     select ${step("c.at")} as step, 1 as scrapes, c.seconds as covered from covered c${bucketScrapes(exporter)
       .map((part) => `\n    union all select ${step("b.bucket")}, b.scrapes, b.covered from ${part} b`)

@@ -57,7 +57,7 @@ export const fineSql = (exporter: Exporter, host: Exporter | undefined): string 
   const name = exporter.table.name
   const columns = rollupColumnsOf(exporter)
   const now = present(exporter, measures, (n) => `m.v${n}`)
-  return `with recursive ${measuredCtes(exporter, host, bound(FINE.seconds), measures)}, ${coveredCtes(exporter)}, scrapes as (
+  return `with recursive ${measuredCtes(exporter, host, bound(FINE.seconds), measures)}, ${coveredCtes}, scrapes as (
   insert into ${table(scrapesTable(name, FINE))} (server_id, bucket, scrapes, covered, last_at)
   select r.server_id, r.upto, count(*), sum(c.seconds), max(c.at) from covered c join ranges r on r.no = c.no group by r.server_id, r.upto
   ${upsert(["scrapes", "covered", "last_at"], "server_id, bucket")}

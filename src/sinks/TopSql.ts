@@ -150,7 +150,7 @@ export const topSql = (exporter: Exporter, host: Exporter | undefined, metric: s
   select b.group_id, ${aliases.map((alias) => of.get(alias) ?? "null").join(", ")} from ${part} b${by}`
   const holdsLatest = (level: Level) =>
     ` and b.bucket = to_timestamp(ceil($5::float8 / ${level.seconds * 1_000_000}) * ${level.seconds}) and b.last_at = ${latest}`
-  return `with recursive ${measuredCtes(exporter, host, boundRanges, measures)}, ${coveredCtes(exporter)}, ${serverCte(exporter)}, parts as (
+  return `with recursive ${measuredCtes(exporter, host, boundRanges, measures)}, ${coveredCtes}, ${serverCte(exporter)}, parts as (
   select m.g, ${[...grouped].map(([alias, expression]) => `${expression} as ${alias}`).join(",\n    ")}
   from measured m group by m.g${bucketParts(exporter)
     .map((part) => union(part, rolled, " group by b.group_id"))
