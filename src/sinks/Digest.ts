@@ -9,7 +9,7 @@
  * The sizes were chosen by `bench/pipeline.ts`: batches of 5 000, two of them in flight, reading ahead.
  */
 import { createHash } from "node:crypto"
-import { Effect, Result } from "effect"
+import { type Duration, Effect, Result } from "effect"
 import * as Pipeline from "../engine/Pipeline.ts"
 import { Registry } from "../plugins/Registry.ts"
 import type { Snapshot } from "../plugins/Snapshot.ts"
@@ -28,9 +28,11 @@ export interface Digest {
   readonly view: () => Pipeline.PipelineView
 }
 
-/** `consumer` is this process's name in the group: unique among those that run at the same time. */
 export const make = (options: {
+  /** This process's name in the group: unique among those that run at the same time. */
   readonly consumer: string
+  /** How long a stop may take to write what was begun; the rest is given back. Defaults to 8 seconds. */
+  readonly drainWithin?: Duration.Input
 }): Effect.Effect<Digest, never, SnapshotStream | SnapshotRows | DeadLetters | Registry> =>
   Effect.gen(function* () {
     const registry = yield* Registry
@@ -95,7 +97,7 @@ export const make = (options: {
           ),
         mailbox: 1_000
       },
-      drainWithin: "8 seconds"
+      drainWithin: options.drainWithin ?? "8 seconds"
     })
 
     const run = Effect.scoped(
