@@ -68,6 +68,8 @@ const ask = (url: string, method: string, path: string, token: string, body?: un
 /** Runs the server with its fleet until interrupted. */
 export const runDemo = (options: DemoOptions, dataDir: string) =>
   Effect.gen(function* () {
+    // What goes on live ends with the server: else it would keep the process alive.
+    const scope = yield* Effect.scope
     const settings = Layer.succeed(Settings, {
       host: "127.0.0.1",
       port: options.port,
@@ -80,7 +82,7 @@ export const runDemo = (options: DemoOptions, dataDir: string) =>
       roles: new Set(["ingest", "digest", "api"]),
       agent: false,
       listen: true,
-      onReady: (url) => Effect.asVoid(Effect.forkDetach(populate(url, dataDir, options), { startImmediately: true }))
+      onReady: (url) => Effect.asVoid(Effect.forkIn(populate(url, dataDir, options), scope, { startImmediately: true }))
     }).pipe(
       Effect.provide(Layer.mergeAll(settings, Registry.layer(config))),
       Effect.provideService(
@@ -88,7 +90,7 @@ export const runDemo = (options: DemoOptions, dataDir: string) =>
         ConfigProvider.fromUnknown({ NODEPULSE_HOST: "127.0.0.1", NODEPULSE_PORT: String(options.port) })
       )
     )
-  })
+  }).pipe(Effect.scoped)
 
 const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOptions) =>
   Effect.gen(function* () {
