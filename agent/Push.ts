@@ -39,7 +39,7 @@ const ANSWER_BYTES = 4 * 1024 * 1024
 /**
  * Before each request. Exporters with the same interval are scraped together: this lets their rows travel together. And it
  * is what bounds the rate at which a backlog drains: 24 hours of two exporters and 150 groups are some 245 requests, in
- * less than 3 minutes (`bench/outage.ts`).
+ * some 3 minutes (`bench/outage.ts`).
  */
 const PACE_MILLIS = 500
 const REJECTIONS_PER_ANSWER_MAX = 10

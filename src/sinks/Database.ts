@@ -4,8 +4,8 @@
  * Bounds: connections, time to connect, time a statement may take. It makes no schema (`Migrations.ts`) and starts no
  * server (`EmbeddedPostgres.ts`).
  */
-import { PgClient } from "@effect/sql-pg"
-import { Cause, Duration, Effect, type Layer, type Redacted, Schedule } from "effect"
+import { PgClient, PgTypes } from "@effect/sql-pg"
+import { Cause, Duration, Effect, type Layer, type Redacted, Result, Schedule } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { RowsRefused, RowsUnavailable } from "./SnapshotRows.ts"
@@ -123,6 +123,10 @@ export const sqlErrorOf = (cause: Cause.Cause<unknown>): SqlError | undefined =>
   }
   return undefined
 }
+
+/** A parameter of one binary array. The types are ours: a value that does not fit its type's oid is a defect. */
+export const arrayParameter = (values: ReadonlyArray<unknown>, oid: number): PgTypes.Parameter =>
+  Result.getOrThrow(PgTypes.array(values, oid))
 
 /** Whether PostgreSQL can hold the text, and an index on it too; what it cannot hold is nobody's id. */
 export const isStorableText = (text: string): boolean =>

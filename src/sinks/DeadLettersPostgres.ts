@@ -8,8 +8,8 @@
  */
 import { createHash } from "node:crypto"
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Duration, Effect, Layer, Result } from "effect"
-import { answering } from "./Database.ts"
+import { Duration, Effect, Layer } from "effect"
+import { answering, arrayParameter } from "./Database.ts"
 import {
   type DeadLetter,
   DeadLetters,
@@ -43,7 +43,7 @@ export const layer: Layer.Layer<DeadLetters, never, PgClient.PgClient> = Layer.e
       if (letters.length === 0) return
       const stored = letters.map(storable)
       const texts = (valueOf: (letter: NewDeadLetter) => string) =>
-        Result.getOrThrow(PgTypes.array(stored.map(valueOf), PgTypes.OID.text))
+        arrayParameter(stored.map(valueOf), PgTypes.OID.text)
       yield* sql`
         insert into admiral.dead_letters (key, exporter, server_id, reason, payload)
         select * from unnest(
@@ -88,7 +88,7 @@ export const layer: Layer.Layer<DeadLetters, never, PgClient.PgClient> = Layer.e
     const drop = Effect.fn("DeadLetters.drop")(function* (ids: ReadonlyArray<string>) {
       const numbers = ids.flatMap((id) => idOf(id) ?? [])
       const rows = yield* sql`
-        delete from admiral.dead_letters where id = any(${Result.getOrThrow(PgTypes.array(numbers, PgTypes.OID.int8))})
+        delete from admiral.dead_letters where id = any(${arrayParameter(numbers, PgTypes.OID.int8)})
         returning 1 as dropped`
       return rows.length
     }, answering("drop dead letters"))

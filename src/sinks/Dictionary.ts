@@ -8,8 +8,9 @@
  * number of distinct names ever seen.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Effect, Result } from "effect"
+import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { arrayParameter } from "./Database.ts"
 import { makeRecentMap } from "./RecentMap.ts"
 
 /** 50 000 servers with names of 36 characters. */
@@ -81,4 +82,4 @@ export const makeDictionary = Effect.gen(function* () {
   } satisfies Dictionary as Dictionary
 })
 
-const texts = (values: ReadonlyArray<string>) => Result.getOrThrow(PgTypes.array(values, PgTypes.OID.text))
+const texts = (values: ReadonlyArray<string>) => arrayParameter(values, PgTypes.OID.text)

@@ -3,12 +3,12 @@
  * the fleet, which is at most `FLEET_FRESH_FOR` old.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Clock, Duration, Effect, Layer, Result } from "effect"
+import { Clock, Duration, Effect, Layer } from "effect"
 import { rankingsOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { wireName } from "../plugins/Wire.ts"
-import { answering } from "./Database.ts"
+import { answering, arrayParameter } from "./Database.ts"
 import { stepMicros, usableLevels } from "./HistorySql.ts"
 import { allMeasures, type Measures } from "./IncreaseSql.ts"
 import { type FleetGlance, type OneSeries, Overview, type SeriesAnswer, type ServerGlance } from "./Overview.ts"
@@ -115,7 +115,7 @@ export const layer: Layer.Layer<Overview, never, PgClient.PgClient | Registry | 
         int4(id),
         ...planParameters(plan),
         float8(step),
-        ...(exporter.top === undefined ? [] : [Result.getOrThrow(PgTypes.array(ids, PgTypes.OID.int4))])
+        ...(exporter.top === undefined ? [] : [arrayParameter(ids, PgTypes.OID.int4)])
       ])
     })
 
@@ -371,4 +371,4 @@ const fieldsOf = (exporter: Exporter) => {
 
 const int4 = PgTypes.int4
 const float8 = PgTypes.float8
-const texts = (values: ReadonlyArray<string>) => Result.getOrThrow(PgTypes.array(values, PgTypes.OID.text))
+const texts = (values: ReadonlyArray<string>) => arrayParameter(values, PgTypes.OID.text)

@@ -126,7 +126,7 @@ from measured m join admiral.servers v on v.id = m.server_id`
 }
 
 /**
- * Series of some groups (`$9`, ids), and of all others together as group 0; or of an exporter without groups. Bound, in
+ * Series of some groups (`$6`, ids), and of all others together as group 0; or of an exporter without groups. Bound, in
  * order: the server's id; the plan's parts as for `topSql`; the step's width (epoch microseconds); the ids.
  *
  * A row per step and group with sums, and one per step with `g` null that has `scrapes` and `covered`.

@@ -6,11 +6,11 @@
  * do not share a snapshot: rows that arrive in between may be in one number and not yet in another, until the next answer.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Duration, Effect, Layer, Result } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { type Aggregates, answerShape, isStale, numberOf, otherOf, rowOf } from "./AnswerFields.ts"
-import { answering } from "./Database.ts"
+import { answering, arrayParameter } from "./Database.ts"
 import { historyOf, historySql, stepMicros, usableLevels } from "./HistorySql.ts"
 import { type HistoryAnswer, Rankings, type TopAnswer, type Window } from "./Rankings.ts"
 import { dirtySql } from "./RollupSql.ts"
@@ -205,15 +205,15 @@ const coverageOf = (covered: number, window: Window): number =>
 
 /** A plan as the three arrays that the statements bind: levels, left ends, right ends. */
 export const planParameters = (plan: WindowPlan) => [
-  array(
+  arrayParameter(
     plan.map(({ level }) => level),
     PgTypes.OID.int4
   ),
-  array(
+  arrayParameter(
     plan.map(({ from }) => from),
     PgTypes.OID.float8
   ),
-  array(
+  arrayParameter(
     plan.map(({ to }) => to),
     PgTypes.OID.float8
   )
@@ -221,4 +221,3 @@ export const planParameters = (plan: WindowPlan) => [
 
 const int4 = PgTypes.int4
 const float8 = PgTypes.float8
-const array = (values: ReadonlyArray<number>, oid: number) => Result.getOrThrow(PgTypes.array(values, oid))

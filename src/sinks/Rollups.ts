@@ -13,11 +13,11 @@
  * whose rows retention has begun to drop are left as they are.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Clock, Context, Duration, Effect, Layer, Result } from "effect"
+import { Clock, Context, Duration, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
-import { answering, isMissingPartition } from "./Database.ts"
+import { answering, arrayParameter, isMissingPartition } from "./Database.ts"
 import { DAY_MICROS, dayOf, makePartitions, type Partitions } from "./Partitions.ts"
 import {
   backlogSql,
@@ -106,11 +106,11 @@ const make = Effect.gen(function* () {
   type Worker = (typeof workers)[number]
 
   const on = (buckets: ReadonlyArray<Bucket>) => [
-    array(
+    arrayParameter(
       buckets.map(({ server }) => server),
       PgTypes.OID.int4
     ),
-    array(
+    arrayParameter(
       buckets.map(({ bucket }) => bucket),
       PgTypes.OID.float8
     )
@@ -263,5 +263,3 @@ const outside = <A, E, R>(sql: PgClient.PgClient, self: Effect.Effect<A, E, R>):
     self,
     (context: Context.Context<R>) => Context.omit(sql.transactionService)(context as never) as Context.Context<R>
   )
-
-const array = (values: ReadonlyArray<unknown>, oid: number) => Result.getOrThrow(PgTypes.array(values, oid))

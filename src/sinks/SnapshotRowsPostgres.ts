@@ -15,7 +15,7 @@ import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import type { Snapshot } from "../plugins/Snapshot.ts"
 import { display, fits, rule } from "../plugins/Storable.ts"
-import { classify, isMissingPartition, sqlErrorOf } from "./Database.ts"
+import { arrayParameter, classify, isMissingPartition, sqlErrorOf } from "./Database.ts"
 import { type Dictionary, makeDictionary } from "./Dictionary.ts"
 import { DAY_MICROS, dayName, dayOf, makePartitions, type Partitions } from "./Partitions.ts"
 import { dirtyTable, FINE } from "./RollupTables.ts"
@@ -141,16 +141,16 @@ const makeWriter = (exporter: Exporter, partitions: Partitions): Writer => {
         }
       }
       return Result.succeed([
-        array(
+        arrayParameter(
           rows.map((row) => row.timestamp),
           PgTypes.OID.float8
         ),
-        array(
+        arrayParameter(
           rows.map((row) => row.countersSince),
           PgTypes.OID.float8
         ),
         ...numbers.map(({ column, index }) =>
-          array(
+          arrayParameter(
             rows.map((row) => row.values[index]),
             column.kind !== "label" && column.type === "integer" ? PgTypes.OID.int4 : PgTypes.OID.float8
           )
@@ -192,8 +192,11 @@ const makeWriter = (exporter: Exporter, partitions: Partitions): Writer => {
       }
       const changed = changedBuckets(servers.ids, rows)
       return {
-        ids: [servers.ids, ...columns.map((column) => column.ids)].map((ids) => array(ids, PgTypes.OID.int4)),
-        changed: [array(changed.servers, PgTypes.OID.int4), array(changed.buckets, PgTypes.OID.float8)]
+        ids: [servers.ids, ...columns.map((column) => column.ids)].map((ids) => arrayParameter(ids, PgTypes.OID.int4)),
+        changed: [
+          arrayParameter(changed.servers, PgTypes.OID.int4),
+          arrayParameter(changed.buckets, PgTypes.OID.float8)
+        ]
       }
     })
   }
@@ -283,8 +286,6 @@ const fill = (
 }
 
 const isMoment = (micros: number): boolean => Number.isSafeInteger(micros) && micros >= 0
-
-const array = (values: ReadonlyArray<unknown>, oid: number) => Result.getOrThrow(PgTypes.array(values, oid))
 
 const refuse = (reason: string) => new RowsRefused({ reason, cause: new Error(reason) })
 
