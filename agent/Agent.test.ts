@@ -4,13 +4,13 @@ import { Duration, Effect, Fiber, Layer, Redacted, Result } from "effect"
 import { parseExposition } from "../src/plugins/Exposition.ts"
 import { nodeExporter } from "../src/plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../src/plugins/process-exporter/ProcessExporter.ts"
-import { layerSpool, makeAgent } from "./Agent.ts"
-import { AgentConfig, type AgentConfigShape } from "./AgentConfig.ts"
+import { layerSpool, layerStatus, makeAgent } from "./Agent.ts"
 import { agentMetrics } from "./AgentMetrics.ts"
 import { AgentStatus } from "./AgentStatus.ts"
-import { layerNone } from "./Collector.ts"
-import { closedPort, httpPeer } from "./HttpPeer.fixture.ts"
-import { Spool } from "./Spool.ts"
+import { layerNone } from "./collector/Collector.ts"
+import { AgentConfig, type AgentConfigShape } from "./config/AgentConfig.ts"
+import { closedPort, httpPeer } from "./scrape/HttpPeer.fixture.ts"
+import { Spool } from "./spool/Spool.ts"
 
 const configFor = (serverUrl: string, processUrl: string, nodeUrl: string): AgentConfigShape => ({
   serverName: "web-1",
@@ -36,7 +36,7 @@ const configFor = (serverUrl: string, processUrl: string, nodeUrl: string): Agen
 })
 
 const services = (config: AgentConfigShape) =>
-  AgentStatus.layer.pipe(
+  layerStatus.pipe(
     Layer.provideMerge(layerSpool),
     Layer.provideMerge(Layer.merge(Layer.succeed(AgentConfig, config), layerNone))
   )
@@ -70,16 +70,15 @@ describe("the agent", () => {
             agent.children.map(({ name }) => name),
             ["scrape:process_exporter", "scrape:node_exporter", "push"]
           )
-          const running = yield* Effect.forkChild(
-            Effect.all(
-              agent.children.map(({ run }) => run),
-              { concurrency: "unbounded" }
-            )
-          )
+          const runs = agent.children.map(({ run }) => run)
+          const scraping = yield* Effect.forkChild(Effect.all(runs.slice(0, -1), { concurrency: runs.length }))
+          const pushing = yield* Effect.forkChild(runs.at(-1)!)
           while (received.length < 2) yield* Effect.sleep(5)
+          // First the scrapers: a push that is interrupted between its request and the answer goes out twice.
+          yield* Fiber.interrupt(scraping)
+          while ((yield* (yield* Spool).stats).records > 0) yield* Effect.sleep(5)
           yield* agent.drain
-          yield* Fiber.interrupt(running)
-          yield* agent.drain
+          yield* Fiber.interrupt(pushing)
           assert.strictEqual((yield* (yield* Spool).stats).records, 0)
           assert.strictEqual(new Set(received).size, received.length)
 

@@ -12,16 +12,17 @@
  */
 import { Effect, Layer } from "effect"
 import type { StageView } from "../src/engine/Stage.ts"
-import { AgentConfig } from "./AgentConfig.ts"
 import { AgentStatus, type AgentStatusView } from "./AgentStatus.ts"
-import type { Collectors } from "./Collector.ts"
+import { MachineClock } from "./clock/MachineClock.ts"
+import type { Collectors } from "./collector/Collector.ts"
+import { AgentConfig } from "./config/AgentConfig.ts"
 import { type MetricsAddressUnavailable, serveMetrics } from "./MetricsEndpoint.ts"
-import { makePush } from "./Push.ts"
-import { runScraper } from "./Scraper.ts"
-import { Spool, type SpoolLevel } from "./Spool.ts"
-import { layerDisk } from "./SpoolDisk.ts"
-import type { SpoolLocked } from "./SpoolLock.ts"
-import { layerMemory } from "./SpoolMemory.ts"
+import { makePush } from "./push/Push.ts"
+import { runScraper } from "./scrape/Scraper.ts"
+import { Spool, type SpoolLevel } from "./spool/Spool.ts"
+import { layerDisk } from "./spool/SpoolDisk.ts"
+import type { SpoolLocked } from "./spool/SpoolLock.ts"
+import { layerMemory } from "./spool/SpoolMemory.ts"
 
 export interface AgentChild {
   readonly name: string
@@ -38,7 +39,12 @@ export interface Agent {
   readonly stages: () => ReadonlyArray<StageView>
 }
 
-export type AgentServices = AgentConfig | AgentStatus | Collectors | Spool
+export type AgentServices = AgentConfig | AgentStatus | Collectors | MachineClock | Spool
+
+/** What the agent notes of itself and of its clock. */
+export const layerStatus: Layer.Layer<AgentStatus | MachineClock, never, AgentConfig | Spool> = MachineClock.layer.pipe(
+  Layer.provideMerge(AgentStatus.layer)
+)
 
 /** The children of the configured agent. */
 export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(function* () {
@@ -62,7 +68,7 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
 })
 
 /** Rows by stage, records in the spool. Last errors stay, as those of every stage do. Pure. */
-export const stagesOf = ({ exporters, push }: AgentStatusView, spool: SpoolLevel): ReadonlyArray<StageView> => [
+const stagesOf = ({ exporters, push }: AgentStatusView, spool: SpoolLevel): ReadonlyArray<StageView> => [
   ...exporters
     .filter(({ state }) => state !== "disabled")
     .map(
@@ -98,7 +104,7 @@ export const stagesOf = ({ exporters, push }: AgentStatusView, spool: SpoolLevel
     inHand: 0,
     retries: Object.entries(push.requests).reduce((sum, [status, count]) => sum + (status === "202" ? 0 : count), 0),
     lastError: push.lastError,
-    mailbox: { depth: spool.bytes, capacity: spool.maxBytes, highWater: spool.bytesHighest }
+    mailbox: { depth: spool.bytes, capacity: spool.maxBytes, highWater: spool.bytesHighest, unit: "bytes" }
   }
 ]
 

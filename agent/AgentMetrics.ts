@@ -8,12 +8,14 @@ import { Effect } from "effect"
 import {
   AgentStatus,
   type AgentStatusView,
+  type ClockStatus,
   type ExporterState,
   type ExporterStatus,
-  type PushState
+  type PushState,
+  type PushStatus
 } from "./AgentStatus.ts"
-import { type Family, renderExposition } from "./ExpositionText.ts"
-import { Spool, type SpoolStats } from "./Spool.ts"
+import { type Family, renderExposition } from "./collector/ExpositionText.ts"
+import { Spool, type SpoolStats } from "./spool/Spool.ts"
 
 /** The exposition, ending in a line feed. */
 export const agentMetrics: Effect.Effect<string, never, AgentStatus | Spool> = Effect.gen(function* () {
@@ -22,11 +24,27 @@ export const agentMetrics: Effect.Effect<string, never, AgentStatus | Spool> = E
   return renderExposition(agentFamilies(status, spool))
 })
 
-const EXPORTER_STATES: ReadonlyArray<ExporterState> = ["starting", "up", "empty", "unsupported", "down", "disabled"]
+const EXPORTER_STATES: ReadonlyArray<ExporterState> = [
+  "starting",
+  "up",
+  "empty",
+  "unmatched",
+  "unsupported",
+  "refused",
+  "down",
+  "disabled"
+]
 const PUSH_STATES: ReadonlyArray<PushState> = ["idle", "delivering", "retrying", "misconfigured", "unconfigured"]
 
 /** Names end in their unit; times are in seconds since the epoch. */
-export const agentFamilies = ({ exporters, push }: AgentStatusView, spool: SpoolStats): ReadonlyArray<Family> => {
+const agentFamilies = ({ clock, exporters, push }: AgentStatusView, spool: SpoolStats): ReadonlyArray<Family> => [
+  ...exporterFamilies(exporters),
+  ...pushFamilies(push),
+  ...clockFamilies(clock),
+  ...spoolFamilies(spool)
+]
+
+const exporterFamilies = (exporters: ReadonlyArray<ExporterStatus>): ReadonlyArray<Family> => {
   const perExporter = (
     name: string,
     help: string,
@@ -41,13 +59,6 @@ export const agentFamilies = ({ exporters, push }: AgentStatusView, spool: Spool
       return number === null ? [] : [[{ exporter: exporter.name }, number] as const]
     })
   })
-  const single = (name: string, help: string, type: Family["type"], value: number | null): Family => ({
-    name,
-    help,
-    type,
-    samples: value === null ? [] : [[{}, value]]
-  })
-  const seconds = (millis: number | null) => (millis === null ? null : millis / 1000)
   return [
     perExporter(
       "nodepulse_agent_exporter_up",
@@ -76,6 +87,12 @@ export const agentFamilies = ({ exporters, push }: AgentStatusView, spool: Spool
       "counter",
       (exporter) => exporter.failuresTotal
     ),
+    perExporter(
+      "nodepulse_agent_scrape_refused_total",
+      "Scrapes that were refused because they were over a limit.",
+      "counter",
+      ({ refusedTotal }) => refusedTotal
+    ),
     perExporter("nodepulse_agent_scrape_rows_total", "Rows scraped.", "counter", ({ rowsTotal }) => rowsTotal),
     perExporter(
       "nodepulse_agent_scrape_skipped_total",
@@ -94,45 +111,93 @@ export const agentFamilies = ({ exporters, push }: AgentStatusView, spool: Spool
       "When a scrape last succeeded.",
       "gauge",
       ({ lastSuccessAt }) => seconds(lastSuccessAt)
-    ),
-    {
-      name: "nodepulse_agent_push_state",
-      help: "1 for the state that the push is in.",
-      type: "gauge",
-      samples: PUSH_STATES.map((each) => [{ state: each }, each === push.state ? 1 : 0] as const)
-    },
-    {
-      name: "nodepulse_agent_push_requests_total",
-      help: "Requests by the status of their answer; error where there was none.",
-      type: "counter",
-      samples: Object.entries(push.requests).map(([status, count]) => [{ status }, count] as const)
-    },
-    single("nodepulse_agent_push_rows_accepted_total", "Rows that the server accepted.", "counter", push.rowsAccepted),
-    single("nodepulse_agent_push_rows_rejected_total", "Rows that the server rejected.", "counter", push.rowsRejected),
-    single(
-      "nodepulse_agent_push_records_refused_total",
-      "Scrapes given up because the server refused them for good.",
-      "counter",
-      push.recordsRefused
-    ),
-    single("nodepulse_agent_push_bytes_total", "Bytes of request bodies, compressed.", "counter", push.bytesSent),
-    single(
-      "nodepulse_agent_push_last_success_timestamp_seconds",
-      "When the server last accepted a request.",
-      "gauge",
-      seconds(push.lastSuccessAt)
-    ),
-    single("nodepulse_agent_spool_records", "Scrapes waiting for delivery.", "gauge", spool.records),
-    single("nodepulse_agent_spool_bytes", "Bytes waiting for delivery.", "gauge", spool.bytes),
-    single("nodepulse_agent_spool_limit_bytes", "Bytes from which the oldest are dropped.", "gauge", spool.maxBytes),
-    single(
-      "nodepulse_agent_spool_oldest_timestamp_seconds",
-      "When the oldest waiting scrape was taken.",
-      "gauge",
-      seconds(spool.oldest)
-    ),
-    single("nodepulse_agent_spool_dropped_total", "Scrapes dropped because of the bounds.", "counter", spool.dropped),
-    single("nodepulse_agent_spool_damaged_total", "Scrapes lost to damaged files.", "counter", spool.damaged),
-    single("nodepulse_agent_spool_durable", "1 if waiting scrapes survive the process.", "gauge", spool.durable ? 1 : 0)
+    )
   ]
 }
+
+const pushFamilies = (push: PushStatus): ReadonlyArray<Family> => [
+  {
+    name: "nodepulse_agent_push_state",
+    help: "1 for the state that the push is in.",
+    type: "gauge",
+    samples: PUSH_STATES.map((each) => [{ state: each }, each === push.state ? 1 : 0] as const)
+  },
+  {
+    name: "nodepulse_agent_push_requests_total",
+    help: "Requests by the status of their answer; error where there was none.",
+    type: "counter",
+    samples: Object.entries(push.requests).map(([status, count]) => [{ status }, count] as const)
+  },
+  single("nodepulse_agent_push_rows_accepted_total", "Rows that the server accepted.", "counter", push.rowsAccepted),
+  single("nodepulse_agent_push_rows_rejected_total", "Rows that the server rejected.", "counter", push.rowsRejected),
+  single(
+    "nodepulse_agent_push_rows_kept_total",
+    "Rows that the server did not take yet, each time they were offered; they stay in the spool.",
+    "counter",
+    push.rowsKept
+  ),
+  single(
+    "nodepulse_agent_push_rows_corrected_total",
+    "Rows sent with their times corrected, since the clock was wrong.",
+    "counter",
+    push.rowsCorrected
+  ),
+  single(
+    "nodepulse_agent_push_records_refused_total",
+    "Scrapes given up because the server refused them for good.",
+    "counter",
+    push.recordsRefused
+  ),
+  single("nodepulse_agent_push_bytes_total", "Bytes of request bodies, compressed.", "counter", push.bytesSent),
+  single(
+    "nodepulse_agent_push_last_success_timestamp_seconds",
+    "When the server last accepted a request.",
+    "gauge",
+    seconds(push.lastSuccessAt)
+  )
+]
+
+const clockFamilies = (clock: ClockStatus): ReadonlyArray<Family> => [
+  single(
+    "nodepulse_agent_clock_steps_total",
+    "Times that the machine's clock was set by a second or more.",
+    "counter",
+    clock.steps
+  ),
+  single(
+    "nodepulse_agent_clock_last_step_seconds",
+    "By how much it was set last; negative: back.",
+    "gauge",
+    clock.lastStepSeconds
+  ),
+  single(
+    "nodepulse_agent_clock_skew_seconds",
+    "How far it is ahead of the server's, within the time of a request; 0 where that cannot be told.",
+    "gauge",
+    clock.skewSeconds
+  )
+]
+
+const spoolFamilies = (spool: SpoolStats): ReadonlyArray<Family> => [
+  single("nodepulse_agent_spool_records", "Scrapes waiting for delivery.", "gauge", spool.records),
+  single("nodepulse_agent_spool_bytes", "Bytes waiting for delivery.", "gauge", spool.bytes),
+  single("nodepulse_agent_spool_limit_bytes", "Bytes from which the oldest are dropped.", "gauge", spool.maxBytes),
+  single(
+    "nodepulse_agent_spool_oldest_timestamp_seconds",
+    "When the oldest waiting scrape was taken.",
+    "gauge",
+    seconds(spool.oldest)
+  ),
+  single("nodepulse_agent_spool_dropped_total", "Scrapes dropped because of the bounds.", "counter", spool.dropped),
+  single("nodepulse_agent_spool_damaged_total", "Scrapes lost to damaged files.", "counter", spool.damaged),
+  single("nodepulse_agent_spool_durable", "1 if waiting scrapes survive the process.", "gauge", spool.durable ? 1 : 0)
+]
+
+const single = (name: string, help: string, type: Family["type"], value: number | null): Family => ({
+  name,
+  help,
+  type,
+  samples: value === null ? [] : [[{}, value]]
+})
+
+const seconds = (millis: number | null) => (millis === null ? null : millis / 1000)

@@ -5,17 +5,25 @@
  * server rejected, the last 50 reasons. Nothing survives the process.
  */
 import { Clock, Context, Effect, Layer } from "effect"
-import { AgentConfig } from "./AgentConfig.ts"
+import type { RefusedExporter } from "../src/protocol/AgentHello.ts"
+import { AgentConfig } from "./config/AgentConfig.ts"
+import { redactedUrl } from "./config/ShownUrl.ts"
 
 /**
  * - `starting`: not scraped yet
  * - `up`: the last scrape gave rows
  * - `empty`: it answered as it should, there was nothing to report
+ * - `unmatched`: it answered, and reports nothing though it should: `error` says what mends it. Rows, where there are any,
+ *   are the built-in collector's (`source`)
  * - `unsupported`: it answered, but with nothing that we understand: another program, or a version that is too old
+ * - `refused`: it serves more than the limits allow: `error` names the limit and what raises it
  * - `down`: it did not answer, not in time, or not with 200
  * - `disabled`: switched off in the config
  */
-export type ExporterState = "starting" | "up" | "empty" | "unsupported" | "down" | "disabled"
+export type ExporterState = "starting" | "up" | "empty" | "unmatched" | "unsupported" | "refused" | "down" | "disabled"
+
+/** A limit of a scrape, and how much it allows. */
+export type OverLimit = Omit<RefusedExporter, "exporter">
 
 export interface ExporterStatus {
   readonly name: string
@@ -27,6 +35,8 @@ export interface ExporterStatus {
   readonly source: "endpoint" | "collector" | null
   /** What is wrong and what helps; null while it is up. */
   readonly error: string | null
+  /** The limit that it is over; null but while it is refused. */
+  readonly over: OverLimit | null
   /** The last thing that was wrong; stays when it is up again. */
   readonly lastError: { readonly at: number; readonly reason: string } | null
   /** When the last scrape began, and the last that succeeded; epoch milliseconds. */
@@ -40,6 +50,8 @@ export interface ExporterStatus {
   readonly skippedReasons: ReadonlyArray<string>
   readonly scrapesTotal: number
   readonly failuresTotal: number
+  /** Those of the failures that were for a limit. */
+  readonly refusedTotal: number
   readonly rowsTotal: number
   readonly skippedTotal: number
 }
@@ -49,6 +61,7 @@ export interface ScrapeOutcome {
   readonly state: Exclude<ExporterState, "starting" | "disabled">
   readonly source: "endpoint" | "collector"
   readonly error: string | null
+  readonly over?: OverLimit
   readonly startedAt: number
   readonly durationMillis: number
   readonly rows: number
@@ -87,6 +100,10 @@ export interface PushStatus {
   readonly requests: Readonly<Record<string, number>>
   readonly rowsAccepted: number
   readonly rowsRejected: number
+  /** Rows that the server did not take yet, each time that they were offered: they stay in the spool. */
+  readonly rowsKept: number
+  /** Rows that were sent with their times corrected. */
+  readonly rowsCorrected: number
   /** Records given up because the server refused them for good. */
   readonly recordsRefused: number
   readonly bytesSent: number
@@ -94,10 +111,20 @@ export interface PushStatus {
   readonly rejections: ReadonlyArray<Rejection>
 }
 
+/** What is known of this machine's wall clock. */
+export interface ClockStatus {
+  /** How often it was set while somebody looked. */
+  readonly steps: number
+  readonly lastStepSeconds: number | null
+  /** How far it is ahead of the server's; null before the first answer. */
+  readonly skewSeconds: number | null
+}
+
 export interface AgentStatusView {
   readonly serverName: string
   readonly exporters: ReadonlyArray<ExporterStatus>
   readonly push: PushStatus
+  readonly clock: ClockStatus
 }
 
 /** What changed in the push; absent fields stay. Counts are added. */
@@ -109,6 +136,8 @@ export interface PushChange {
   readonly request?: string
   readonly rowsAccepted?: number
   readonly rowsRejected?: number
+  readonly rowsKept?: number
+  readonly rowsCorrected?: number
   readonly recordsRefused?: number
   readonly bytesSent?: number
   readonly rejections?: ReadonlyArray<Omit<Rejection, "at">>
@@ -124,6 +153,8 @@ export class AgentStatus extends Context.Service<
     readonly scraped: (exporter: string, outcome: ScrapeOutcome) => Effect.Effect<ExporterStatus>
     /** Resolves to the state before. */
     readonly pushed: (change: PushChange) => Effect.Effect<PushStatus>
+    readonly clockStepped: (seconds: number) => Effect.Effect<void>
+    readonly clockSkew: (millis: number) => Effect.Effect<void>
   }
 >()("nodepulse/agent/AgentStatus") {
   static readonly layer: Layer.Layer<AgentStatus, never, AgentConfig> = Layer.effect(
@@ -153,11 +184,14 @@ const make = Effect.gen(function* () {
     requests: {},
     rowsAccepted: 0,
     rowsRejected: 0,
+    rowsKept: 0,
+    rowsCorrected: 0,
     recordsRefused: 0,
     bytesSent: 0,
     rejections: []
   }
-  const current = () => ({ serverName: config.serverName, exporters: [...exporters.values()], push })
+  let machine: ClockStatus = { steps: 0, lastStepSeconds: null, skewSeconds: null }
+  const current = () => ({ serverName: config.serverName, exporters: [...exporters.values()], push, clock: machine })
   return AgentStatus.of({
     view: Effect.sync(current),
     current,
@@ -173,6 +207,14 @@ const make = Effect.gen(function* () {
         const before = push
         push = afterPush(before, change, clock.currentTimeMillisUnsafe())
         return before
+      }),
+    clockStepped: (seconds) =>
+      Effect.sync(() => {
+        machine = { ...machine, steps: machine.steps + 1, lastStepSeconds: seconds }
+      }),
+    clockSkew: (millis) =>
+      Effect.sync(() => {
+        machine = { ...machine, skewSeconds: Math.round(millis) / 1_000 }
       })
   })
 })
@@ -184,6 +226,7 @@ const initial = (name: string, endpoint: string, state: ExporterState, since: nu
   since,
   source: null,
   error: null,
+  over: null,
   lastError: null,
   lastScrapeAt: null,
   lastSuccessAt: null,
@@ -193,22 +236,26 @@ const initial = (name: string, endpoint: string, state: ExporterState, since: nu
   skippedReasons: [],
   scrapesTotal: 0,
   failuresTotal: 0,
+  refusedTotal: 0,
   rowsTotal: 0,
   skippedTotal: 0
 })
 
 const afterScrape = (before: ExporterStatus, outcome: ScrapeOutcome, now: number): ExporterStatus => {
   const { startedAt, ...latest } = outcome
-  const failed = outcome.state === "down" || outcome.state === "unsupported"
+  const refused = outcome.state === "refused"
+  const failed = refused || outcome.state === "down" || outcome.state === "unsupported"
   return {
     ...before,
     ...latest,
+    over: outcome.over ?? null,
     since: outcome.state === before.state ? before.since : now,
     lastError: outcome.error === null ? before.lastError : { at: startedAt, reason: outcome.error },
     lastScrapeAt: startedAt,
     lastSuccessAt: failed ? before.lastSuccessAt : startedAt,
     scrapesTotal: before.scrapesTotal + 1,
     failuresTotal: before.failuresTotal + (failed ? 1 : 0),
+    refusedTotal: before.refusedTotal + (refused ? 1 : 0),
     rowsTotal: before.rowsTotal + outcome.rows,
     skippedTotal: before.skippedTotal + outcome.skipped
   }
@@ -227,6 +274,8 @@ const afterPush = (before: PushStatus, change: PushChange, now: number): PushSta
       : { ...before.requests, [change.request]: (before.requests[change.request] ?? 0) + 1 },
   rowsAccepted: before.rowsAccepted + (change.rowsAccepted ?? 0),
   rowsRejected: before.rowsRejected + (change.rowsRejected ?? 0),
+  rowsKept: before.rowsKept + (change.rowsKept ?? 0),
+  rowsCorrected: before.rowsCorrected + (change.rowsCorrected ?? 0),
   recordsRefused: before.recordsRefused + (change.recordsRefused ?? 0),
   bytesSent: before.bytesSent + (change.bytesSent ?? 0),
   rejections:
@@ -236,12 +285,3 @@ const afterPush = (before: PushStatus, change: PushChange, now: number): PushSta
           -REJECTIONS_MAX
         )
 })
-
-/** The address without user and password. */
-export const redactedUrl = (address: string): string => {
-  if (!URL.canParse(address)) return address
-  const url = new URL(address)
-  url.username = ""
-  url.password = ""
-  return url.href
-}

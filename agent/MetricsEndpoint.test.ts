@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { parseExposition } from "../src/plugins/Exposition.ts"
-import { AgentConfig, type AgentConfigShape } from "./AgentConfig.ts"
 import { AgentStatus } from "./AgentStatus.ts"
-import { exchange } from "./HttpExchange.ts"
+import { AgentConfig, type AgentConfigShape } from "./config/AgentConfig.ts"
 import { serveMetrics } from "./MetricsEndpoint.ts"
-import { layerMemory } from "./SpoolMemory.ts"
+import { exchange } from "./scrape/HttpExchange.ts"
+import { layerMemory } from "./spool/SpoolMemory.ts"
 
 const config: AgentConfigShape = {
   serverName: "web-1",

@@ -4,17 +4,22 @@
  * Off unless the config asks for it: one more open port is a decision. The packages' own config opens it on the loopback
  * address, since the alert rules read it. It answers without a token; it tells counts and states, no process names.
  *
- * Bound: `CONNECTIONS_MAX` connections, each request within `REQUEST_WITHIN`, no bodies. An address that is in use costs
- * the metrics only: it is tried again, scraping and delivery go on.
+ * Bounds: `CONNECTIONS_MAX` connections, `CONNECTIONS_PER_ADDRESS_MAX` from one address, each for one request and at most
+ * `CONNECTION_WITHIN`, reading and writing included; no bodies. Where there are too many, the oldest gives way, so that
+ * whoever holds connections open keeps nobody out: an honest scrape takes milliseconds. An address that is in use
+ * costs the metrics only: it is tried again, scraping and delivery go on.
  */
-import * as Http from "node:http"
+import type * as Http from "node:http"
+import type { Socket } from "node:net"
 import { Effect, Schema } from "effect"
 import { agentMetrics } from "./AgentMetrics.ts"
 import type { AgentStatus } from "./AgentStatus.ts"
-import type { Spool } from "./Spool.ts"
+import { nodeHttp } from "./NodeHttp.ts"
+import type { Spool } from "./spool/Spool.ts"
 
 const CONNECTIONS_MAX = 16
-const REQUEST_WITHIN = 5_000
+const CONNECTIONS_PER_ADDRESS_MAX = 4
+const CONNECTION_WITHIN = 5_000
 const HEADER_BYTES_MAX = 8 * 1024
 
 /** The address of `metrics.listen` cannot be listened on. Retryable: another program may give it up. */
@@ -38,13 +43,11 @@ export const serveMetrics = (
     const services = yield* Effect.context<AgentStatus | Spool>()
     const text = () => Effect.runPromiseWith(services)(agentMetrics)
     return yield* Effect.callback<never, MetricsAddressUnavailable>((resume) => {
-      const server = Http.createServer({
-        headersTimeout: REQUEST_WITHIN,
-        requestTimeout: REQUEST_WITHIN,
-        keepAliveTimeout: REQUEST_WITHIN,
-        maxHeaderSize: HEADER_BYTES_MAX
-      })
-      server.maxConnections = CONNECTIONS_MAX
+      const server = nodeHttp().createServer({ maxHeaderSize: HEADER_BYTES_MAX })
+      server.on("connection", admission())
+      // Requests that are sent without waiting for an answer would each be answered.
+      server.maxRequestsPerSocket = 1
+      server.on("dropRequest", (_, socket) => socket.destroy())
       server.on("request", (request, response) => answer(request, response, text))
       server.on("error", (error: NodeJS.ErrnoException) => {
         resume(Effect.fail(new MetricsAddressUnavailable({ host, port, code: error.code ?? error.message })))
@@ -60,6 +63,24 @@ export const serveMetrics = (
     })
   })
 
+/** Keeps connections few and short. */
+const admission = () => {
+  /** The oldest first. */
+  const open = new Set<Socket>()
+  return (socket: Socket): void => {
+    const { remoteAddress } = socket
+    const same = [...open].filter((other) => other.remoteAddress === remoteAddress)
+    if (same.length >= CONNECTIONS_PER_ADDRESS_MAX) same[0]?.destroy()
+    else if (open.size >= CONNECTIONS_MAX) [...open][0]?.destroy()
+    open.add(socket)
+    const deadline = setTimeout(() => socket.destroy(), CONNECTION_WITHIN).unref()
+    socket.on("close", () => {
+      clearTimeout(deadline)
+      open.delete(socket)
+    })
+  }
+}
+
 const PLAIN = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" }
 
 const answer = (request: Http.IncomingMessage, response: Http.ServerResponse, metrics: () => Promise<string>): void => {
@@ -68,7 +89,7 @@ const answer = (request: Http.IncomingMessage, response: Http.ServerResponse, me
     response.end(request.method === "HEAD" ? undefined : body)
   }
   if (request.method !== "GET" && request.method !== "HEAD") {
-    end(405, "only GET and HEAD\n", { ...PLAIN, allow: "GET, HEAD", connection: "close" })
+    end(405, "only GET and HEAD\n", { ...PLAIN, allow: "GET, HEAD" })
   } else if (request.url?.split("?")[0] !== "/metrics") {
     end(404, "there is only /metrics\n")
   } else {

@@ -1,202 +1,167 @@
 /**
- * What the agent costs the machine that it watches: two exporters, 500 process groups, one scrape of each every 15 s.
- * Prints what it takes to be ready (its start to its first scrape), resident memory, CPU, and bytes a row on the wire.
+ * What the agent costs the machine that it watches, beside the exporters that it asks, in the same minutes: 500 process groups
+ * and the node, a scrape of each every 15 s.
  *
- * Exporters and server are in this process, the agent in one of its own, spooling to disk as in production. Memory and
- * CPU come from /proc, so this needs Linux.
+ * Everything is as it is shipped: the bundle, with the environment of its unit, a spool on disk and its own metrics; Debian's
+ * `prometheus-process-exporter` and `prometheus-node-exporter`; 500 processes of different names that sleep. Only the server
+ * is in this process. Memory and CPU come from /proc, so this needs Linux.
  *
- *     node bench/agent.ts [seconds, default 120] [--collector] [--bundled]
+ *     node bench/agent.ts [seconds, default 180] [--collector]
  *
- * `--collector`: no exporters, the built-in collectors read this machine. `--bundled`: as one file, as it is shipped.
- * Aims (PERFORMANCE.md): ready <= 300 ms, <= 64 MiB resident, <= 0.5 % of a core, <= 30 B a row.
+ * `--collector`: no exporters, the built-in collectors read this machine.
+ * Aims: <= 64 MiB resident, <= 0.3 % of a core, ready <= 300 ms, <= 30 B a row.
  */
-import { execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { createServer, type RequestListener } from "node:http"
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { createServer, type RequestListener, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { gunzipSync } from "node:zlib"
-import { Effect, Layer } from "effect"
-import { layerSpool, makeAgent } from "../agent/Agent.ts"
-import { AgentConfig, withDefaults } from "../agent/AgentConfig.ts"
-import { AgentStatus } from "../agent/AgentStatus.ts"
-import { layer as layerCollectors } from "../agent/CollectorLinux.ts"
-import config from "../plugins.config.ts"
-import * as Supervisor from "../src/engine/Supervisor.ts"
-import { Registry } from "../src/plugins/Registry.ts"
 
 const GROUPS = 500
-const INTERVAL_MILLIS = 15_000
-/** A small young generation and one thread each: 8 MiB less than Node's defaults. What is left is Node itself: 50 MiB of its file. */
-const FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=64", "--v8-pool-size=1"]
-const ENVIRONMENT = { UV_THREADPOOL_SIZE: "2", MALLOC_ARENA_MAX: "2" }
+const INTERVAL_SECONDS = 15
+const SETTLE_SECONDS = 2 * INTERVAL_SECONDS
+const CLOCK_TICKS = 100
+const root = join(import.meta.dirname, "..")
 
-/** The agent, until it is killed. */
-const runAgent = (folder: string, serverUrl: string, endpoints: ReadonlyArray<string>): void => {
-  const settings = withDefaults(
-    {
-      server: { url: serverUrl, token: "bench" },
-      buffer: { path: join(folder, "spool") },
-      exporters: config.exporters.map(({ name }, index) => ({
-        name,
-        interval: INTERVAL_MILLIS,
-        ...(endpoints[index] === undefined ? { collector: "always" } : { endpoint: endpoints[index] })
-      }))
-    },
-    config.exporters,
-    undefined,
-    []
-  )
-  const services = AgentStatus.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(layerSpool, layerCollectors, Registry.layer(config))),
-    Layer.provideMerge(Layer.succeed(AgentConfig, settings))
-  )
-  const program = Effect.gen(function* () {
-    const { children } = yield* makeAgent
-    const supervisor = Supervisor.make({
-      name: "agent",
-      children,
-      maxRestarts: 3,
-      backoff: { from: "1 second", to: "30 seconds" },
-      healthyAfter: "1 minute",
-      stopWithin: "2 seconds"
-    })
-    yield* supervisor.run
-  })
-  Effect.runFork(Effect.provide(program, services))
+const seconds = Number(process.argv.slice(2).find((argument) => /^\d+$/.test(argument)) ?? 180)
+const collector = process.argv.includes("--collector")
+
+/** The environment that the unit gives the agent. */
+const unitEnvironment = (): Record<string, string> => {
+  const unit = readFileSync(join(root, "packaging", "systemd", "nodepulse-agent.service"), "utf8")
+  const words = [...unit.matchAll(/^Environment=(.*)$/gm)].flatMap(([, line]) => line!.match(/"[^"]*"|\S+/g) ?? [])
+  return Object.fromEntries(words.map((word) => word.replaceAll('"', "").split(/=(.*)/s).slice(0, 2)))
 }
 
-/** A scrape of a real exporter with its group "bash" in 500 copies, whose counters grow as they are asked. */
-const processExposition = (): (() => string) => {
-  const fixture = new URL("../src/plugins/process-exporter/fixtures/debian-12-000/input.prom", import.meta.url)
-  const text = readFileSync(fixture, "utf8")
-  const lines = text.split("\n").filter((line) => line.includes('groupname="bash"'))
-  const others = text.split("\n").filter((line) => line !== "" && !line.includes("groupname="))
-  const values = new Map<string, number>()
-  return () =>
-    `${others.join("\n")}\n${lines
-      .flatMap((line) =>
-        Array.from({ length: GROUPS }, (_, index) => {
-          const series = line
-            .slice(0, line.lastIndexOf(" "))
-            .replace('"bash"', `"process-${index}${"x".repeat(index % 9)}"`)
-          const busy = index % 5 < 2
-          const first =
-            Number(line.slice(line.lastIndexOf(" ") + 1)) + (series.includes("cpu_seconds") ? index * 17.25 : 0)
-          const before = values.get(series) ?? first
-          const grown =
-            series.includes("_total") && busy ? Math.round((before + Math.random() * 5) * 100) / 100 : before
-          values.set(series, grown)
-          return `${series} ${grown}`
-        })
-      )
-      .join("\n")}\n`
-}
-
-const listen = async (handle: RequestListener): Promise<string> => {
+const listen = async (handle: RequestListener): Promise<Server> => {
   const server = createServer(handle)
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
-  server.unref()
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return server
+}
+const portOf = (server: Server) => (server.address() as AddressInfo).port
+
+/** A port that nobody has now. */
+const freePort = async (): Promise<number> => {
+  const server = await listen(() => {})
+  const port = portOf(server)
+  server.close()
+  await once(server, "close")
+  return port
 }
 
-const residentMiB = (pid: number, field: "VmRSS" | "RssAnon"): number =>
-  Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
-
-/** CPU of the process and its threads so far. 100 clock ticks a second. */
+/** CPU of the process and its threads so far. */
 const cpuSeconds = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")
-  return (Number(fields[11]) + Number(fields[12])) / 100
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS
+}
+
+/** Resident memory, and what of it no file backs. */
+const memoryMiB = (pid: number) => {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8")
+  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1]) / 1024
+  return { resident: field("Rss"), anonymous: field("Anonymous") }
 }
 
 const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 const print = (what: string, value: string) => process.stdout.write(`${what.padEnd(36)} ${value}\n`)
 
-const measure = async (seconds: number, collector: boolean, bundled: boolean): Promise<void> => {
-  const folder = mkdtempSync(join(tmpdir(), "nodepulse-bench-"))
-  try {
-    let entry = fileURLToPath(import.meta.url)
-    if (bundled) {
-      const output = join(folder, "agent.mjs")
-      execFileSync("npx", ["rolldown", entry, "--platform", "node", "--format", "esm", "--minify", "--file", output], {
-        stdio: "ignore"
-      })
-      entry = output
-    }
-    let rows = 0
-    let bytes = 0
-    let requests = 0
-    const server = await listen((request, response) => {
-      const chunks: Array<Buffer> = []
-      request.on("data", (chunk: Buffer) => chunks.push(chunk))
-      request.on("end", () => {
-        const body = Buffer.concat(chunks)
-        const payload = JSON.parse(gunzipSync(body).toString()) as Record<string, ReadonlyArray<unknown>>
-        const count = Object.values(payload).reduce((sum, list) => sum + list.length, 0)
-        rows += count
-        bytes += body.byteLength
-        requests++
-        response.writeHead(202).end(JSON.stringify({ accepted: count, rejected: [] }))
-      })
-    })
-    let started = 0
-    let ready: number | undefined
-    const expositions = [processExposition(), () => nodeText]
-    const nodeText = readFileSync(
-      new URL("../src/plugins/node-exporter/fixtures/debian-12-000/input.prom", import.meta.url),
-      "utf8"
-    )
-    const endpoints = collector
-      ? []
-      : await Promise.all(
-          config.exporters.map(({ scrape }) =>
-            listen((_, response) => {
-              ready ??= performance.now() - started
-              response.end(expositions[scrape.collector === "process" ? 0 : 1]!())
-            })
-          )
-        )
-    started = performance.now()
-    const child = spawn(process.execPath, [...FLAGS, entry, "agent", folder, server, ...endpoints], {
-      stdio: ["ignore", "ignore", "inherit"],
-      env: { ...process.env, ...ENVIRONMENT }
-    })
-    const pid = child.pid!
-    await sleep(INTERVAL_MILLIS + 2_000)
-    const cpuBefore = cpuSeconds(pid)
-    const [rowsBefore, from] = [rows, performance.now()]
-    let resident = 0
-    while (performance.now() - from < seconds * 1000) {
-      await sleep(1_000)
-      resident = Math.max(resident, residentMiB(pid, "VmRSS"))
-    }
-    const elapsed = (performance.now() - from) / 1000
-    const cpu = cpuSeconds(pid) - cpuBefore
-    print("ready", ready === undefined ? "not measured" : `${ready.toFixed(0)} ms`)
-    print("CPU until then and first scrape", `${cpuBefore.toFixed(2)} s`)
-    print("resident, largest", `${resident.toFixed(1)} MiB`)
-    print("of it not shared with its file", `${residentMiB(pid, "RssAnon").toFixed(1)} MiB`)
-    print("CPU", `${((100 * cpu) / elapsed).toFixed(2)} % of a core`)
-    print("rows", `${((rows - rowsBefore) / elapsed).toFixed(1)} a second, ${requests} requests`)
-    print("on the wire", `${(bytes / rows).toFixed(1)} B a row`)
-    child.kill("SIGKILL")
-    await once(child, "exit")
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+const folder = mkdtempSync(join(tmpdir(), "nodepulse-bench-"))
+const started: Array<ChildProcess> = []
+const start = (command: string, args: ReadonlyArray<string>, env: Record<string, string> = {}): ChildProcess => {
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, ...env } })
+  child.on("error", (cause) => print("FAILED", `${command}: ${cause.message}`))
+  started.push(child)
+  return child
 }
 
-const [first, ...rest] = process.argv.slice(2)
-if (first === "agent") runAgent(rest[0]!, rest[1]!, rest.slice(2))
-else {
-  const flags = process.argv.slice(2)
-  await measure(
-    Number(flags.find((flag) => /^\d+$/.test(flag)) ?? 120),
-    flags.includes("--collector"),
-    flags.includes("--bundled")
-  )
+/** The exporters, and the processes that they find. */
+const startExporters = async () => {
+  for (let n = 0; n < GROUPS; n++) {
+    const path = join(folder, `idle-${n}`)
+    symlinkSync("/bin/sleep", path)
+    start(path, ["100000"])
+  }
+  const names = join(folder, "names.yml")
+  writeFileSync(names, `process_names:\n  - name: "{{.Comm}}"\n    cmdline: [".+"]\n`)
+  const [processPort, nodePort] = [await freePort(), await freePort()]
+  const address = (port: number) => `--web.listen-address=127.0.0.1:${port}`
+  const exporters = [
+    ["process-exporter", start("prometheus-process-exporter", [`--config.path=${names}`, address(processPort)])],
+    ["node-exporter", start("prometheus-node-exporter", [address(nodePort)])]
+  ] as const
+  await sleep(2_000)
+  return { exporters, ports: { process_exporter: processPort, node_exporter: nodePort } }
+}
+
+const measure = async (): Promise<void> => {
+  execFileSync(process.execPath, [join(root, "scripts", "build.ts"), "--out", folder], { stdio: "ignore" })
+  const { exporters, ports } = await startExporters()
+  let [rows, bytes, requests] = [0, 0, 0]
+  let ready: number | undefined
+  let begun = 0
+  const server = await listen((request, response) => {
+    const chunks: Array<Buffer> = []
+    request.on("data", (chunk: Buffer) => chunks.push(chunk))
+    request.on("end", () => {
+      ready ??= performance.now() - begun
+      const body = Buffer.concat(chunks)
+      const lists = Object.values(JSON.parse(gunzipSync(body).toString()) as Record<string, ReadonlyArray<unknown>>)
+      const count = lists.reduce((sum, list) => sum + list.length, 0)
+      rows += count
+      bytes += body.byteLength
+      requests++
+      response.writeHead(202).end(JSON.stringify({ accepted: count, rejected: [] }))
+    })
+  })
+  const file = join(folder, "nodepulse.yml")
+  const of = (name: keyof typeof ports) =>
+    `  - {name: ${name}, interval: ${INTERVAL_SECONDS}s, ${collector ? "collector: always" : `endpoint: "http://127.0.0.1:${ports[name]}/metrics"`}}\n`
+  const text = `server: {url: "http://127.0.0.1:${portOf(server)}", token: bench}
+buffer: {path: "${folder}/spool"}
+metrics: {listen: "127.0.0.1:0"}
+exporters:
+${of("process_exporter")}${of("node_exporter")}`
+  writeFileSync(file, text, { mode: 0o600 })
+  begun = performance.now()
+  const bundle = join(folder, "agent", "nodepulse-agent.mjs")
+  const agent = start(process.execPath, [bundle, "agent", "--config", file], unitEnvironment())
+  const watched = [["agent", agent] as const, ...(collector ? [] : exporters)].map(([name, { pid }]) => ({
+    name,
+    pid: pid!,
+    cpu: 0,
+    resident: 0
+  }))
+  await sleep(SETTLE_SECONDS * 1_000)
+  const cpuUntilThen = cpuSeconds(agent.pid!)
+  for (const one of watched) one.cpu = cpuSeconds(one.pid)
+  const [rowsBefore, from] = [rows, performance.now()]
+  while (performance.now() - from < seconds * 1_000) {
+    await sleep(1_000)
+    for (const one of watched) one.resident = Math.max(one.resident, memoryMiB(one.pid).resident)
+  }
+  const elapsed = (performance.now() - from) / 1_000
+  print("ready: start to first push", `${ready?.toFixed(0) ?? "never"} ms`)
+  print(`CPU of the first ${SETTLE_SECONDS} s`, `${cpuUntilThen.toFixed(2)} s`)
+  for (const { cpu, name, pid, resident } of watched) {
+    const share = (100 * (cpuSeconds(pid) - cpu)) / elapsed
+    const { anonymous } = memoryMiB(pid)
+    print(
+      name,
+      `${resident.toFixed(1)} MiB resident, ${anonymous.toFixed(1)} anonymous, ${share.toFixed(2)} % of a core`
+    )
+  }
+  print("rows", `${((rows - rowsBefore) / elapsed).toFixed(1)} a second, ${requests} requests`)
+  print("on the wire", `${(bytes / rows).toFixed(1)} B a row`)
+  server.close()
+}
+
+try {
+  await measure()
+} finally {
+  for (const child of started) child.kill("SIGKILL")
+  rmSync(folder, { recursive: true, force: true })
 }

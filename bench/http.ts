@@ -11,7 +11,7 @@
  *
  *     node bench/http.ts [rounds] [requests a round]
  *
- * Aim (PERFORMANCE.md): at most 1.5 times bare `node:http`.
+ * Aim: at most 1.5 times bare `node:http`.
  */
 import { fork } from "node:child_process"
 import { once } from "node:events"
@@ -26,7 +26,7 @@ import { decodePayload } from "../src/plugins/Payload.ts"
 import { processExporter } from "../src/plugins/process-exporter/ProcessExporter.ts"
 import { makeSnapshotCodec } from "../src/plugins/SnapshotCodec.ts"
 import { makeWires } from "../src/plugins/Wire.ts"
-import { SnapshotStream } from "../src/sinks/SnapshotStream.ts"
+import { SnapshotStream } from "../src/sinks/stream/SnapshotStream.ts"
 
 const CONNECTIONS = 16
 const ROWS = 150
@@ -53,11 +53,7 @@ const takeRows = (body: unknown) => {
     nowMicros: Math.round(performance.timeOrigin + performance.now()) * 1_000
   })
   const { accepted } = Result.getOrThrow(decoded)
-  return accepted.map((snapshot) => ({
-    serverId: "alpha",
-    exporterName: snapshot.exporter,
-    snapshot: codec.encode(snapshot)
-  }))
+  return accepted.flatMap(codec.encodeEach)
 }
 
 const serveBare = async (rows: boolean): Promise<number> => {
@@ -80,6 +76,7 @@ const serveBare = async (rows: boolean): Promise<number> => {
 }
 
 const nullStream = Layer.succeed(SnapshotStream, {
+  entry: "snapshot",
   publish: () => Effect.void,
   subscribe: () => Effect.never,
   stats: Effect.succeed({ length: 0, pending: 0, bound: 0, bytes: null, oldestSeconds: null }),
@@ -91,7 +88,10 @@ const serveNodePulse = (): Promise<number> =>
     Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
-          const { port } = yield* startServer({ stream: nullStream })
+          const { port } = yield* startServer({
+            stream: nullStream,
+            limits: { serverRequestsPerSecond: 1e6, addressRequestsPerSecond: 1e6 }
+          })
           resolve(port)
           return yield* Effect.never
         })

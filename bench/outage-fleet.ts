@@ -10,13 +10,15 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Layer, Redacted, References, Schedule } from "effect"
-import { AgentConfig } from "../agent/AgentConfig.ts"
+import { layerStatus } from "../agent/Agent.ts"
 import { AgentStatus } from "../agent/AgentStatus.ts"
-import { makePush } from "../agent/Push.ts"
-import { Spool } from "../agent/Spool.ts"
-import { layerMemory } from "../agent/SpoolMemory.ts"
-import { seededRandom } from "../agent/SpoolSuite.ts"
-import * as Database from "../src/sinks/Database.ts"
+import { AgentConfig } from "../agent/config/AgentConfig.ts"
+import { makePush } from "../agent/push/Push.ts"
+import { packArray, unpackRows } from "../agent/spool/PackedRows.ts"
+import { Spool } from "../agent/spool/Spool.ts"
+import { layerMemory } from "../agent/spool/SpoolMemory.ts"
+import { seededRandom } from "../agent/spool/SpoolSuite.ts"
+import * as Database from "../src/sinks/postgres/Database.ts"
 import { makeMachine } from "./data/Machine.ts"
 import { makeServer, print } from "./outage-server.ts"
 
@@ -31,7 +33,7 @@ const exporters = makeMachine(GROUPS, seededRandom(1))
 
 const recordsOf = (at: number) => {
   const timestamp = new Date(at).toISOString()
-  return exporters.map(({ name, scrape }) => ({ exporter: name, scrapedAt: at, rows: scrape(timestamp) }))
+  return exporters.map(({ name, scrape }) => ({ exporter: name, scrapedAt: at, rows: packArray(scrape(timestamp))! }))
 }
 
 const bench = Effect.gen(function* () {
@@ -46,7 +48,8 @@ const bench = Effect.gen(function* () {
   yield* server.stop
   const start = Date.now() - rounds * INTERVAL_MILLIS
   const backlog = Array.from({ length: rounds }, (_, round) => recordsOf(start + round * INTERVAL_MILLIS))
-  const name = (JSON.parse(backlog[0]!.find(({ rows }) => rows.includes('"name"'))!.rows) as [{ name: string }])[0].name
+  const texts = backlog[0]!.map(({ rows }) => unpackRows(rows))
+  const name = (JSON.parse(texts.find((text) => text.includes('"name"'))!) as [{ name: string }])[0].name
   print(
     "fleet",
     `${AGENTS} agents, ${rounds * AGENTS * (GROUPS + 1)} rows; at most ${entriesMax} entries in the stream`
@@ -74,7 +77,8 @@ const bench = Effect.gen(function* () {
       return { spool, status }
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(layerMemory({ maxBytes: 1e9, maxAge: "1 day" }), AgentStatus.layer).pipe(
+        layerStatus.pipe(
+          Layer.provideMerge(layerMemory({ maxBytes: 1e9, maxAge: "1 day" })),
           Layer.provideMerge(
             Layer.succeed(AgentConfig, {
               serverName: `agent-${n}`,

@@ -8,7 +8,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Redacted, Schedule } from "effect"
-import { make as makePostgres } from "../src/sinks/EmbeddedPostgres.ts"
+import { make as makePostgres } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
 import { makeTestValkey, valkeyServer } from "../test/TestValkey.ts"
 
 const ADMIN = "bench-admin-token"

@@ -12,13 +12,15 @@
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Fiber, Layer, Redacted, References, Schedule } from "effect"
-import { AgentConfig } from "../agent/AgentConfig.ts"
+import { layerStatus } from "../agent/Agent.ts"
 import { AgentStatus } from "../agent/AgentStatus.ts"
-import { makePush } from "../agent/Push.ts"
-import { Spool } from "../agent/Spool.ts"
-import { layerDisk } from "../agent/SpoolDisk.ts"
-import { seededRandom } from "../agent/SpoolSuite.ts"
-import * as Database from "../src/sinks/Database.ts"
+import { AgentConfig } from "../agent/config/AgentConfig.ts"
+import { makePush } from "../agent/push/Push.ts"
+import { packArray } from "../agent/spool/PackedRows.ts"
+import { Spool } from "../agent/spool/Spool.ts"
+import { layerDisk } from "../agent/spool/SpoolDisk.ts"
+import { seededRandom } from "../agent/spool/SpoolSuite.ts"
+import * as Database from "../src/sinks/postgres/Database.ts"
 import { makeMachine } from "./data/Machine.ts"
 import { makeServer, print } from "./outage-server.ts"
 
@@ -36,7 +38,9 @@ const exporters = makeMachine(GROUPS, seededRandom(1))
 const scrape = Effect.fnUntraced(function* (at: number) {
   const spool = yield* Spool
   const timestamp = new Date(at).toISOString()
-  yield* spool.append(exporters.map(({ name, scrape }) => ({ exporter: name, scrapedAt: at, rows: scrape(timestamp) })))
+  yield* spool.append(
+    exporters.map(({ name, scrape }) => ({ exporter: name, scrapedAt: at, rows: packArray(scrape(timestamp))! }))
+  )
 })
 
 const must = (isTrue: boolean, what: string) => {
@@ -66,7 +70,7 @@ const bench = Effect.gen(function* () {
     disabled: [],
     warnings: []
   })
-  const agent = Layer.mergeAll(layerDisk({ path, maxAge }), AgentStatus.layer).pipe(Layer.provideMerge(config))
+  const agent = layerStatus.pipe(Layer.provideMerge(layerDisk({ path, maxAge })), Layer.provideMerge(config))
 
   yield* Effect.gen(function* () {
     const spool = yield* Spool

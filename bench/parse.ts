@@ -29,7 +29,7 @@ interface Contender {
 }
 
 /** Prints a table of MB/s. */
-export const run = async (): Promise<void> => {
+const run = async (): Promise<void> => {
   const bytes = readFileSync(new URL("data/process-exporter.prom", import.meta.url))
   const contenders = contendersFor(bytes)
   for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
@@ -107,4 +107,4 @@ const median = (values: ReadonlyArray<number>): number =>
 const row = (name: string, ...cells: ReadonlyArray<string>): string =>
   name.padEnd(44) + cells.map((cell) => cell.padStart(14)).join("")
 
-if (import.meta.main) await run()
+await run()

@@ -1,9 +1,10 @@
 /**
  * What `bench/pipeline.ts` compares with, a process of its own: the same path written in the most obvious way. A bare
- * `node:http` server that parses JSON and awaits one XADD per snapshot; a consumer that reads 10, awaits one INSERT a row in
+ * `node:http` server that unpacks and parses JSON and awaits one XADD per snapshot; a consumer that reads 10, awaits one INSERT a row in
  * one transaction, and acknowledges each. No validation, no tokens, no supervision. Arguments: port, Valkey's url, PostgreSQL's url.
  */
 import { createServer } from "node:http"
+import { gunzipSync } from "node:zlib"
 import { Redis } from "ioredis"
 import pg from "pg"
 
@@ -22,7 +23,7 @@ createServer((request, response) => {
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => chunks.push(chunk))
   request.on("end", async () => {
-    const payload = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, ReadonlyArray<unknown>>
+    const payload = JSON.parse(gunzipSync(Buffer.concat(chunks)).toString()) as Record<string, ReadonlyArray<unknown>>
     const serverId = String(request.headers.authorization)
     for (const [exporter, snapshots] of Object.entries(payload)) {
       for (const snapshot of snapshots) {

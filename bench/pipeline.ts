@@ -1,10 +1,10 @@
 /**
- * The whole pipeline, HTTP -> Valkey -> PostgreSQL with real processes, beside the naive way, in one run:
- * `npm run bench -- pipeline`, or `node bench/pipeline.ts one` for those whose name has "one". Seconds of load by
- * NODEPULSE_BENCH_SECONDS (20).
+ * The whole pipeline, HTTP -> Valkey -> PostgreSQL with real processes, with an entry a snapshot and an entry a scrape, beside the
+ * naive way, in one run: `npm run bench -- pipeline`, or `npm run bench -- pipeline scrape` for those whose name has "scrape".
+ * Seconds of load by NODEPULSE_BENCH_SECONDS (20); NODEPULSE_BENCH_PROFILE names a folder for profiles of NodePulse's processes.
  *
  * Rows a second are rows in the table divided by the time from the first request to the last commit; the load generator
- * runs on the same cores. Valkey runs for NodePulse as we ship it (`appendfsync always`), for the naive way with
+ * runs on the same cores, and its CPU stands beside the others. Valkey runs for NodePulse as we ship it (`appendfsync always`), for the naive way with
  * `everysec`; PostgreSQL is the embedded one with fsync on; both are fresh for each contender. CPU is read from /proc where there is one.
  */
 import { type ChildProcess, spawn } from "node:child_process"
@@ -15,10 +15,12 @@ import { join } from "node:path"
 import { Effect, Redacted } from "effect"
 import { Redis } from "ioredis"
 import pg from "pg"
-import { make as startPostgres } from "../src/sinks/EmbeddedPostgres.ts"
+import { make as startPostgres } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
 import { makeTestValkey } from "../test/TestValkey.ts"
 
 const SECONDS = Number(process.env.NODEPULSE_BENCH_SECONDS ?? 20)
+const PROFILE_DIR = process.env.NODEPULSE_BENCH_PROFILE
+const PROFILE = PROFILE_DIR === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${PROFILE_DIR}`]
 const SERVERS = 1_000
 const CONNECTIONS = 64
 const root = join(import.meta.dirname, "..")
@@ -28,6 +30,8 @@ interface Contender {
   readonly table: string
   readonly stream: string
   readonly appendFsync: "always" | "everysec"
+  /** The part of the load's time that it gets. */
+  readonly share: number
   readonly start: (world: World) => Promise<ReadonlyArray<ChildProcess>>
 }
 
@@ -43,12 +47,12 @@ interface Measured {
   readonly rows: number
   readonly rowsPerSecond: number
   readonly postedPerSecond: number
-  /** CPU microseconds a row. */
-  readonly cpu: Readonly<Record<"node" | "valkey" | "postgres" | "load", number>>
+  /** CPU microseconds a row; NodePulse's by process, the naive way's one first. */
+  readonly cpu: Readonly<Record<"valkey" | "postgres" | "load", number>> & { readonly node: ReadonlyArray<number> }
 }
 
-const nodepulse = (args: ReadonlyArray<string>, world: World, port: number): ChildProcess =>
-  spawn(process.execPath, [join(root, "src", "main.ts"), ...args], {
+const nodepulse = (args: ReadonlyArray<string>, world: World, port: number, entry: string): ChildProcess =>
+  spawn(process.execPath, [...PROFILE, join(root, "src", "main.ts"), ...args], {
     cwd: world.folder,
     stdio: ["ignore", "inherit", "inherit"],
     env: {
@@ -59,7 +63,8 @@ const nodepulse = (args: ReadonlyArray<string>, world: World, port: number): Chi
       NODEPULSE_DATA_DIR: join(world.folder, "data"),
       NODEPULSE_ADMIN_TOKEN: "bench",
       DATABASE_URL: world.databaseUrl,
-      VALKEY_URL: world.valkeyUrl
+      VALKEY_URL: world.valkeyUrl,
+      NODEPULSE_STREAM_ENTRY: entry
     }
   })
 
@@ -69,6 +74,8 @@ const CONTENDERS: ReadonlyArray<Contender> = [
     table: "naive_snapshots",
     stream: "naive",
     appendFsync: "everysec",
+    // It takes in twenty times what it stores: what it has taken in then has to be stored too.
+    share: 0.1,
     start: async (world) => {
       const child = spawn(
         process.execPath,
@@ -78,23 +85,30 @@ const CONTENDERS: ReadonlyArray<Contender> = [
       return [child]
     }
   },
-  {
-    name: "NodePulse, one process",
-    table: "admiral.process_snapshots_rows",
-    stream: "nodepulse:snapshots",
-    appendFsync: "always",
-    start: async (world) => [nodepulse(["--log-level", "warn", "server"], world, world.port)]
-  },
-  {
-    name: "NodePulse, ingest and digest apart",
-    table: "admiral.process_snapshots_rows",
-    stream: "nodepulse:snapshots",
-    appendFsync: "always",
-    start: async (world) => [
-      nodepulse(["--log-level", "warn", "server", "--role", "ingest"], world, world.port),
-      nodepulse(["--log-level", "warn", "server", "--role", "digest"], world, world.port + 1)
+  ...["snapshot", "scrape"].flatMap((entry): ReadonlyArray<Contender> => {
+    const ours = {
+      table: "admiral.process_snapshots",
+      stream: "nodepulse:snapshots",
+      appendFsync: "always",
+      share: 1
+    } as const
+    const server = ["--log-level", "warn", "server"]
+    return [
+      {
+        ...ours,
+        name: `an entry a ${entry}, ingest and digest apart`,
+        start: async (world) => [
+          nodepulse([...server, "--role", "ingest"], world, world.port, entry),
+          nodepulse([...server, "--role", "digest"], world, world.port + 1, entry)
+        ]
+      },
+      {
+        ...ours,
+        name: `an entry a ${entry}, one process`,
+        start: async (world) => [nodepulse(server, world, world.port, entry)]
+      }
     ]
-  }
+  })
 ]
 
 const measure = (contender: Contender) =>
@@ -138,7 +152,13 @@ const load = async (contender: Contender, world: World, children: ReadonlyArray<
   const cpuBefore = cpuSeconds(children, world)
   const generator = spawn(
     process.execPath,
-    [join(import.meta.dirname, "pipeline-load.ts"), url, tokensFile, String(SECONDS), String(CONNECTIONS)],
+    [
+      join(import.meta.dirname, "pipeline-load.ts"),
+      url,
+      tokensFile,
+      String(SECONDS * contender.share),
+      String(CONNECTIONS)
+    ],
     { stdio: ["ignore", "pipe", "inherit"] }
   )
   const usage = watchCpu(generator)
@@ -163,7 +183,7 @@ const load = async (contender: Contender, world: World, children: ReadonlyArray<
     rowsPerSecond: rows / seconds,
     postedPerSecond: accepted / posted,
     cpu: {
-      node: perRow(cpu.node - cpuBefore.node),
+      node: cpu.node.map((seconds, n) => perRow(seconds - cpuBefore.node[n]!)),
       valkey: perRow(cpu.valkey - cpuBefore.valkey),
       postgres: perRow(cpu.postgres - cpuBefore.postgres),
       load: perRow(usage())
@@ -248,15 +268,18 @@ const freePort = (): Promise<number> =>
 
 /** CPU seconds so far, by kind of process; zeros where there is no /proc. */
 const cpuSeconds = (children: ReadonlyArray<ChildProcess>, world: World) => {
-  const ours = new Set(children.map((child) => child.pid))
-  const sums = { node: 0, valkey: 0, postgres: 0 }
+  const ours = children.map((child) => child.pid)
+  const sums = { node: children.map(() => 0), valkey: 0, postgres: 0 }
   const valkeyPort = new URL(world.valkeyUrl).port
-  for (const entry of procEntries()) {
-    const { command, seconds } = entry
-    if (ours.has(entry.pid)) sums.node += seconds
+  const entries = procEntries()
+  // Others may run a PostgreSQL as well: ours has the folder in its command line, and its backends are its children.
+  const postmasters = new Set(
+    entries.filter(({ command }) => command.includes(world.folder)).map(({ pid }) => String(pid))
+  )
+  for (const { command, parent, pid, seconds } of entries) {
+    if (ours.includes(pid)) sums.node[ours.indexOf(pid)] = seconds
     else if (command.includes(`:${valkeyPort}`)) sums.valkey += seconds
-    else if (command.includes("postgres") && command.includes("nodepulse")) sums.postgres += seconds
-    else if (command.startsWith("postgres: ")) sums.postgres += seconds
+    else if (postmasters.has(String(pid)) || postmasters.has(parent)) sums.postgres += seconds
   }
   return sums
 }
@@ -272,7 +295,7 @@ const procEntries = () => {
           const command = readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ")
           // User and system time of the process and of its children that have ended, in ticks of 10 ms.
           const seconds = (Number(fields[11]) + Number(fields[12])) / 100
-          return [{ pid: Number(name), command, seconds }]
+          return [{ pid: Number(name), parent: fields[1]!, command, seconds }]
         } catch {
           return []
         }
@@ -294,10 +317,10 @@ const watchCpu = (child: ChildProcess) => {
 }
 
 /** Measures every contender and prints a table. */
-export const run = async (only = ""): Promise<void> => {
+const run = async (only = ""): Promise<void> => {
   const results: Array<Measured> = []
   for (const contender of CONTENDERS.filter(({ name }) => name.includes(only))) {
-    process.stderr.write(`${contender.name}: ${SECONDS} s of load …\n`)
+    process.stderr.write(`${contender.name}: ${SECONDS * contender.share} s of load …\n`)
     results.push(await Effect.runPromise(measure(contender)))
   }
   const naive = results[0]!
@@ -307,7 +330,7 @@ export const run = async (only = ""): Promise<void> => {
     "rows/s": Math.round(result.rowsPerSecond),
     "× naive": Number((result.rowsPerSecond / naive.rowsPerSecond).toFixed(1)),
     "posted rows/s": Math.round(result.postedPerSecond),
-    "CPU µs/row: Node": Number(result.cpu.node.toFixed(1)),
+    "CPU µs/row: Node": result.cpu.node.map((micros) => micros.toFixed(1)).join(" + "),
     Valkey: Number(result.cpu.valkey.toFixed(1)),
     PostgreSQL: Number(result.cpu.postgres.toFixed(1)),
     load: Number(result.cpu.load.toFixed(1))
@@ -315,4 +338,4 @@ export const run = async (only = ""): Promise<void> => {
   console.table(table)
 }
 
-if (import.meta.main) await run(process.argv[2])
+await run(process.argv[2])

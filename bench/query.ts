@@ -1,38 +1,62 @@
 /**
- * How long the top 10 takes: `node bench/query.ts [days] [other servers]`.
+ * How long answers take: `node bench/query.ts [days] [other servers] [servers of a fleet]`.
  *
  * One server with 7 days of 150 groups every 15 seconds among 50 others with a day each, in a PostgreSQL of its own in a
- * temporary folder. Warm medians from the roll-ups, from rows alone, and of the plain LAG query that one would write first,
- * on the same data in the same run: absolute figures drift from machine to machine. Also what the roll-ups cost beside the
- * insert, bytes a row, and how long dropping an expired day takes.
+ * temporary folder. Warm medians from the roll-ups, from rows alone, of the plain LAG query that one would write first, and of
+ * VictoriaMetrics and Prometheus where they are installed, on the same data in the same run: absolute figures drift from
+ * machine to machine. Also: what the roll-ups cost beside the insert, bytes a row, rows by psql, the ranking of a fleet, pages
+ * beside a stream of rows, and how long dropping an expired day takes.
  */
+import { spawnSync } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
 import { chmod, mkdtemp, rm } from "node:fs/promises"
 import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Console, Duration, Effect, Layer, Result } from "effect"
+import { Console, Duration, Effect, Layer, Redacted, Result } from "effect"
 import config from "../plugins.config.ts"
+import * as ServersPostgres from "../src/access/ServersPostgres.ts"
 import { Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
-import * as Database from "../src/sinks/Database.ts"
-import { make as embedded } from "../src/sinks/EmbeddedPostgres.ts"
-import * as Migrations from "../src/sinks/Migrations.ts"
-import { createPartitionSql, DAY_MICROS, dayOf, partitionName } from "../src/sinks/Partitions.ts"
-import { Rankings } from "../src/sinks/Rankings.ts"
-import * as RankingsPostgres from "../src/sinks/RankingsPostgres.ts"
-import { Retention } from "../src/sinks/Retention.ts"
-import { Rollups } from "../src/sinks/Rollups.ts"
-import { SnapshotRows } from "../src/sinks/SnapshotRows.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
+import { fleetTop } from "../src/query/FleetRanking.ts"
+import * as OverviewPostgres from "../src/query/OverviewPostgres.ts"
+import { Rankings } from "../src/query/Rankings.ts"
+import * as RankingsPostgres from "../src/query/RankingsPostgres.ts"
+import * as Database from "../src/sinks/postgres/Database.ts"
+import { make as embedded } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { Rollups } from "../src/sinks/rollups/Rollups.ts"
+import * as Migrations from "../src/sinks/storage/Migrations.ts"
+import { DAY_MICROS, dayOf, partitionName } from "../src/sinks/storage/Partitions.ts"
+import { Retention } from "../src/sinks/storage/Retention.ts"
+import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { copyFleet, GROUPS, INTERVAL, load, PLAIN_TOP, SECOND } from "./query-load.ts"
+import { type GroupValues, startOthers } from "./query-others.ts"
+import { pagesBesideIngest, type Spread } from "./query-pages.ts"
 
 const DAYS = Number(process.argv[2] ?? 7)
 const OTHERS = Number(process.argv[3] ?? 50)
-const GROUPS = 150
-const INTERVAL = 15
-const SECOND = 1_000_000
+const FLEET = Number(process.argv[4] ?? 1_000)
 const HOURS = [1, 6, 24, 168].filter((hours) => hours <= DAYS * 24)
 
 const median = (values: ReadonlyArray<number>): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
+
+/** CPU so far, ms: of this process, and of PostgreSQL's processes, where there is a /proc. */
+const cpuMillis = () => {
+  const { system, user } = process.cpuUsage()
+  let postgres = 0
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+      // Ticks of 10 ms. Backends may have begun and ended since, but the pool keeps ours.
+      if (stat.includes("(postgres)")) postgres += (Number(fields[11]) + Number(fields[12])) * 10
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return { node: (user + system) / 1_000, postgres }
+}
 
 const timed = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -45,34 +69,7 @@ const timed = <A, E, R>(self: Effect.Effect<A, E, R>) =>
 const often = <A, E, R>(times: number, self: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.andThen(Effect.replicateEffect(self, times), Effect.replicateEffect(timed(self), times)), median)
 
-/** Rows as the agents of some servers would have sent them, up to now. */
-const load = Effect.fnUntraced(function* (now: number) {
-  const sql = yield* PgClient.PgClient
-  const end = Math.floor(now / 1_000 / INTERVAL) * INTERVAL
-  for (const table of ["process_snapshots_rows", "node_snapshots_rows"]) {
-    for (let day = dayOf((end - DAYS * 86_400) * SECOND); day <= dayOf(end * SECOND) + 1; day++) {
-      yield* sql.unsafe(createPartitionSql(table, day)).unprepared
-    }
-  }
-  yield* sql`insert into admiral.servers (server_id, name) select 'server-' || n, 'server ' || n from generate_series(1, ${OTHERS + 1}::int) n`
-  yield* sql`insert into admiral.label_values (value) select 'process-' || n from generate_series(1, 5000) n`
-  for (let server = 1; server <= OTHERS + 1; server++) {
-    const begin = end - (server === 1 ? DAYS : 1) * 86_400
-    for (let from = begin; from < end; from += 86_400) {
-      // A third of the groups is busy; counters grow by what the group and the moment say.
-      yield* sql`insert into admiral.process_snapshots_rows ("timestamp", cpu_seconds_total, memory_bytes, server_id, process_name, num_procs)
-        select to_timestamp(t), (t - ${begin}) * (g % 50) / 400.0 + (hashint4(g + t) & 7) / 100.0, g * 1000000 + (hashint4(g * 7 + t) & 1048575), ${server}, g, 1 + g % 4
-        from generate_series(${from + INTERVAL}::int, ${Math.min(from + 86_400, end)}::int, ${INTERVAL}::int) t, generate_series(1, ${GROUPS}::int) g`
-    }
-    yield* sql`insert into admiral.node_snapshots_rows ("timestamp", server_id, cpu_cores, memory_total_bytes, cpu_user_seconds, cpu_system_seconds, cpu_idle_seconds, cpu_iowait_seconds, cpu_steal_seconds)
-      select to_timestamp(t), ${server}, 8, 64000000000, (t - ${begin}) * 7, t - ${begin}, 0, 0, 0
-      from generate_series(${begin + INTERVAL}::int, ${end}::int, ${INTERVAL}::int) t`
-  }
-  yield* sql`vacuum analyze`.unprepared
-  return end * SECOND
-})
-
-/** What a row costs to insert as the application does it, µs (median), and how long everything takes to roll up, ms; in one run. */
+/** What a row costs to insert as the application does it, µs (median), and the CPU that rolling up everything takes, ms; in one run. */
 const costs = Effect.fnUntraced(function* <E>(end: number, rebuild: Effect.Effect<unknown, E>) {
   const store = yield* SnapshotRows
   const batch = (scrape: number): ReadonlyArray<Snapshot> =>
@@ -85,8 +82,14 @@ const costs = Effect.fnUntraced(function* <E>(end: number, rebuild: Effect.Effec
       values: [`process-${1 + (n % GROUPS)}`, 1, n, 1_000_000]
     }))
   const times = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => timed(store.insert("process_exporter", batch(n))))
-  const rolled = yield* timed(rebuild)
-  return { insert: (median(times) * 1_000) / 5_000, rolled }
+  const before = cpuMillis()
+  yield* rebuild
+  const after = cpuMillis()
+  return {
+    insert: (median(times) * 1_000) / 5_000,
+    node: after.node - before.node,
+    postgres: after.postgres - before.postgres
+  }
 })
 
 /** Drops a day of rows while somebody reads and somebody writes: how long it takes, and how long they waited at most. */
@@ -130,63 +133,145 @@ const dropOldest = Effect.fnUntraced(function* (end: number, rankings: Rankings[
     yield* Effect.sleep("1 second")
   })
   yield* Effect.raceAllFirst([Effect.forever(read), Effect.forever(write), drop])
-  const partition = partitionName("process_snapshots_rows", day)
+  const partition = partitionName("process_snapshots_scrapes", day)
   yield* Console.log(
     `\ndropping ${partition}: ${took.toFixed(0)} ms with a reader and a writer going on; they waited at most ${waits.read.toFixed(0)} and ${waits.write.toFixed(0)} ms (before it ${before.read.toFixed(0)} and ${before.write.toFixed(0)})`
   )
 })
 
-/** What one would write first: no resets, no holes, no names apart, all rows. */
-const plain = `select v.value as name, sum(x.cpu) as cpu, max(x.rate) as peak, max(x.memory) as memory
-from (
-  select s.process_name, s.memory_bytes as memory,
-    s.cpu_seconds_total - lag(s.cpu_seconds_total) over w as cpu,
-    (s.cpu_seconds_total - lag(s.cpu_seconds_total) over w) / extract(epoch from s."timestamp" - lag(s."timestamp") over w) as rate
-  from admiral.process_snapshots_rows s
-  where s.server_id = 1 and s."timestamp" > to_timestamp($1::float8) and s."timestamp" <= to_timestamp($2::float8)
-  window w as (partition by s.process_name order by s."timestamp")
-) x join admiral.label_values v on v.id = x.process_name
-group by v.value order by cpu desc nulls last limit 10`
+/** Every row of one server and hour, as somebody with psql asks for them; undefined where there is no psql. */
+const byPsql = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, end: number) {
+  const statement = `select * from admiral.process_snapshots where server_id = 'server-1'
+    and "timestamp" > to_timestamp(${end / SECOND - 3_600}) and "timestamp" <= to_timestamp(${end / SECOND})`
+  const times: Array<number> = []
+  for (let n = 0; n < 7; n++) {
+    const began = performance.now()
+    const { error, status } = spawnSync("psql", ["-d", Redacted.value(url), "-qAt", "-o", "/dev/null", "-c", statement])
+    if (error !== undefined) return yield* Console.log("psql is not installed: skipped")
+    if (status !== 0) return yield* Console.log(`psql ended with ${status}`)
+    times.push(performance.now() - began)
+  }
+  yield* Console.log(`\nselect * of one server and hour by psql (36 000 rows): ${median(times).toFixed(0)} ms`)
+})
 
-const bench = Effect.gen(function* () {
+/** The values of the first server, group by group, for programs that keep series. */
+const valuesOf = Effect.fnUntraced(function* (end: number) {
+  const sql = yield* PgClient.PgClient
+  const times = (yield* sql<{ readonly at: number }>`
+    select extract(epoch from "timestamp")::float8 as at from admiral.process_snapshots_scrapes
+    where server_id = 1 and "timestamp" <= to_timestamp(${end / SECOND}) order by "timestamp"`).map(({ at }) => at)
+  const groups: Array<GroupValues> = []
+  for (let group = 1; group <= GROUPS; group++) {
+    const rows = yield* sql<{ readonly cpu: number; readonly memory: number; readonly processes: number }>`
+      select cpu_seconds_total[${group}::int] as cpu, memory_bytes[${group}::int]::float8 as memory, num_procs[${group}::int] as processes
+      from admiral.process_snapshots_scrapes
+      where server_id = 1 and "timestamp" <= to_timestamp(${end / SECOND}) order by "timestamp"`
+    groups.push({
+      name: `process-${group}`,
+      cpu: rows.map(({ cpu }) => cpu),
+      memory: rows.map(({ memory }) => memory),
+      processes: rows.map(({ processes }) => processes)
+    })
+  }
+  return { times, groups }
+})
+
+/** The same question to other programs, warm medians. */
+const askOthers = Effect.fnUntraced(function* (folder: string, end: number) {
+  const { groups, times } = yield* valuesOf(end)
+  const others = yield* Effect.acquireRelease(
+    Effect.promise(() => startOthers(folder, times, groups)),
+    (others) => Effect.promise(() => Promise.all(others.map(({ stop }) => stop())))
+  )
+  for (const { name, top } of others) {
+    yield* Console.log(`\n${name}: topk(10, increase()), and with peaks and memory, warm medians in ms`)
+    for (const hours of HOURS) {
+      const taken = yield* Effect.promise(async () => {
+        const taken: Array<Awaited<ReturnType<typeof top>>> = []
+        for (let n = 0; n < 8; n++) taken.push(await top(end / SECOND + 4, hours))
+        return taken.slice(1)
+      })
+      const [bare, whole] = (["bare", "whole"] as const).map((key) => median(taken.map((one) => one[key])))
+      yield* Console.log(
+        `${String(hours).padStart(5)}${bare!.toFixed(1).padStart(11)}${whole!.toFixed(1).padStart(12)}`
+      )
+    }
+  }
+})
+
+/** The fleet's first ten over a day. */
+const askFleet = Effect.fnUntraced(function* (servers: number, end: number) {
+  yield* copyFleet(servers, end)
+  const rankings = yield* Rankings
+  const exporter = config.exporters.find(({ name }) => name === "process_exporter")!
+  const request = {
+    exporter,
+    servers: Array.from({ length: servers }, (_, n) => `fleet-${n + 1}`),
+    metric: "cpu",
+    by: "server" as const,
+    limit: 10,
+    window: { from: end - 24 * 3_600 * SECOND, to: end }
+  }
+  yield* fleetTop(rankings, request)
+  const cpu = process.cpuUsage()
+  const took = median(yield* Effect.replicateEffect(timed(fleetTop(rankings, request)), 3))
+  const { system, user } = process.cpuUsage(cpu)
+  yield* Console.log(
+    `\ntop 10 of ${servers} servers over 24 hours: ${took.toFixed(0)} ms, ${((user + system) / 3_000).toFixed(0)} of them Node's CPU`
+  )
+})
+
+const PAGES_SECONDS = 30
+
+const bench = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, folder: string) {
   const sql = yield* PgClient.PgClient
   const fast = yield* Rankings
   const rollups = yield* Rollups
   const slow = yield* Effect.provide(Rankings, yield* Layer.build(RankingsPostgres.layerWith({ rollups: false })))
   const rows = (DAYS + OTHERS) * (86_400 / INTERVAL) * GROUPS
   const began = Date.now()
-  const end = yield* load(began)
+  const end = yield* load(began, DAYS, OTHERS)
   yield* Console.log(
     `${(rows / 1e6).toFixed(1)} M rows of ${OTHERS + 1} servers loaded in ${((Date.now() - began) / 1000).toFixed(0)} s`
   )
 
-  const { insert, rolled } = yield* costs(end, rollups.rebuild())
+  const { insert, node, postgres } = yield* costs(end, rollups.rebuild())
   yield* sql`vacuum analyze`.unprepared
   const [size] = yield* sql<{ readonly fine: number; readonly coarse: number; readonly raw: number }>`select
     (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'admiral.process_snapshots_5m'::regclass)::float8 as fine,
     pg_total_relation_size('admiral.process_snapshots_1h')::float8 as coarse,
-    (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'admiral.process_snapshots_rows'::regclass)::float8 as raw`
-  const perRow = (rolled * 1_000) / rows
+    (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'admiral.process_snapshots_scrapes'::regclass)::float8 as raw`
+  const perRow = (millis: number) => ((millis * 1_000) / rows).toFixed(2)
   yield* Console.log(
-    `insert ${insert.toFixed(1)} µs, roll-ups ${perRow.toFixed(1)} µs a raw row (${((100 * perRow) / insert).toFixed(0)} %); on disk ${(size!.raw / rows).toFixed(0)} B raw and ${((size!.fine + size!.coarse) / rows).toFixed(1)} B of roll-ups a row`
+    `insert ${insert.toFixed(1)} µs a row; roll-ups ${perRow(node + postgres)} µs of CPU a raw row (Node ${perRow(node)}, PostgreSQL ${perRow(postgres)}); on disk ${(size!.raw / rows).toFixed(0)} B raw and ${((size!.fine + size!.coarse) / rows).toFixed(1)} B of roll-ups a row`
   )
 
   yield* Console.log(
-    `\ntop 10, warm medians in ms (load average ${loadavg()[0]!.toFixed(1)})\nhours   roll-ups   rows only   plain LAG   plain / roll-ups   plain / rows only`
+    `\ntop 10 and the history of one group, warm medians in ms (load average ${loadavg()[0]!.toFixed(1)})\nhours   roll-ups   history   rows only   plain LAG   plain / roll-ups`
   )
   for (const hours of HOURS) {
     const window = { from: end + 4 * SECOND - hours * 3_600 * SECOND, to: end + 4 * SECOND }
-    const request = { exporter: "process_exporter", serverId: "server-1", metric: "cpu", limit: 10, window }
-    const times = hours > 6 ? 3 : 5
-    const best = yield* often(15, fast.top(request))
-    const raw = yield* often(times, slow.top(request))
-    const naive = yield* often(times, sql.unsafe(plain, [window.from / SECOND, window.to / SECOND]))
+    const asked = { exporter: "process_exporter", serverId: "server-1", window }
+    const times = hours > 24 ? 1 : hours > 6 ? 3 : 5
+    const best = yield* often(15, fast.top({ ...asked, metric: "cpu", limit: 10 }))
+    const history = yield* often(15, fast.history({ ...asked, name: "process-49", points: 240 }))
+    const raw = yield* often(times, slow.top({ ...asked, metric: "cpu", limit: 10 }))
+    const naive = yield* often(times, sql.unsafe(PLAIN_TOP, [window.from / SECOND, window.to / SECOND]))
     yield* Console.log(
-      `${String(hours).padStart(5)}${best.toFixed(1).padStart(11)}${raw.toFixed(0).padStart(12)}${naive.toFixed(0).padStart(12)}${(naive / best).toFixed(1).padStart(17)} x${(naive / raw).toFixed(1).padStart(18)} x`
+      `${String(hours).padStart(5)}${best.toFixed(1).padStart(11)}${history.toFixed(1).padStart(10)}${raw.toFixed(0).padStart(12)}${naive.toFixed(0).padStart(12)}${(naive / best).toFixed(1).padStart(17)} x`
     )
   }
+  yield* byPsql(url, end)
+  yield* askFleet(FLEET, end)
+  const beside = yield* pagesBesideIngest(PAGES_SECONDS, 10_000, OTHERS + 1, GROUPS, end)
+  const spread = ({ median, most, p95 }: Spread) =>
+    `median ${median.toFixed(1)}, p95 ${p95.toFixed(1)}, most ${most.toFixed(0)} ms`
+  yield* Console.log(
+    `\n50 pages (top and chart of 1, 6 or 24 hours every 15 s) beside ${beside.rowsPerSecond.toFixed(0)} rows/s: ${beside.answered} answers, ${spread(beside.pages)}; batches of 5 000 rows ${spread(beside.batches)} (load average ${loadavg()[0]!.toFixed(1)})`
+  )
+  yield* askOthers(folder, end)
   yield* dropOldest(end, fast)
-}).pipe(Effect.scoped)
+}, Effect.scoped)
 
 const main = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
@@ -199,12 +284,16 @@ const main = Effect.gen(function* () {
   const registry = Registry.layer(config)
   yield* Effect.gen(function* () {
     yield* Migrations.migrate(Result.getOrThrow(Migrations.generate(config.exporters)).added)
-    yield* bench
+    yield* bench(url, folder)
   }).pipe(
     Effect.provide(
-      Layer.mergeAll(RankingsPostgres.layer, Rollups.layer, SnapshotRowsPostgres.layer, Retention.layer).pipe(
-        Layer.provideMerge(Layer.merge(registry, database))
-      )
+      Layer.mergeAll(
+        RankingsPostgres.layer,
+        OverviewPostgres.layer,
+        Rollups.layer,
+        SnapshotRowsPostgres.layer,
+        Retention.layer
+      ).pipe(Layer.provide(ServersPostgres.layer), Layer.provideMerge(Layer.merge(registry, database)))
     )
   )
 }).pipe(Effect.scoped)

@@ -9,9 +9,10 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
-import { Spool } from "../agent/Spool.ts"
-import { layerDisk } from "../agent/SpoolDisk.ts"
-import { seededRandom } from "../agent/SpoolSuite.ts"
+import { packArray } from "../agent/spool/PackedRows.ts"
+import { Spool } from "../agent/spool/Spool.ts"
+import { layerDisk } from "../agent/spool/SpoolDisk.ts"
+import { seededRandom } from "../agent/spool/SpoolSuite.ts"
 import { makeMachine } from "./data/Machine.ts"
 
 const HOURS = Number(process.argv[2] ?? 24)
@@ -40,9 +41,9 @@ const fill = Effect.gen(function* () {
     const records = exporters.map(({ name, scrape }) => ({
       exporter: name,
       scrapedAt,
-      rows: scrape(new Date(scrapedAt).toISOString())
+      rows: packArray(scrape(new Date(scrapedAt).toISOString()))!
     }))
-    for (const { exporter, rows } of records) jsonBytes.set(exporter, (jsonBytes.get(exporter) ?? 0) + rows.length)
+    for (const { exporter, rows } of records) jsonBytes.set(exporter, (jsonBytes.get(exporter) ?? 0) + rows.bytes)
     const cpuBefore = process.cpuUsage()
     const before = performance.now()
     yield* spool.append(records)

@@ -6,8 +6,9 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Redis } from "ioredis"
-import { SnapshotStream, type StreamEntry } from "../src/sinks/SnapshotStream.ts"
-import { layer } from "../src/sinks/SnapshotStreamValkey.ts"
+import { type Delivery, SnapshotStream } from "../src/sinks/stream/SnapshotStream.ts"
+import type { SnapshotsContent } from "../src/sinks/stream/StreamEntry.ts"
+import { layer } from "../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { makeTestValkey, type TestValkey } from "../test/TestValkey.ts"
 
 const KEY = "nodepulse:snapshots"
@@ -25,12 +26,17 @@ interface Line {
 }
 
 /** One request of one server: 149 processes, and the node once. */
-const request = (server: number): ReadonlyArray<StreamEntry> =>
-  Array.from({ length: ROWS_A_REQUEST }, (_, i) => ({
-    serverId: `web-${server % 1_000}`,
-    exporterName: i === 0 ? "node_exporter" : "process_exporter",
-    snapshot: `["a1b2c3",1761825600000000,1761825000000000,"postgres",8,${(5678.9 + i).toFixed(1)},${512_000_000 + i}]`
-  }))
+const request = (server: number): ReadonlyArray<SnapshotsContent> => {
+  const snapshots = Array.from(
+    { length: ROWS_A_REQUEST },
+    (_, i) => `["a1b2c3",1761825600000000,1761825000000000,"postgres",8,${(5678.9 + i).toFixed(1)},${512_000_000 + i}]`
+  )
+  const serverId = `web-${server % 1_000}`
+  return [
+    { serverId, exporterName: "node_exporter", snapshots: snapshots.slice(0, 1) },
+    { serverId, exporterName: "process_exporter", snapshots: snapshots.slice(1) }
+  ]
+}
 
 const publishAll = (rows: number) =>
   Effect.gen(function* () {
@@ -45,8 +51,10 @@ const publishAll = (rows: number) =>
 const publishPlain = (redis: Redis, rows: number) =>
   Effect.promise(async () => {
     for (let i = 0; i < rows / ROWS_A_REQUEST; i++) {
-      for (const { serverId, exporterName, snapshot } of request(i)) {
-        await redis.xadd(KEY, "*", "server_id", serverId, "exporter_name", exporterName, "snapshot", snapshot)
+      for (const { serverId, exporterName, snapshots } of request(i)) {
+        for (const snapshot of snapshots) {
+          await redis.xadd(KEY, "*", "server_id", serverId, "exporter_name", exporterName, "snapshot", snapshot)
+        }
       }
     }
   })
@@ -57,28 +65,30 @@ const consumeAll = (rows: number) =>
     const stream = yield* SnapshotStream
     const consumer = yield* stream.subscribe("bench")
     let left = rows
-    let unacknowledged: ReadonlyArray<string> = []
+    let unacknowledged: ReadonlyArray<Delivery> = []
     while (left > 0 || unacknowledged.length > 0) {
       const [deliveries] = yield* Effect.all(
         [left > 0 ? consumer.read(5_000) : Effect.succeed([]), consumer.acknowledge(unacknowledged)],
         { concurrency: 2 }
       )
-      left -= deliveries.length
-      unacknowledged = deliveries.map((delivery) => delivery.id)
+      left -= rowsOf(deliveries)
+      unacknowledged = deliveries
     }
   })
+
+const rowsOf = (deliveries: ReadonlyArray<Delivery>) => deliveries.reduce((sum, { length }) => sum + length, 0)
 
 /** The same with two tables: rows of the node table are acknowledged once in ten batches. */
 const consumeInterleaved = (rows: number) =>
   Effect.gen(function* () {
     const stream = yield* SnapshotStream
     const consumer = yield* stream.subscribe("bench")
-    let late: Array<string> = []
+    let late: Array<Delivery> = []
     for (let left = rows, i = 1; left > 0; i++) {
       const deliveries = yield* consumer.read(5_000)
-      left -= deliveries.length
-      const now: Array<string> = []
-      for (const { exporterName, id } of deliveries) (exporterName === "node_exporter" ? late : now).push(id)
+      left -= rowsOf(deliveries)
+      const now: Array<Delivery> = []
+      for (const one of deliveries) (one.content.exporterName === "node_exporter" ? late : now).push(one)
       yield* consumer.acknowledge(now)
       if (i % 10 === 0 || left === 0) {
         yield* consumer.acknowledge(late)
@@ -205,4 +215,4 @@ const bench = Effect.gen(function* () {
   }
 })
 
-if (import.meta.main) await Effect.runPromise(bench)
+await Effect.runPromise(bench)

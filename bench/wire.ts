@@ -31,12 +31,10 @@ const text = JSON.stringify({
 })
 const body = JSON.parse(text) as { readonly process_exporter: ReadonlyArray<unknown> }
 const rows = body.process_exporter
-const snapshots = Result.getOrThrow(decodePayload(wires, body, context)).accepted
-const entries = snapshots.map((snapshot) => ({
-  serverId: "web-1",
-  exporterName: "process_exporter",
-  snapshot: codec.encode(snapshot)
-}))
+const snapshots = Result.getOrThrow(decodePayload(wires, body, context)).accepted[0]!
+const texts = codec.encodeEach(snapshots)
+const origin = { serverId: "web-1", exporterName: "process_exporter" }
+const scrape = codec.encodeScrape(snapshots)
 const interpreted = Schema.decodeUnknownResult(wire.schema)
 const compiledSchema = makeWires(config.exporters).get("process_exporter")!.schema
 enable(compiledSchema.ast)
@@ -66,15 +64,17 @@ const results = {
   "Schema, interpreted": microsPerRow(each(rows, interpreted)),
   "Schema, SchemaJITCompiler": microsPerRow(each(rows, compiled)),
   decodePayload: microsPerRow(() => decodePayload(wires, body, context)),
-  "SnapshotCodec.encode": microsPerRow(each(snapshots, codec.encode)),
-  "JSON.stringify of the same array": microsPerRow(
-    each(snapshots, ({ countersSince, timestamp, values }) => JSON.stringify(["", timestamp, countersSince, ...values]))
-  ),
-  "SnapshotCodec.decode": microsPerRow(each(entries, codec.decode)),
-  "JSON.parse of the same entry": microsPerRow(each(entries, ({ snapshot }) => JSON.parse(snapshot)))
+  "SnapshotCodec.encodeEach": microsPerRow(() => codec.encodeEach(snapshots)),
+  "SnapshotCodec.encodeScrape": microsPerRow(() => codec.encodeScrape(snapshots)),
+  "SnapshotCodec.decodeEach": microsPerRow(() => codec.decodeEach({ ...origin, snapshots: texts })),
+  "SnapshotCodec.decodeScrape": microsPerRow(() => codec.decodeScrape({ ...origin, scrape, rows: ROWS })),
+  "JSON.parse of the same texts": microsPerRow(each(texts, (text) => JSON.parse(text)))
 }
 for (const [name, micros] of Object.entries(results)) {
   process.stdout.write(`${name.padEnd(34)} ${micros.toFixed(3)} µs a row\n`)
 }
-const length = entries.reduce((sum, { snapshot }) => sum + snapshot.length, 0) / entries.length
+const length = texts.reduce((sum, text) => sum + text.length, 0) / texts.length
 process.stdout.write(`${"snapshot in the stream".padEnd(34)} ${length.toFixed(0)} characters\n`)
+process.stdout.write(
+  `${"a row of a scrape in the stream".padEnd(34)} ${(scrape.length / ROWS).toFixed(0)} characters\n`
+)

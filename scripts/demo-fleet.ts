@@ -58,7 +58,7 @@ const smooth = (salt: string, t: number, seconds: number): number => {
   return hash(`${salt}:${left}`) * (1 - ease) + hash(`${salt}:${left + 1}`) * ease
 }
 
-export const momentAt = (server: string, t: number, now: number): Moment => {
+const momentAt = (server: string, t: number, now: number): Moment => {
   // Whenever it is looked at, it is a Wednesday, ten past three in the afternoon: 2025-10-29T15:10:00Z.
   const date = new Date((t - now + 1_761_750_600) * 1000)
   return {
@@ -309,7 +309,8 @@ export class Machine {
         kept.since = since
         kept.cpu = 0
       }
-      kept.cpu += wanted[index]! * squeeze * dt
+      // What has just begun has used nothing before.
+      kept.cpu += wanted[index]! * squeeze * Math.max(0, Math.min(dt, t - kept.since))
       this.counters.set(program.name, kept)
       if (!here) return []
       return [

@@ -16,12 +16,12 @@ import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { wireName } from "../src/plugins/Wire.ts"
 import * as Server from "../src/Server.ts"
 import { Settings } from "../src/Settings.ts"
-import * as Database from "../src/sinks/Database.ts"
-import { DeadLetters } from "../src/sinks/DeadLetters.ts"
-import * as DeadLettersPostgres from "../src/sinks/DeadLettersPostgres.ts"
-import { runningUrl } from "../src/sinks/EmbeddedPostgres.ts"
-import { SnapshotRows } from "../src/sinks/SnapshotRows.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
+import * as Database from "../src/sinks/postgres/Database.ts"
+import { runningRoles } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { DeadLetters } from "../src/sinks/storage/DeadLetters.ts"
+import * as DeadLettersPostgres from "../src/sinks/storage/DeadLettersPostgres.ts"
+import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { demoFleet, Machine } from "./demo-fleet.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
@@ -39,7 +39,7 @@ export interface DemoOptions {
 }
 
 /** Scrapes lie closer the nearer they are to now: a week of them is then quickly made. */
-export const historyMoments = (now: number, days: number): ReadonlyArray<number> => {
+const historyMoments = (now: number, days: number): ReadonlyArray<number> => {
   const moments: Array<number> = []
   let t = Math.floor((now - days * 86_400) / INTERVAL) * INTERVAL
   while (t <= now) {
@@ -101,12 +101,12 @@ const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOpt
       const made = yield* ask(url, "POST", "/api/servers", ADMIN, { name: machine.server.name })
       agents.push({ id: made.server_id, token: made.token, machine })
     }
-    const database = yield* runningUrl(dataDir)
+    const database = yield* runningRoles(dataDir)
     if (Option.isNone(database)) return yield* Effect.die(new Error("the demonstration has no database"))
     yield* insertHistory(agents, historyMoments(now, days), now).pipe(
       Effect.provide(
         Layer.mergeAll(SnapshotRowsPostgres.layer, DeadLettersPostgres.layer).pipe(
-          Layer.provide(Database.layer({ url: database.value })),
+          Layer.provide(Database.layer({ url: database.value.owner })),
           Layer.provide(Registry.layer(config))
         )
       )

@@ -28,15 +28,23 @@ interface Shot {
 }
 
 const SHOTS: ReadonlyArray<Shot> = [
-  { name: "fleet", path: "/" },
+  { name: "fleet", path: "/", before: alive },
   { name: "server", path: "/servers/ci-runner-1", height: 1240 },
   { name: "memory", path: "/servers/media-1?metric=memory&range=7d", height: 1240, themes: ["light"] },
   { name: "process", path: "/servers/web-1?open=mailqueue-worker&range=6h", height: 1000 },
   { name: "brush", path: "/servers/web-1?range=6h", height: 1240, themes: ["dark"], before: brush },
+  { name: "changed", path: "/servers/web-1?range=6h&against=day", height: 1240, themes: ["light"] },
+  { name: "processes", path: "/processes?range=7d", themes: ["light"] },
+  { name: "compare", path: "/compare?s=web-1,web-2,web-3&range=24h", height: 1100, themes: ["dark"] },
   { name: "pipeline", path: "/pipeline", height: 860, before: (page) => page.waitForTimeout(17_000) },
-  { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"] },
+  { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"], before: alive },
   { name: "narrow-server", path: "/servers/db-primary", width: 390, height: 1500, themes: ["dark"] }
 ]
+
+/** A slow machine needs a while to report for a whole fleet after it was made. */
+async function alive(page: Page) {
+  await page.getByRole("button", { name: /10 live/ }).waitFor({ timeout: 120_000 })
+}
 
 async function brush(page: Page) {
   const box = await page.locator(".stack .u-over").boundingBox()

@@ -8,8 +8,9 @@ import { Effect } from "effect"
 import { Gauge } from "prom-client"
 import type { PipelineView } from "./engine/Pipeline.ts"
 import type { SupervisorView } from "./engine/Supervisor.ts"
-import { SelfMetrics } from "./http/SelfMetrics.ts"
-import type { Rollups } from "./sinks/Rollups.ts"
+import { SelfMetrics } from "./http/server/SelfMetrics.ts"
+import type { Rollups } from "./sinks/rollups/Rollups.ts"
+import type { Packing } from "./sinks/storage/Packing.ts"
 
 /** `batcher:some_exporter` is the stage `batcher` of that exporter; a stage without a key has none. */
 const labelsOf = (pipeline: string, stage: string) => {
@@ -29,21 +30,26 @@ export const register = (views: {
       new Gauge({ name, help, labelNames: [...labelNames], registers })
 
     const stage = ["pipeline", "stage", "exporter"]
-    const messages = gauge("nodepulse_stage_messages_total", "Messages that a stage handled, by outcome.", [
-      ...stage,
-      "outcome"
-    ])
-    const inHand = gauge("nodepulse_stage_in_hand", "Messages that a stage holds outside its mailbox.", stage)
+    const messages = gauge(
+      "nodepulse_stage_messages_total",
+      "Messages that a stage handled (in digest a message is a row), by outcome.",
+      [...stage, "outcome"]
+    )
+    const inHand = gauge(
+      "nodepulse_stage_in_hand",
+      "Messages (in digest: rows) that a stage holds outside its mailbox.",
+      stage
+    )
     const retries = gauge("nodepulse_stage_retries_total", "Attempts that failed and were repeated.", stage)
     const depth = gauge(
       "nodepulse_mailbox_depth",
-      "What waits before a stage; a writer's mailbox counts batches.",
+      "Messages (in digest: rows) that wait before a stage; before a writer: batches.",
       stage
     )
-    const capacity = gauge("nodepulse_mailbox_capacity", "How much may wait before a stage.", stage)
+    const capacity = gauge("nodepulse_mailbox_capacity", "How much may wait before a stage, in the same unit.", stage)
     const books = gauge(
       "nodepulse_pipeline_messages",
-      "The books: received = accepted + rejected + kept + in_flight.",
+      "The books, in messages (in digest: rows): received = accepted + rejected + kept + in_flight.",
       ["pipeline", "what"]
     )
     const restarts = gauge("nodepulse_child_restarts_total", "How often a supervised fiber was started again.", [
@@ -86,20 +92,51 @@ export const register = (views: {
 export const registerRollups = (rollups: Rollups["Service"]): Effect.Effect<void, never, SelfMetrics> =>
   Effect.gen(function* () {
     const { beforeScrape, registry } = yield* SelfMetrics
-    const labelNames = ["exporter"]
     const registers = [registry]
     const help = "Buckets that have ended and wait to be rolled up."
-    const backlog = new Gauge({ name: "nodepulse_rollup_backlog_buckets", help, labelNames, registers })
+    const backlog = new Gauge({ name: "nodepulse_rollup_backlog_buckets", help, registers })
     const late = "How long the oldest of the waiting buckets has waited."
-    const lag = new Gauge({ name: "nodepulse_rollup_lag_seconds", help: late, labelNames, registers })
+    const lag = new Gauge({ name: "nodepulse_rollup_lag_seconds", help: late, registers })
     yield* beforeScrape(
       "roll-ups",
       rollups.stats.pipe(
-        Effect.flatMap((all) =>
+        Effect.tap(({ buckets, lagSeconds }) =>
           Effect.sync(() => {
-            for (const { buckets, exporter, lagSeconds } of all) {
-              backlog.set({ exporter }, buckets)
-              lag.set({ exporter }, lagSeconds)
+            backlog.set(buckets)
+            lag.set(lagSeconds)
+          })
+        ),
+        // Where the database is away the gauges keep their values; `readyz` says so.
+        Effect.ignore
+      )
+    )
+  })
+
+/** How far packing is, and what packed days take: asked of the database at each scrape. */
+export const registerPacking = (packing: Packing["Service"]): Effect.Effect<void, never, SelfMetrics> =>
+  Effect.gen(function* () {
+    const { beforeScrape, registry } = yield* SelfMetrics
+    const registers = [registry]
+    const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ["exporter"], registers })
+    const late = "Days that are over, and wait to be packed."
+    const waits = new Gauge({ name: "nodepulse_packing_backlog_days", help: late, registers })
+    const done = "Rows that this process has packed."
+    const rows = new Gauge({ name: "nodepulse_packing_rows_total", help: done, registers })
+    const days = gauge("nodepulse_packed_days", "Days that are packed.")
+    const bytes = gauge("nodepulse_packed_bytes", "What packed days take on disk, with keys.")
+    const scrapes = gauge("nodepulse_packed_scrapes", "Scrapes of packed days.")
+    yield* beforeScrape(
+      "packing",
+      packing.stats.pipe(
+        Effect.tap((stats) =>
+          Effect.sync(() => {
+            waits.set(stats.waiting)
+            rows.set(stats.rows)
+            for (const gauge of [days, bytes, scrapes]) gauge.reset()
+            for (const { exporter, ...packed } of stats.packed) {
+              days.set({ exporter }, packed.days)
+              bytes.set({ exporter }, packed.bytes)
+              scrapes.set({ exporter }, packed.scrapes)
             }
           })
         ),

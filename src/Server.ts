@@ -7,6 +7,9 @@
  * ├── digest        a pipeline: stream -> rows                        (role digest)
  * ├── retention     makes and drops partitions                        (role digest)
  * ├── roll-ups      computes closed buckets                           (role digest)
+ * ├── packing       packs days that are over                          (role digest)
+ * ├── alerts        asks the rules                                   (role digest)
+ * ├── alertmanager  sends alerts, where one is configured            (role digest)
  * ├── http          ingest, API and page
  * ├── rates         notes what the stages count, for the live view
  * ├── agent         scrapers and push, for this machine               (`nodepulse start`)
@@ -16,39 +19,66 @@
  * Children stop in the reverse of this order: first nobody asks any more, then what was taken is written, then the
  * database goes. Past the supervisor's limit the program ends with the error, rather than run half dead.
  */
-import { Console, Effect, Exit, Layer, Option, Scope } from "effect"
+import { join } from "node:path"
+import { Effect, Exit, Layer, Option, Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { makeAgent } from "../agent/Agent.ts"
+import { type AgentConfigShape, withDefaults } from "../agent/config/AgentConfig.ts"
+import * as AgentsPostgres from "./access/AgentsPostgres.ts"
+import * as AuditPostgres from "./access/AuditPostgres.ts"
+import * as NotesPostgres from "./access/NotesPostgres.ts"
+import * as ServersPostgres from "./access/ServersPostgres.ts"
+import { Sessions, signInPath } from "./access/Sessions.ts"
+import * as SessionsPostgres from "./access/SessionsPostgres.ts"
+import * as TokensPostgres from "./access/TokensPostgres.ts"
+import { layerClient, makeAlertmanager } from "./alerts/Alertmanager.ts"
+import { Alerts } from "./alerts/Alerts.ts"
+import * as AlertsPostgres from "./alerts/AlertsPostgres.ts"
+import * as BacktestPostgres from "./alerts/BacktestPostgres.ts"
+import { Rulebook } from "./alerts/Rulebook.ts"
+import { say } from "./commands/Terminal.ts"
 import * as Supervisor from "./engine/Supervisor.ts"
-import { AdminToken } from "./http/AdminToken.ts"
-import * as Http from "./http/HttpServer.ts"
-import { makePipelineRates } from "./http/PipelineRates.ts"
-import { PipelineView } from "./http/PipelineView.ts"
-import { Session } from "./http/Session.ts"
-import * as WaitingRoom from "./http/WaitingRoom.ts"
+import * as WaitingRoom from "./http/ingest/WaitingRoom.ts"
+import { makePipelineRates } from "./http/live/PipelineRates.ts"
+import { PipelineView } from "./http/live/PipelineView.ts"
+import { BasePath } from "./http/server/Address.ts"
+import * as Http from "./http/server/HttpServer.ts"
+import { loadTls, ServerTls } from "./http/server/Tls.ts"
+import { AdminToken } from "./http/session/AdminToken.ts"
+import { ADMIN } from "./http/session/Authorization.ts"
 import * as LocalAgent from "./LocalAgent.ts"
 import * as PipelineMetrics from "./PipelineMetrics.ts"
+import { Registry } from "./plugins/Registry.ts"
+import * as ChangesPostgres from "./query/ChangesPostgres.ts"
+import * as ComparisonPostgres from "./query/ComparisonPostgres.ts"
+import * as FleetGroupsPostgres from "./query/FleetGroupsPostgres.ts"
+import * as GroupingsPostgres from "./query/grouping/GroupingsPostgres.ts"
+import * as MarksPostgres from "./query/MarksPostgres.ts"
+import * as OverviewPostgres from "./query/OverviewPostgres.ts"
+import * as RankingsPostgres from "./query/RankingsPostgres.ts"
+import * as SightingsPostgres from "./query/SightingsPostgres.ts"
 import { keptSecret, randomSecret, Settings } from "./Settings.ts"
 import * as Storage from "./Storage.ts"
 import * as Systemd from "./Systemd.ts"
-import * as DeadLettersPostgres from "./sinks/DeadLettersPostgres.ts"
 import * as Digest from "./sinks/Digest.ts"
-import * as OverviewPostgres from "./sinks/OverviewPostgres.ts"
-import * as RankingsPostgres from "./sinks/RankingsPostgres.ts"
-import { Retention } from "./sinks/Retention.ts"
-import { Rollups } from "./sinks/Rollups.ts"
-import * as ServersPostgres from "./sinks/ServersPostgres.ts"
-import * as SnapshotRowsPostgres from "./sinks/SnapshotRowsPostgres.ts"
-import { SnapshotStream } from "./sinks/SnapshotStream.ts"
-import { uniqueConsumer } from "./sinks/SnapshotStreamValkey.ts"
-import * as TokensPostgres from "./sinks/TokensPostgres.ts"
+import { whileAway } from "./sinks/postgres/Database.ts"
+import { layerAltering } from "./sinks/postgres/OwnerClient.ts"
+import { Rollups } from "./sinks/rollups/Rollups.ts"
+import * as DeadLettersPostgres from "./sinks/storage/DeadLettersPostgres.ts"
+import { Packing } from "./sinks/storage/Packing.ts"
+import { Retention } from "./sinks/storage/Retention.ts"
+import * as SnapshotRowsPostgres from "./sinks/storage/SnapshotRowsPostgres.ts"
+import { layerWriteHealth } from "./sinks/storage/WriteHealth.ts"
+import { SnapshotStream } from "./sinks/stream/SnapshotStream.ts"
+import { uniqueConsumer } from "./sinks/stream/valkey/SnapshotStreamValkey.ts"
+import { isOpen } from "./sinks/stream/valkey/ValkeyConnection.ts"
 
 export type Role = "ingest" | "digest" | "api"
 
 export interface ServerOptions {
   readonly roles: ReadonlySet<Role>
-  /** Whether to scrape this machine too. */
-  readonly agent: boolean
+  /** Whether to scrape this machine too, and as its file says; `true`: by the defaults. */
+  readonly agent: boolean | AgentConfigShape
   /** Whether to listen at all: a digest without an address is a worker that nobody asks. */
   readonly listen: boolean
   /** Told where the server listens, once it does. Says it on the terminal unless given. */
@@ -67,12 +97,35 @@ const POLICY = {
 const rows = Layer.mergeAll(
   SnapshotRowsPostgres.layer,
   RankingsPostgres.layer,
+  ChangesPostgres.layer,
+  ComparisonPostgres.layer,
+  FleetGroupsPostgres.layer,
+  MarksPostgres.layer,
+  BacktestPostgres.layer,
+  AlertsPostgres.layer,
+  NotesPostgres.layer,
+  GroupingsPostgres.layer,
+  SightingsPostgres.layer,
   ServersPostgres.layer,
   TokensPostgres.layer,
+  SessionsPostgres.layer,
+  AuditPostgres.layer,
+  AgentsPostgres.layer,
   DeadLettersPostgres.layer,
-  Retention.layer,
+  // What makes, drops and rewrites partitions.
+  Layer.mergeAll(
+    Retention.layer,
+    Layer.unwrap(
+      Effect.map(Settings, ({ packAfter }) => Packing.layerWith(packAfter === undefined ? {} : { after: packAfter }))
+    )
+  ).pipe(Layer.provide(layerAltering)),
   Rollups.layer
 ).pipe(
+  Layer.provideMerge(
+    Layer.unwrap(
+      Effect.map(Settings, ({ dataDir, rulesDir }) => Rulebook.layerFolder(rulesDir ?? join(dataDir, "rules.d")))
+    )
+  ),
   Layer.provideMerge(OverviewPostgres.layer.pipe(Layer.provide([RankingsPostgres.layer, ServersPostgres.layer]))),
   Layer.provideMerge(Storage.migratedClient),
   Layer.provideMerge(Storage.DatabaseAddress.layer)
@@ -87,15 +140,22 @@ const adminToken = Layer.unwrap(
 )
 
 /** All that the tree stands on. */
-const ground = Layer.mergeAll(rows, Storage.stream, adminToken)
+const ground = Layer.mergeAll(rows, Storage.stream, adminToken, layerWriteHealth)
 const services = Http.defaults.pipe(Layer.provideMerge(ground))
 
 /** Runs until interrupted, or until a part of it is given up. Waits for database and stream, and answers meanwhile. */
 export const run = (options: ServerOptions) =>
   Effect.gen(function* () {
+    const { tls: files = {} } = yield* Settings
+    const tls = yield* loadTls(files)
+    yield* Effect.provideService(runWith(options), ServerTls, tls)
+  })
+
+const runWith = (options: ServerOptions) =>
+  Effect.gen(function* () {
     const built = Layer.build(services)
     const context = yield* options.listen ? WaitingRoom.during(yield* Settings, built) : built
-    yield* Effect.provideContext(tree(options), context)
+    yield* Effect.provideContext(Effect.andThen(Storage.streamKeys, tree(options)), context)
   }).pipe(Effect.scoped)
 
 const tree = (options: ServerOptions) =>
@@ -104,15 +164,19 @@ const tree = (options: ServerOptions) =>
     const stream = yield* SnapshotStream
     const retention = yield* Retention
     const rollups = yield* Rollups
+    const packing = yield* Packing
     const digest = options.roles.has("digest") ? yield* Digest.make({ consumer: yield* uniqueConsumer }) : undefined
 
     const before: Array<Supervisor.Child<never>> = []
     if (Option.isSome(address.supervise)) before.push({ name: "postgres", run: address.supervise.value })
     if (digest !== undefined) {
+      yield* Storage.requireOwner
       // It drains for up to 8 seconds, gives back what it could not write, and leaves the group.
       before.push({ name: "digest", run: digest.run, view: digest.view, stopWithin: "20 seconds" })
       before.push({ name: "retention", run: retention.run, stopWithin: "1 second" })
       before.push({ name: "roll-ups", run: rollups.run, stopWithin: "1 second" })
+      before.push({ name: "packing", run: packing.run, stopWithin: "1 second" })
+      before.push(...(yield* alerting))
     }
 
     const children: Array<Supervisor.Child<never>> = [...before]
@@ -125,36 +189,54 @@ const tree = (options: ServerOptions) =>
       children.push({ name: "http", run: listening.untilClosed, stopWithin: "8 seconds" })
       children.push({ name: "rates", run: rates.run, stopWithin: "1 second" })
       yield* PipelineMetrics.registerRollups(rollups)
+      yield* PipelineMetrics.registerPacking(packing)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
-      if (options.agent) {
-        const agent = yield* localAgent(listening.url)
-        children.push(agent)
-      }
-      yield* options.onReady?.(listening.url) ?? announce(listening.url, options)
+      if (options.agent !== false) children.push(yield* localAgent(listening.url, options.agent))
+      const shownAt = `${listening.url}${yield* BasePath}`
+      yield* options.onReady?.(listening.url) ?? announce(shownAt, options)
     }
-    if (options.roles.has("ingest")) yield* warnOfLaxStream(stream)
+    if (options.roles.has("ingest")) {
+      yield* warnOfLaxStream(stream)
+      yield* warnOfOpenValkey
+    }
     children.push(...(yield* Systemd.children))
     root = Supervisor.make({ name: "nodepulse", children, ...POLICY })
     yield* root.run
   }).pipe(Effect.scoped)
 
+/** Asks the rules, and tells Alertmanagers what fires. */
+const alerting = Effect.gen(function* () {
+  const { alertmanagers: urls = [], publicUrl } = yield* Settings
+  const alerts = yield* Alerts
+  const asking: Supervisor.Child<never> = { name: "alerts", run: alerts.run, stopWithin: "1 second" }
+  const children = [asking]
+  if (urls.length === 0) return children
+  const alertmanager = yield* makeAlertmanager({ urls, publicUrl: publicUrl === "" ? undefined : publicUrl })
+  children.push({ name: "alertmanager", run: alertmanager.run, stopWithin: "1 second" })
+  return children
+}).pipe(Effect.provide(layerClient))
+
 /** Listens before the tree runs, so that an address in use is said at once; stops as the child `http`, in its turn. */
-const listen = Effect.fnUntraced(function* (snapshot: Effect.Effect<unknown>) {
+const listen = Effect.fnUntraced(function* (snapshot: PipelineView["Service"]["snapshot"]) {
   const scope = yield* Scope.make()
   const close = Scope.close(scope, Exit.void)
   yield* Effect.addFinalizer(() => close)
   const layer = Http.layer.pipe(Layer.provide(Layer.succeed(PipelineView, { snapshot })))
   const context = yield* Layer.buildWithScope(layer, scope)
   const { address } = yield* Effect.provideContext(HttpServer.HttpServer, context)
-  const url = reachable(HttpServer.formatAddress(address))
+  const tls = yield* ServerTls
+  const plain = reachable(HttpServer.formatAddress(address))
+  const url = tls === undefined ? plain : plain.replace(/^http:/, "https:")
   return { url, untilClosed: Effect.onInterrupt(Effect.never, () => close) }
 })
 
 /** A wildcard address is everywhere; this machine reaches it on its loopback. */
 const reachable = (url: string): string => url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
-const localAgent = Effect.fnUntraced(function* (url: string) {
-  const context = yield* Layer.build(LocalAgent.layer(url))
+const localAgent = Effect.fnUntraced(function* (url: string, configured: true | AgentConfigShape) {
+  const { exporters } = yield* Registry
+  const settings = configured === true ? withDefaults({}, exporters, undefined, []) : configured
+  const context = yield* Layer.build(LocalAgent.layer(url, settings))
   const agent = yield* Effect.provideContext(makeAgent, context)
   const supervisor = Supervisor.make({
     name: "agent",
@@ -166,19 +248,19 @@ const localAgent = Effect.fnUntraced(function* (url: string) {
   return { name: "agent", run: supervisor.run, view: () => ({ ...supervisor.view(), stages: agent.stages() }) }
 })
 
-const announce = Effect.fnUntraced(function* (url: string, { agent, roles }: ServerOptions) {
-  if (!roles.has("api")) return yield* Effect.logInfo(`ready: ${[...roles].join(", ")} on ${url}`)
-  const session = yield* Session
-  const link = yield* session.newLink
-  yield* Console.log(
+const announce = Effect.fnUntraced(function* (shownAt: string, { agent, roles }: ServerOptions) {
+  if (!roles.has("api")) return yield* Effect.logInfo(`ready: ${[...roles].join(", ")} on ${shownAt}`)
+  const sessions = yield* Sessions
+  const code = yield* whileAway(sessions.newLink({ role: "admin", principal: ADMIN, name: "", tokenId: null }))
+  yield* say(
     [
       "",
-      `  NodePulse is ready on ${url}`,
+      `  NodePulse is ready on ${shownAt}`,
       `  Sign in once with this link (it works for an hour):`,
       "",
-      `    ${url}${link}`,
+      `    ${shownAt}${signInPath(code)}`,
       "",
-      agent ? "  This machine's processes show up within 30 seconds. Ctrl-C stops it." : "  Ctrl-C stops it.",
+      agent !== false ? "  This machine's processes show up within 30 seconds. Ctrl-C stops it." : "  Ctrl-C stops it.",
       ""
     ].join("\n")
   )
@@ -191,5 +273,14 @@ const warnOfLaxStream = Effect.fnUntraced(function* (stream: SnapshotStream["Ser
     durability.value === "memory"
       ? "Valkey keeps the stream in memory only: what it answered with 2xx is lost when it stops. Set `appendonly yes` and `appendfsync always`"
       : "Valkey writes to disk once a second: what it answered with 2xx in the last second is lost when the machine stops. Set `appendfsync always`"
+  )
+})
+
+/** Without a password, whoever reaches it can read and delete what waits there. A socket is closed by its folder. */
+const warnOfOpenValkey = Effect.gen(function* () {
+  const { valkeyUrl } = yield* Settings
+  if (Option.isNone(valkeyUrl) || !isOpen(valkeyUrl.value)) return
+  yield* Effect.logWarning(
+    "VALKEY_URL holds no password: whoever reaches Valkey can read and delete what waits there. Set `requirepass`, or give NodePulse a user of its own"
   )
 })

@@ -2,7 +2,7 @@ import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Option, Redacted } from "effect"
+import { ConfigProvider, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { forgetSecret, keptSecret, randomSecret, Settings } from "./Settings.ts"
 
 const folder = Effect.acquireRelease(
@@ -29,7 +29,7 @@ describe("a secret in the data folder", () => {
   it.effect("that is empty is an error that says what to do", () =>
     Effect.gen(function* () {
       const dataDir = yield* folder
-      yield* Effect.promise(() => fs.writeFile(join(dataDir, "admin-token"), "\n"))
+      yield* Effect.promise(() => fs.writeFile(join(dataDir, "admin-token"), "\n", { mode: 0o600 }))
       const error = yield* Effect.flip(keptSecret(dataDir, "admin-token", randomSecret))
       expect(error.message).toMatch(/admin-token: it is empty: delete it/)
     })
@@ -52,6 +52,45 @@ describe("the environment", () => {
         Option.none(),
         Option.none()
       ])
+    })
+  )
+
+  it.effect("an entry of the stream holds a snapshot or a scrape, and nothing else is taken for either", () =>
+    Effect.gen(function* () {
+      expect((yield* read({})).stream?.entry).toBe("snapshot")
+      expect((yield* read({ NODEPULSE_STREAM_ENTRY: "scrape" })).stream?.entry).toBe("scrape")
+      const error = yield* Effect.flip(read({ NODEPULSE_STREAM_ENTRY: "row" }))
+      expect(error.message).toContain("NODEPULSE_STREAM_ENTRY")
+      expect(error.message).toContain('"scrape"')
+    })
+  )
+
+  it.effect("a base path is taken with and without the slash at its end; one that cannot work is refused by name", () =>
+    Effect.gen(function* () {
+      for (const [text, path] of [
+        ["", ""],
+        ["/", ""],
+        ["/pulse", "/pulse"],
+        ["/pulse/", "/pulse"],
+        ["/a/b.c/", "/a/b.c"]
+      ] as const) {
+        expect((yield* read({ NODEPULSE_BASE_PATH: text })).basePath).toBe(path)
+      }
+      for (const text of ["pulse", "/api", "/a//b", "https://example.org/pulse"]) {
+        const error = yield* Effect.flip(read({ NODEPULSE_BASE_PATH: text }))
+        expect(String(error)).toContain("NODEPULSE_BASE_PATH")
+        expect(String(error)).toContain("a path such as /pulse")
+      }
+    })
+  )
+
+  it.effect("days are packed after the time that is set, of an hour at least", () =>
+    Effect.gen(function* () {
+      expect((yield* read({})).packAfter).toBeUndefined()
+      expect((yield* read({ NODEPULSE_PACK_AFTER: "3 days" })).packAfter).toEqual(Duration.days(3))
+      for (const after of ["59 minutes", "soon", "25"]) {
+        expect(String(yield* Effect.flip(read({ NODEPULSE_PACK_AFTER: after })))).toContain("NODEPULSE_PACK_AFTER")
+      }
     })
   )
 

@@ -5,30 +5,62 @@
  * |---|---|---|
  * | `NODEPULSE_HOST` | `127.0.0.1` | address to listen on |
  * | `NODEPULSE_PORT` | `8080` | port to listen on; 0 takes a free one |
+ * | `NODEPULSE_TLS_CERT_FILE`, `NODEPULSE_TLS_KEY_FILE` | plain HTTP | certificate and key, PEM; read anew when they change |
+ * | `NODEPULSE_TLS_CLIENT_CA_FILE` | none | the authority whose certificates agents have to show |
+ * | `NODEPULSE_BASE_PATH` | none | path below which a reverse proxy serves NodePulse, such as `/pulse` |
+ * | `NODEPULSE_PUBLIC_URL` | none | address that people reach it by, such as `https://pulse.example.com`: pages answer to no other name |
  * | `NODEPULSE_DATA_DIR` | `./.nodepulse` | embedded database, generated admin token, the local agent's spool |
  * | `NODEPULSE_ADMIN_TOKEN` | generated into the data folder | administrator's token |
- * | `DATABASE_URL` | embedded PostgreSQL | any PostgreSQL >= 15 |
+ * | `DATABASE_URL` | embedded PostgreSQL | any PostgreSQL >= 15, as libpq writes it |
+ * | `DATABASE_OWNER_URL` | the same role does both | the same database, as the role that owns the schema and may alter it |
  * | `VALKEY_URL` | in process | any Valkey >= 7.2 or Redis >= 7 |
+ * | `NODEPULSE_STREAM_ENTRY` | `snapshot` | what an entry of the stream holds: a `snapshot`, or a `scrape` |
+ * | `NODEPULSE_STREAM_KEY_FILE` | keys in the database | what entries in Valkey are sealed with: a key a line, the first seals |
  * | `NODEPULSE_STREAM_ENTRIES_MAX` | 2 000 000, in process 50 000 | snapshots that may wait for the database; beyond: 429 |
  * | `NODEPULSE_STREAM_BYTES_MAX` | 512 MiB | of Valkey's memory that they may use; beyond: 429 |
+ * | `NODEPULSE_RULES_DIR` | `rules.d` in the data folder | files of rules for alerts (`docs/rules.md`) |
+ * | `NODEPULSE_ALERTMANAGER_URL` | none | Alertmanagers that alerts are sent to, separated by commas |
+ * | `NODEPULSE_PACK_AFTER` | `25 hours` | how long a day is over when its rows are packed; at least an hour, `Infinity` for never |
  *
- * The bounds of ingest are in `src/http/Limits.ts`.
+ * `NODEPULSE_TRUSTED_PROXIES` is in `src/http/server/ClientAddress.ts`, the bounds on clients are in `docs/limits.md`.
  */
 import { randomBytes } from "node:crypto"
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, rm, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
-import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Config, Context, Duration, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
+import { BasePathText, basePathOf } from "./http/server/Address.ts"
+import { PublicUrlText, publicUrlOf } from "./http/server/Origin.ts"
+import type { TlsFiles } from "./http/server/Tls.ts"
+import { readSecretFile } from "./SecretFile.ts"
+import { PACK_AFTER_LEAST } from "./sinks/storage/Packing.ts"
+import { EntryKind } from "./sinks/stream/StreamEntry.ts"
 
 export interface SettingsShape {
   readonly host: string
   readonly port: number
+  /** The path below which NodePulse is reached, such as `/pulse`; the root where it is absent. */
+  readonly basePath?: string
+  /** The address that people reach NodePulse by, such as `https://pulse.example.com`; absent where it is not told. */
+  readonly publicUrl?: string
+  /** Files of certificate and key; absent: plain HTTP. */
+  readonly tls?: TlsFiles | undefined
   /** Absolute. */
   readonly dataDir: string
   readonly adminToken: Option.Option<Redacted.Redacted<string>>
   readonly databaseUrl: Option.Option<Redacted.Redacted<string>>
+  /** The same database, as the role that may alter the schema. Only for who migrates, and for the role digest. */
+  readonly databaseOwnerUrl?: Option.Option<Redacted.Redacted<string>>
   readonly valkeyUrl: Option.Option<Redacted.Redacted<string>>
-  /** Bounds of the stream; the stream's own defaults where they are absent. */
-  readonly stream?: { readonly entriesMax?: number; readonly bytesMax?: number }
+  /** The file with the keys that entries in Valkey are sealed with; absent: the database keeps them. */
+  readonly streamKeyFile?: string | undefined
+  /** Bounds of the stream, and what its entries hold; the stream's own defaults where they are absent. */
+  readonly stream?: { readonly entry?: EntryKind; readonly entriesMax?: number; readonly bytesMax?: number }
+  /** Files of rules; `rules.d` in the data folder where it is absent. */
+  readonly rulesDir?: string | undefined
+  /** Addresses of Alertmanagers, without a slash at the end. */
+  readonly alertmanagers?: ReadonlyArray<string>
+  /** How long a day is over when it is packed; packing's own default where it is absent. */
+  readonly packAfter?: Duration.Duration
 }
 
 /** A folder or file that NodePulse keeps its own things in cannot be used. Not retryable: somebody has to look. */
@@ -56,17 +88,53 @@ export const bound = (name: string, minimum: number): Config.Config<number | und
   ).pipe(Config.map(Option.getOrUndefined))
 
 const stream = Config.all({
+  entry: Config.withDefault(Config.schema(Schema.Literals(EntryKind), "NODEPULSE_STREAM_ENTRY"), "snapshot"),
   entriesMax: bound("NODEPULSE_STREAM_ENTRIES_MAX", 1_000),
   bytesMax: bound("NODEPULSE_STREAM_BYTES_MAX", 1024 * 1024)
 }).pipe(
-  Config.map(({ bytesMax, entriesMax }) => ({
+  Config.map(({ bytesMax, entriesMax, entry }) => ({
+    entry,
     ...(entriesMax === undefined ? {} : { entriesMax }),
     ...(bytesMax === undefined ? {} : { bytesMax })
   }))
 )
 
+const packAfter = Config.option(
+  Config.schema(
+    Schema.DurationFromString.check(
+      Schema.makeFilter((after) => Duration.isGreaterThanOrEqualTo(after, PACK_AFTER_LEAST), {
+        expected: `a duration of at least ${Duration.format(PACK_AFTER_LEAST)}, such as "25 hours"`
+      })
+    ),
+    "NODEPULSE_PACK_AFTER"
+  )
+).pipe(Config.map(Option.match({ onNone: () => ({}), onSome: (packAfter) => ({ packAfter }) })))
+
+const file = (name: string) => Config.map(Config.option(Config.NonEmptyString(name)), Option.getOrUndefined)
+
+const tls = Config.all({
+  certFile: file("NODEPULSE_TLS_CERT_FILE"),
+  keyFile: file("NODEPULSE_TLS_KEY_FILE"),
+  clientCaFile: file("NODEPULSE_TLS_CLIENT_CA_FILE")
+})
+
+const urlsIn = (text: string): ReadonlyArray<string> =>
+  text
+    .split(",")
+    .map((url) => url.trim().replace(/\/$/, ""))
+    .filter((url) => url !== "")
+
+const UrlsText = Schema.String.check(
+  Schema.makeFilter(
+    (text: string) => urlsIn(text).every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)),
+    { expected: 'addresses such as "http://127.0.0.1:9093", separated by commas' }
+  )
+)
+
 const settings = Config.all({
+  tls,
   stream,
+  packing: packAfter,
   host: Config.withDefault(Config.NonEmptyString("NODEPULSE_HOST"), "127.0.0.1"),
   port: Config.withDefault(
     Config.schema(
@@ -75,26 +143,40 @@ const settings = Config.all({
     ),
     8080
   ),
+  basePath: Config.map(
+    Config.withDefault(Config.schema(BasePathText, "NODEPULSE_BASE_PATH"), ""),
+    (text) => basePathOf(text) ?? ""
+  ),
+  publicUrl: Config.map(
+    Config.withDefault(Config.schema(PublicUrlText, "NODEPULSE_PUBLIC_URL"), ""),
+    (text) => publicUrlOf(text) ?? ""
+  ),
   dataDir: Config.map(Config.withDefault(Config.NonEmptyString("NODEPULSE_DATA_DIR"), ".nodepulse"), (path) =>
     resolve(path)
   ),
   adminToken: secret("NODEPULSE_ADMIN_TOKEN"),
   databaseUrl: secret("DATABASE_URL"),
-  valkeyUrl: secret("VALKEY_URL")
+  databaseOwnerUrl: secret("DATABASE_OWNER_URL"),
+  valkeyUrl: secret("VALKEY_URL"),
+  rulesDir: Config.map(Config.option(Config.NonEmptyString("NODEPULSE_RULES_DIR")), Option.getOrUndefined),
+  alertmanagers: Config.withDefault(Config.schema(UrlsText, "NODEPULSE_ALERTMANAGER_URL"), "").pipe(Config.map(urlsIn)),
+  streamKeyFile: Config.map(Config.option(Config.NonEmptyString("NODEPULSE_STREAM_KEY_FILE")), Option.getOrUndefined)
 })
 
 export class Settings extends Context.Service<Settings, SettingsShape>()("nodepulse/Settings") {
   static readonly layer: Layer.Layer<Settings, Config.ConfigError> = Layer.effect(
     Settings,
     Effect.gen(function* () {
-      return yield* settings
+      const { packing, ...others } = yield* settings
+      return { ...others, ...packing }
     })
   )
 }
 
 /**
  * The secret in `<data folder>/<name>`, made by `make` where there is none yet; readable by the owner only. Of several
- * processes that start together one makes it, and all have the same.
+ * processes that start together one makes it, and all have the same. One that somebody else may have put there is refused
+ * (`SecretFile.ts`).
  */
 export const keptSecret = <E, R>(
   dataDir: string,
@@ -103,7 +185,12 @@ export const keptSecret = <E, R>(
 ): Effect.Effect<Redacted.Redacted<string>, DataFolderUnusable | E, R> =>
   Effect.gen(function* () {
     const path = join(dataDir, name)
-    const read = attempt(path, () => readFile(path, "utf8").then((text) => text.trim(), ignoring("ENOENT", "")))
+    const read = Effect.suspend(() => {
+      const found = readSecretFile(path, { own: true })
+      if (Result.isSuccess(found)) return Effect.succeed(found.success.trim())
+      const { code, reason } = found.failure
+      return code === "ENOENT" ? Effect.succeed("") : Effect.fail(new DataFolderUnusable({ path, reason }))
+    })
     if ((yield* read) === "") {
       const made = yield* make
       yield* attempt(path, async () => {

@@ -1,5 +1,5 @@
 /**
- * What a start waits for, so that whoever asks meanwhile can be told (`src/http/WaitingRoom.ts`). Without anybody who asks
+ * What a start waits for, so that whoever asks meanwhile can be told (`src/http/ingest/WaitingRoom.ts`). Without anybody who asks
  * it costs nothing.
  */
 import { Context, Effect } from "effect"

@@ -4,15 +4,24 @@
  * Ports and the code above them are the same in both cases. Starting waits for what is not up yet, and says so.
  */
 import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Option, type Redacted, Result, Schema } from "effect"
 import { Registry } from "./plugins/Registry.ts"
 import { Settings } from "./Settings.ts"
 import { waitingFor } from "./Start.ts"
-import * as Database from "./sinks/Database.ts"
-import { EmbeddedPostgres, runningUrl } from "./sinks/EmbeddedPostgres.ts"
-import * as Migrations from "./sinks/Migrations.ts"
-import { layerMemory } from "./sinks/SnapshotStreamMemory.ts"
-import * as Valkey from "./sinks/SnapshotStreamValkey.ts"
+import * as Database from "./sinks/postgres/Database.ts"
+import { awaitFit, DatabaseUnfit } from "./sinks/postgres/Examination.ts"
+import { EmbeddedPostgres, runningRoles } from "./sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { alteringClient, OwnerClient } from "./sinks/postgres/OwnerClient.ts"
+import { rebuilds } from "./sinks/storage/DeclaredExporters.ts"
+import { grantTo } from "./sinks/storage/Grants.ts"
+import * as Migrations from "./sinks/storage/Migrations.ts"
+import { sealed } from "./sinks/stream/SealedStream.ts"
+import { SnapshotStream } from "./sinks/stream/SnapshotStream.ts"
+import { layerMemory } from "./sinks/stream/SnapshotStreamMemory.ts"
+import { keysOfDatabase, keysOfFile, StreamKeys } from "./sinks/stream/StreamKeys.ts"
+import * as Valkey from "./sinks/stream/valkey/SnapshotStreamValkey.ts"
+import { awaitValkey } from "./sinks/stream/valkey/ValkeyStart.ts"
 
 /** The folder of this version's migrations. */
 export const MigrationsFolder = Context.Reference<string>("nodepulse/MigrationsFolder", {
@@ -34,18 +43,24 @@ export class DatabaseAddress extends Context.Service<
   DatabaseAddress,
   {
     readonly url: Redacted.Redacted<string>
+    /** The same database as the owner of the schema; none where the one role does both. */
+    readonly owner: Option.Option<Redacted.Redacted<string>>
     /** Fails when the embedded PostgreSQL ends, and starts it again when it is run again; none for an external one. */
     readonly supervise: Option.Option<Effect.Effect<never, unknown>>
   }
 >()("nodepulse/DatabaseAddress") {
   /** DATABASE_URL, else the embedded PostgreSQL, which runs as long as the layer. */
   static readonly layer = Layer.unwrap(
-    Effect.map(Settings, ({ databaseUrl, dataDir }) =>
+    Effect.map(Settings, ({ databaseOwnerUrl = Option.none(), databaseUrl, dataDir }) =>
       Option.isSome(databaseUrl)
-        ? Layer.succeed(DatabaseAddress, { url: databaseUrl.value, supervise: Option.none() })
+        ? Layer.succeed(DatabaseAddress, { url: databaseUrl.value, owner: databaseOwnerUrl, supervise: Option.none() })
         : Layer.effect(
             DatabaseAddress,
-            Effect.map(EmbeddedPostgres, ({ supervise, url }) => ({ url, supervise: Option.some(supervise) }))
+            Effect.map(EmbeddedPostgres, ({ roles, supervise }) => ({
+              url: roles.runtime,
+              owner: Option.some(roles.owner),
+              supervise: Option.some(supervise)
+            }))
           ).pipe(Layer.provide(EmbeddedPostgres.layer({ dataDir })))
     )
   )
@@ -54,9 +69,13 @@ export class DatabaseAddress extends Context.Service<
   static readonly layerShared = Layer.unwrap(
     Effect.gen(function* () {
       const { databaseUrl, dataDir } = yield* Settings
-      const running = Option.isSome(databaseUrl) ? Option.none() : yield* runningUrl(dataDir)
+      const running = Option.isSome(databaseUrl) ? Option.none() : yield* runningRoles(dataDir)
       return Option.isSome(running)
-        ? Layer.succeed(DatabaseAddress, { url: running.value, supervise: Option.none() })
+        ? Layer.succeed(DatabaseAddress, {
+            url: running.value.runtime,
+            owner: Option.some(running.value.owner),
+            supervise: Option.none()
+          })
         : DatabaseAddress.layer
     })
   )
@@ -73,28 +92,114 @@ export const migrations = Effect.gen(function* () {
   return existing.migrations
 })
 
-/** A connection to the database, once it answers. */
-export const client = Layer.effectDiscard(waitingFor("database")(Database.awaitDatabase)).pipe(
+/** Enough for a sweep of partitions, a day that is packed, and a partition that is needed at once. */
+const OWNER_CONNECTIONS = 6
+
+/** The owner's connections, where the owner is another role. Opened when they are needed. */
+const ownerClient = Layer.effect(
+  OwnerClient,
+  Effect.gen(function* () {
+    const { owner } = yield* DatabaseAddress
+    if (Option.isNone(owner)) return undefined
+    const options = { url: owner.value, maxConnections: OWNER_CONNECTIONS, applicationName: "nodepulse owner" }
+    return Context.get(yield* Layer.build(Database.layer(options)), PgClient.PgClient)
+  })
+)
+
+/** A connection to the database, once it answers. Fails where somebody has to mend something first. */
+export const client = Layer.effectDiscard(
+  waitingFor("database")(
+    Effect.flatMap(DatabaseAddress, ({ owner, url }) =>
+      Option.isNone(owner)
+        ? awaitFit(url, "alone")
+        : Effect.andThen(awaitFit(owner.value, "owner"), awaitFit(url, "runtime"))
+    )
+  )
+).pipe(
+  Layer.provideMerge(ownerClient),
   Layer.provideMerge(Layer.unwrap(Effect.map(DatabaseAddress, ({ url }) => Database.layer({ url }))))
 )
 
-/** The same, with every migration applied. A database that goes away meanwhile is waited for. */
+/** Applies the migrations, as the owner, and lets the role at run time use what they made. */
+export const migrate = Effect.gen(function* () {
+  const owner = yield* OwnerClient
+  const run = Migrations.migrate(yield* migrations)
+  if (owner === undefined) return yield* run
+  const migrated = yield* Effect.provideService(run, PgClient.PgClient, owner)
+  const sql = yield* PgClient.PgClient
+  const [row] = yield* Database.answering("ask who we are")(
+    sql<{ readonly role: string }>`select current_user::text as role`
+  )
+  const grants = grantTo(row!.role, { anew: migrated.applied.length > 0 })
+  yield* Effect.provideService(grants, PgClient.PgClient, owner)
+  return migrated
+})
+
+/** Fails where nobody here may make and drop partitions: who stores rows has to. */
+export const requireOwner = Effect.gen(function* () {
+  const sql = yield* alteringClient
+  const [row] = yield* sql<{ readonly role: string; readonly may: boolean }>`
+    select current_user::text as role, has_schema_privilege('admiral', 'CREATE') as may`.pipe(
+    Database.answering("look at rights"),
+    Database.whileAway
+  )
+  if (row!.may) return
+  return yield* new DatabaseUnfit({
+    reason: `the role digest makes and drops partitions, and ${row!.role} may not`,
+    remedy: "set DATABASE_OWNER_URL to the same database as the owner of the schema admiral"
+  })
+})
+
+/**
+ * The same, with every migration applied, and what is stored meaning what is declared (`Rollups` looks for what has to be
+ * rebuilt). A database that goes away meanwhile is waited for.
+ */
 export const migratedClient = Layer.effectDiscard(
-  waitingFor("migrations")(Database.whileAway(Effect.flatMap(migrations, Migrations.migrate)))
+  waitingFor("migrations")(
+    Database.whileAway(
+      Effect.gen(function* () {
+        yield* migrate
+        yield* rebuilds((yield* Registry).exporters)
+      })
+    )
+  )
 ).pipe(Layer.provideMerge(client))
 
 /** VALKEY_URL, once it answers, else in process. */
 export const stream = Layer.unwrap(
   Effect.gen(function* () {
-    const { stream: { bytesMax, entriesMax } = {}, valkeyUrl } = yield* Settings
-    if (Option.isNone(valkeyUrl)) return layerMemory(entriesMax === undefined ? {} : { bound: entriesMax })
+    const { stream: { bytesMax, entriesMax, entry = "snapshot" } = {}, valkeyUrl } = yield* Settings
+    if (Option.isNone(valkeyUrl)) {
+      return layerMemory({ entry, ...(entriesMax === undefined ? {} : { bound: entriesMax }) })
+    }
     const url = valkeyUrl.value
     // Before the layer is built: its connections would otherwise begin with a pause after having found nobody.
-    yield* waitingFor("stream")(Valkey.awaitValkey({ url, within: "30 days" }))
-    return Valkey.layer({
+    yield* waitingFor("stream")(awaitValkey({ url, within: "30 days" }))
+    const inValkey = Valkey.layer({
       url,
+      entry,
       ...(entriesMax === undefined ? {} : { maxLength: entriesMax }),
       ...(bytesMax === undefined ? {} : { maxBytes: bytesMax })
     })
+    return Layer.effect(
+      SnapshotStream,
+      Effect.gen(function* () {
+        return sealed(yield* SnapshotStream, yield* StreamKeys)
+      })
+    ).pipe(Layer.provide(inValkey))
   })
-)
+).pipe(Layer.provideMerge(StreamKeys.layer))
+
+/** Says where the stream's keys come from, and reads them for the first time: a file that cannot be used ends the start. */
+export const streamKeys = Effect.gen(function* () {
+  const { streamKeyFile, valkeyUrl } = yield* Settings
+  if (Option.isNone(valkeyUrl)) return
+  const keys = yield* StreamKeys
+  if (streamKeyFile === undefined) {
+    keys.readFrom(keysOfDatabase(yield* PgClient.PgClient))
+    yield* Database.whileAway(keys.fresh)
+    return
+  }
+  yield* keysOfFile(streamKeyFile)
+  keys.readFrom(keysOfFile(streamKeyFile))
+})

@@ -4,13 +4,25 @@
  */
 import { Command } from "effect/cli"
 import { agentCommand } from "./commands/AgentCommand.ts"
-import { migrateCommand, tokenCommand } from "./commands/DatabaseCommands.ts"
+import {
+  auditCommand,
+  migrateCommand,
+  signInCommand,
+  streamKeyCommand,
+  tokenCommand
+} from "./commands/DatabaseCommands.ts"
 import { deadLettersCommand } from "./commands/DeadLettersCommand.ts"
 import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { expositionCommand } from "./commands/ExpositionCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"
 import { rollupCommand } from "./commands/RollupCommand.ts"
+import { diffCommand } from "./commands/remote/DiffCommand.ts"
+import { groupsCommand } from "./commands/remote/GroupsCommand.ts"
+import { loginCommand, logoutCommand } from "./commands/remote/LoginCommand.ts"
+import { noteCommand } from "./commands/remote/NoteCommand.ts"
+import { rulesCommand } from "./commands/remote/RulesCommand.ts"
+import { topCommand } from "./commands/remote/TopCommand.ts"
 import { serverCommand, startCommand } from "./commands/StartCommand.ts"
 import { Settings } from "./Settings.ts"
 
@@ -19,9 +31,19 @@ const nodepulse = Command.make("nodepulse").pipe(
   Command.withSubcommands([
     startCommand,
     serverCommand,
+    loginCommand,
+    logoutCommand,
+    topCommand,
+    diffCommand,
+    noteCommand,
+    groupsCommand,
+    rulesCommand,
     agentCommand,
     migrateCommand,
     tokenCommand,
+    signInCommand,
+    auditCommand,
+    streamKeyCommand,
     deadLettersCommand,
     rollupCommand,
     doctorCommand,

@@ -7,7 +7,7 @@ import { Effect, Layer, Result } from "effect"
 import { nodeExporter } from "../src/plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../src/plugins/process-exporter/ProcessExporter.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
-import { queueExporter } from "./TruthRows.ts"
+import { poolExporter, queueExporter } from "./TruthRows.ts"
 
 /** Days that rows of groups are kept: few, so that a short test sees them go. */
 export const KEPT_DAYS = 2
@@ -15,7 +15,8 @@ export const KEPT_DAYS = 2
 export const exporters = [
   nodeExporter(),
   processExporter({ retention: `${KEPT_DAYS} days` }),
-  queueExporter({ retention: `${KEPT_DAYS} days` })
+  queueExporter({ retention: `${KEPT_DAYS} days` }),
+  poolExporter({ retention: `${KEPT_DAYS} days` })
 ]
 
 export const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))

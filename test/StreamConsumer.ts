@@ -4,8 +4,8 @@
  * node test/StreamConsumer.ts <url> <consumer> <entries>
  */
 import { Console, Effect } from "effect"
-import { SnapshotStream } from "../src/sinks/SnapshotStream.ts"
-import { layer } from "../src/sinks/SnapshotStreamValkey.ts"
+import { SnapshotStream } from "../src/sinks/stream/SnapshotStream.ts"
+import { layer } from "../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
 
 const [url = "", consumer = "", count = "0"] = process.argv.slice(2)
 

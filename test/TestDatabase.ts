@@ -13,8 +13,8 @@ import type { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 import config from "../plugins.config.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
-import * as Database from "../src/sinks/Database.ts"
-import * as Migrations from "../src/sinks/Migrations.ts"
+import * as Database from "../src/sinks/postgres/Database.ts"
+import * as Migrations from "../src/sinks/storage/Migrations.ts"
 import type {} from "./globalSetup.ts"
 
 export interface Options {

@@ -5,14 +5,16 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Context, Deferred, Effect, Layer, Option, Redacted } from "effect"
+import { ConfigProvider, Context, Deferred, Effect, Layer, Option, Redacted } from "effect"
+import type { AgentConfigShape } from "../agent/config/AgentConfig.ts"
 import config from "../plugins.config.ts"
+import type { TlsFiles } from "../src/http/server/Tls.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
 import { Registry } from "../src/plugins/Registry.ts"
 import * as Server from "../src/Server.ts"
 import { Settings } from "../src/Settings.ts"
 import { MigrationsFolder } from "../src/Storage.ts"
-import * as Migrations from "../src/sinks/Migrations.ts"
+import * as Migrations from "../src/sinks/storage/Migrations.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
 export interface Answer {
@@ -26,6 +28,13 @@ export interface Options {
   readonly valkeyUrl?: string
   /** A folder with migrations; the repository's own unless given. */
   readonly migrationsFolder?: string
+  readonly basePath?: string
+  readonly tls?: TlsFiles
+  readonly publicUrl?: string
+  /** Variables such as the bounds, instead of those of the environment. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** With an agent for this machine, as `nodepulse start` has it. */
+  readonly agent?: AgentConfigShape
 }
 
 const ADMIN = "an-admin-token-for-tests"
@@ -64,13 +73,16 @@ const make = Effect.fnUntraced(function* (options: Options, exporters: ReadonlyA
     host: "127.0.0.1",
     port: 0,
     dataDir,
+    ...(options.basePath === undefined ? {} : { basePath: options.basePath }),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
     adminToken: Option.some(Redacted.make(ADMIN)),
     databaseUrl: Option.some(databaseUrl),
     valkeyUrl: Option.map(Option.fromUndefinedOr(options.valkeyUrl), Redacted.make)
   })
   const run = Server.run({
     roles: new Set(["ingest", "digest", "api"]),
-    agent: false,
+    agent: options.agent ?? false,
     listen: true,
     onReady: (url) => Effect.asVoid(Deferred.succeed(ready, url))
   }).pipe(
@@ -78,6 +90,9 @@ const make = Effect.fnUntraced(function* (options: Options, exporters: ReadonlyA
     options.migrationsFolder === undefined
       ? (self) => self
       : Effect.provideService(MigrationsFolder, options.migrationsFolder),
+    options.environment === undefined
+      ? (self) => self
+      : Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(options.environment)),
     Effect.onError((cause) => Deferred.failCause(ready, cause))
   )
   yield* Effect.forkScoped(run)

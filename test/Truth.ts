@@ -5,26 +5,12 @@
  * nothing of SQL or roll-ups, and shares no code with them but the names of fields. Order and repetition of rows change
  * nothing.
  */
-import { Duration } from "effect"
 import type { Column } from "../src/plugins/Column.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { rankingFields } from "../src/plugins/TopQuery.ts"
-import type { HistoryAnswer, RankedRow, TopAnswer, Window } from "../src/sinks/Rankings.ts"
-
-const SECOND = 1_000_000
-
-/** Only so that a test does not take minutes: the same question about the same rows is answered once. */
-function remembered<A extends object, B extends object, C>(compute: (a: A, b: B) => C): (a: A, b: B) => C {
-  const answers = new WeakMap<B, C>()
-  return (a, b) => {
-    const known = answers.get(b)
-    if (known !== undefined) return known
-    const answer = compute(a, b)
-    answers.set(b, answer)
-    return answer
-  }
-}
+import type { HistoryAnswer, RankedRow, TopAnswer, Window } from "../src/query/Rankings.ts"
+import { labelOf, mostBusy, SECOND, type Seen, type Step, seenOf, staleAfter, stepsOf, valueOf } from "./TruthSteps.ts"
 
 /** The top answer for one server. */
 export const truthTop = (
@@ -41,20 +27,23 @@ export const truthTop = (
   const { window } = request
   const exporter = named(exporters, request.exporter)
   const top = exporter.top!
-  const mine = rowsOf(rows, exporter, request.serverId)
-  const scrapes = timesOf(mine).filter((at) => at > window.from && at <= window.to)
+  const seen = seenOf(rows, exporter, request.serverId)
+  const host = hostOf(exporters, rows, request.serverId)
+  const scrapes = seen.times.filter((at) => at > window.from && at <= window.to)
   const latest = scrapes.at(-1)
-  const covered = coveredSeconds(exporter, timesOf(mine), window)
-  const lastSeen = timesOf(mine).findLast((at) => at <= window.to) ?? null
-  const cores = coresOver(exporters, rows, request.serverId)
+  const covered = coveredSeconds(seen, window)
+  const lastSeen = seen.times.findLast((at) => at <= window.to) ?? null
 
-  const listed = mine.filter((row) => row.timestamp > window.from && row.timestamp <= window.to)
+  const listed = seen.rows.filter((row) => row.timestamp > window.from && row.timestamp <= window.to)
   const names = [...new Set(listed.map((row) => groupOf(exporter, row)))]
-  let resets = 0
-  let clamped = 0
+  const counters = new Set<string>(
+    Object.values(top.rankings).flatMap((ranking) => (ranking.by === "rate" ? [ranking.column] : []))
+  )
+  const steps = new Map(
+    [...counters].map((column) => [column, within(stepsOf(seen, column, coresOver(host)), window)] as const)
+  )
   const groups = names.map((name) => {
-    const series = mine.filter((row) => groupOf(exporter, row) === name)
-    const inWindow = series.filter((row) => row.timestamp > window.from && row.timestamp <= window.to)
+    const inWindow = listed.filter((row) => groupOf(exporter, row) === name)
     const now = inWindow.filter((row) => row.timestamp === latest)
     const gone = top.presence !== undefined && sumOf(now.map((row) => valueOf(exporter, row, top.presence!) ?? 0)) === 0
     const fields: Record<string, number | null> = {}
@@ -63,24 +52,18 @@ export const truthTop = (
       const column = exporter.table.columns[ranking.column]!
       const shown = rankingFields(key, ranking.by, column)
       if (ranking.by === "rate") {
-        const limit = ranking.share === "cpu" ? cores : () => null
-        const increases = increasesOf(exporter, series, ranking.column, limit).filter(
-          ({ at }) => at > window.from && at <= window.to
-        )
-        resets += increases.filter((increase) => increase.reset).length
-        clamped += increases.filter((increase) => increase.clamped).length
-        const perScrape = Map.groupBy(increases, (increase) => increase.at)
-        const rates = scrapes.map((at) => sumOf((perScrape.get(at) ?? []).map((i) => i.increase / i.seconds)))
-        const total = sumOf(increases.map((increase) => increase.increase))
+        const own = steps.get(ranking.column)!.filter(({ row }) => groupOf(exporter, row) === name)
+        const rates = new Map(ratesOf(own))
+        const total = sumOf(own.map((step) => step.increase ?? 0))
         keys[key] = total
         fields[shown.total!] = total * shown.totalScale
         fields[shown.average] = covered === 0 ? 0 : (total / covered) * shown.scale
-        fields[shown.peak] = Math.max(0, ...rates) * shown.scale
-        fields[shown.now] = now.length === 0 || gone ? 0 : (rates.at(-1) ?? 0) * shown.scale
+        fields[shown.peak] = Math.max(0, ...rates.values()) * shown.scale
+        fields[shown.now] = now.length === 0 || gone ? 0 : (rates.get(latest!) ?? 0) * shown.scale
       } else {
-        const seen = scrapes.map((at) => gaugeAt(exporter, inWindow, ranking.column, at))
-        const known = seen.filter((value) => typeof value === "number")
-        const scraped = seen.filter((value) => value !== "unknown").length
+        const seenAt = scrapes.map((at) => gaugeAt(exporter, inWindow, ranking.column, at))
+        const known = seenAt.filter((value) => typeof value === "number")
+        const scraped = seenAt.filter((value) => value !== "unknown").length
         const here = inWindow.filter((row) => valueOf(exporter, row, ranking.column) !== null)
         const peak = here.length === 0 ? null : Math.max(...known)
         keys[key] = peak
@@ -106,6 +89,9 @@ export const truthTop = (
     }
   }
 
+  const all = [...steps.values()].flat()
+  const cpu = cpuColumn(exporter)
+  const hostBusy = host === undefined || cpu === undefined ? [] : within(busyOf(host), window)
   return {
     rows: listedGroups.map(({ fields, name }): RankedRow => ({ name, ...fields })),
     window,
@@ -113,11 +99,17 @@ export const truthTop = (
     coverage: Math.min(1, (covered * SECOND) / (window.to - window.from)),
     scrapes: scrapes.length,
     lastSeen,
-    stale: lastSeen === null || window.to - lastSeen > 2.5 * Duration.toMillis(exporter.scrape.interval) * 1_000,
-    resets,
-    clamped,
+    resets: all.filter(({ reset }) => reset).length,
+    clamped: all.filter(({ clamped }) => clamped).length,
+    unknown:
+      all.filter(({ increase }) => increase === null).length + hostBusy.filter(({ busy }) => busy === null).length,
     other,
-    ...hostPart(exporters, exporter, rows, request.serverId, window, groups, covered)
+    host: factsOf(host, window),
+    unaccounted:
+      cpu === undefined
+        ? null
+        : unaccounted(seen, hostBusy, sumOf(steps.get(cpu)!.map(({ increase }) => increase ?? 0)), covered),
+    memoryOvercounted: overcounted(exporter, host, window, groups)
   }
 }
 
@@ -136,49 +128,57 @@ export const truthHistory = (
 ): HistoryAnswer => {
   const { step, window } = request
   const exporter = named(exporters, request.exporter)
-  const mine = rowsOf(rows, exporter, request.serverId)
-  const series = mine.filter((row) => request.name === undefined || groupOf(exporter, row) === request.name)
-  const cores = coresOver(exporters, rows, request.serverId)
-  const times = timesOf(mine)
+  const seen = seenOf(rows, exporter, request.serverId)
+  const series = seen.rows.filter((row) => request.name === undefined || groupOf(exporter, row) === request.name)
+  const cores = coresOver(hostOf(exporters, rows, request.serverId))
   const steps: Array<Window> = []
   for (let from = Math.floor(window.from / step) * step; from < window.to; from += step) {
     steps.push({ from: Math.max(from, window.from), to: Math.min(from + step, window.to) })
   }
   const result: Record<string, Array<number | null>> = {}
   const ranked = new Set<string>()
-  const rates = (column: string, share: string | undefined, scale: number, nullable: boolean) => {
-    const increases = increasesOf(exporter, series, column, share === "cpu" ? cores : () => null)
-    const within = steps.map((part) => increases.filter(({ at }) => at > part.from && at <= part.to))
-    const covered = steps.map((part) => coveredSeconds(exporter, times, part))
+  const rates = (column: string, scale: number, nullable: boolean) => {
+    const all = stepsOf(seen, column, cores).filter(
+      ({ row }) => request.name === undefined || groupOf(exporter, row) === request.name
+    )
+    const own = all.filter(({ increase }) => increase !== null)
+    const unknown = all.filter(({ increase }) => increase === null)
+    const found = steps.map((part) => ({
+      covered: coveredSeconds(seen, part),
+      increases: within(own, part),
+      // Of an exporter without groups: which share of the scrapes nobody knows.
+      unknown:
+        request.name !== undefined
+          ? 0
+          : within(unknown, part).length /
+            Math.max(1, seen.times.filter((at) => at > part.from && at <= part.to).length)
+    }))
+    const known = ({ covered, increases }: (typeof found)[number]) => covered > 0 && (!nullable || increases.length > 0)
     return {
-      average: within.map((some, index) =>
-        covered[index] === 0 || (nullable && some.length === 0)
-          ? null
-          : (sumOf(some.map((i) => i.increase)) / covered[index]!) * scale
+      average: found.map((part) =>
+        known(part) && part.unknown <= 0.3
+          ? (sumOf(part.increases.map(({ increase }) => increase!)) / (part.covered * (1 - part.unknown))) * scale
+          : null
       ),
-      peak: within.map((some, index) => {
-        if (covered[index] === 0 || (nullable && some.length === 0)) return null
-        const perScrape = [...Map.groupBy(some, (increase) => increase.at).values()].map((here) =>
-          sumOf(here.map((i) => i.increase / i.seconds))
-        )
-        return Math.max(0, ...perScrape) * scale
-      })
+      peak: found.map((part) =>
+        known(part) ? Math.max(0, ...ratesOf(part.increases).map(([, rate]) => rate)) * scale : null
+      )
     }
   }
   const levels = (column: string, scale: number) => {
-    const within = steps.map((part) => {
-      const scrapes = times.filter((at) => at > part.from && at <= part.to)
+    const found = steps.map((part) => {
+      const scrapes = seen.times.filter((at) => at > part.from && at <= part.to)
       const rows = series.filter((row) => row.timestamp > part.from && row.timestamp <= part.to)
       return scrapes.map((at) => gaugeAt(exporter, rows, column, at))
     })
     return {
-      average: within.map((seen) => {
-        const scraped = seen.filter((value) => value !== "unknown")
-        const known = seen.filter((value) => typeof value === "number")
+      average: found.map((some) => {
+        const scraped = some.filter((value) => value !== "unknown")
+        const known = some.filter((value) => typeof value === "number")
         return scraped.length === 0 ? null : (sumOf(known) / scraped.length) * scale
       }),
-      peak: within.map((seen) => {
-        const known = seen.map((value) => (value === "absent" ? 0 : value)).filter((value) => typeof value === "number")
+      peak: found.map((some) => {
+        const known = some.map((value) => (value === "absent" ? 0 : value)).filter((value) => typeof value === "number")
         return known.length === 0 ? null : Math.max(...known) * scale
       })
     }
@@ -189,19 +189,17 @@ export const truthHistory = (
     const shown = rankingFields(key, ranking.by, column)
     const nullable = column.kind !== "label" && column.nullable
     const found =
-      ranking.by === "rate"
-        ? rates(ranking.column, ranking.share, shown.scale, nullable)
-        : levels(ranking.column, shown.scale)
+      ranking.by === "rate" ? rates(ranking.column, shown.scale, nullable) : levels(ranking.column, shown.scale)
     result[shown.now] = found.average
     result[shown.peak] = found.peak
   }
   for (const [key, column] of Object.entries(exporter.table.columns)) {
-    if (ranked.has(key) || column.kind === "label") continue
+    if (ranked.has(key) || column.kind === "label" || column.kind === "fingerprint") continue
     const wire = column.from ?? key
     if (column.kind === "gauge") result[wire] = levels(key, 1).average
-    else result[`${wire.replace(/_total$/, "")}_per_second`] = rates(key, undefined, 1, column.nullable).average
+    else result[`${wire.replace(/_total$/, "")}_per_second`] = rates(key, 1, column.nullable).average
   }
-  const covered = coveredSeconds(exporter, timesOf(mine), window)
+  const covered = coveredSeconds(seen, window)
   return {
     window,
     stepSeconds: step / SECOND,
@@ -214,64 +212,33 @@ export const truthHistory = (
 /** Byte order of the UTF-8 form, as PostgreSQL's collation "C". */
 export const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
-interface Increase {
-  readonly at: number
-  readonly seconds: number
-  readonly increase: number
-  readonly reset: boolean
-  readonly clamped: boolean
+const within = <A extends { readonly at: number }>(all: ReadonlyArray<A>, { from, to }: Window): ReadonlyArray<A> =>
+  all.filter(({ at }) => at > from && at <= to)
+
+/** How fast a group's counter grew in each scrape: the sum over its series. */
+const ratesOf = (steps: ReadonlyArray<Step>): ReadonlyArray<readonly [number, number]> =>
+  [...Map.groupBy(steps, ({ at }) => at)].map(([at, here]) => [
+    at,
+    sumOf(here.map(({ increase, seconds }) => (increase ?? 0) / seconds))
+  ])
+
+/** The times between successive scrapes, holes left out. */
+const coveredIntervals = ({ exporter, times }: Seen): ReadonlyArray<{ readonly begin: number; readonly at: number }> =>
+  times
+    .map((at, n) => ({ begin: times[n - 1] ?? Number.NEGATIVE_INFINITY, at }))
+    .filter(({ at, begin }) => at - begin <= staleAfter(exporter))
+
+/** Of these those whose right end is in the window. */
+const coveredSeconds = (seen: Seen, window: Window): number =>
+  sumOf(within(coveredIntervals(seen), window).map(({ at, begin }) => at - begin)) / SECOND
+
+const byTime = (rows: ReadonlyArray<Snapshot>): ReadonlyMap<number, ReadonlyArray<Snapshot>> => {
+  const known = timesKnown.get(rows) ?? Map.groupBy(rows, (row) => row.timestamp)
+  timesKnown.set(rows, known)
+  return known
 }
-
-/** Increases of a group's counter, each series by itself. `coresAt` says what it is clamped to. */
-const increasesOf = (
-  exporter: Exporter,
-  group: ReadonlyArray<Snapshot>,
-  column: string,
-  coresAt: (at: number) => number | null
-): ReadonlyArray<Increase> => {
-  const staleAfter = Duration.toMillis(exporter.table.staleAfter) * 1_000
-  return group.flatMap((q) => {
-    const p = rowBefore(exporter, group).get(q)
-    if (p === undefined || q.timestamp - p.timestamp > staleAfter) return []
-    const before = valueOf(exporter, p, column)
-    const after = valueOf(exporter, q, column)
-    if (before === null || after === null) return []
-    const hidden =
-      p.countersSince !== null && q.countersSince !== null && Math.abs(q.countersSince - p.countersSince) > 2 * SECOND
-    const reset = after < before || hidden
-    const seen = reset ? after : after - before
-    const seconds = (q.timestamp - p.timestamp) / SECOND
-    const cores = coresAt(q.timestamp)
-    const limit = cores === null ? Number.POSITIVE_INFINITY : cores * 1.05 * seconds
-    return [{ at: q.timestamp, seconds, increase: Math.min(seen, limit), reset, clamped: seen > limit }]
-  })
-}
-
-/** For each row the one of its series just before it in time. */
-const rowBefore = remembered((exporter: Exporter, rows: ReadonlyArray<Snapshot>) => {
-  const before = new Map<Snapshot, Snapshot>()
-  const latest = new Map<string, Snapshot>()
-  for (const row of [...rows].sort((a, b) => a.timestamp - b.timestamp)) {
-    const p = latest.get(seriesOf(exporter, row))
-    if (p !== undefined) before.set(row, p)
-    latest.set(seriesOf(exporter, row), row)
-  }
-  return before
-})
-
-/** Time between successive scrapes whose right end is in the window, holes left out. */
-const coveredSeconds = (exporter: Exporter, times: ReadonlyArray<number>, window: Window): number => {
-  const staleAfter = Duration.toMillis(exporter.table.staleAfter) * 1_000
-  let covered = 0
-  for (let index = 1; index < times.length; index++) {
-    const gap = times[index]! - times[index - 1]!
-    if (times[index]! > window.from && times[index]! <= window.to && gap <= staleAfter) covered += gap
-  }
-  return covered / SECOND
-}
-
-const byTime = (rows: ReadonlyArray<Snapshot>) => rowsByTime(rows, rows)
-const rowsByTime = remembered((_: object, rows: ReadonlyArray<Snapshot>) => Map.groupBy(rows, (row) => row.timestamp))
+/** Only so that a test does not take minutes. */
+const timesKnown = new WeakMap<ReadonlyArray<Snapshot>, ReadonlyMap<number, ReadonlyArray<Snapshot>>>()
 
 /** A group's gauge in the scrape at that moment: the sum over its series; a scrape without the group counts 0. */
 const gaugeAt = (
@@ -292,96 +259,98 @@ const latestGauge = (exporter: Exporter, now: ReadonlyArray<Snapshot>, column: s
   return known.length === 0 ? null : sumOf(known)
 }
 
+const hostOf = (exporters: ReadonlyArray<Exporter>, rows: ReadonlyArray<Snapshot>, serverId: string) => {
+  const exporter = exporters.find((exporter) => exporter.host !== undefined)
+  return exporter === undefined ? undefined : seenOf(rows, exporter, serverId)
+}
+
 /** How many cores the server had at a moment: its latest host row until then, else the first after. */
-const coresOver = (exporters: ReadonlyArray<Exporter>, rows: ReadonlyArray<Snapshot>, serverId: string) => {
-  const host = exporters.find((exporter) => exporter.host !== undefined)
+export const coresOver = (host: Seen | undefined) => {
   if (host === undefined) return () => null
-  const known = rowsOf(rows, host, serverId).filter((row) => valueOf(host, row, host.host!.cores) !== null)
+  const coresOf = (row: Snapshot) => valueOf(host.exporter, row, host.exporter.host!.cores)
+  const known = host.rows.filter((row) => coresOf(row) !== null)
   return (at: number): number | null => {
     const row = known.findLast((row) => row.timestamp <= at) ?? known[0]
-    return row === undefined ? null : valueOf(host, row, host.host!.cores)
+    return row === undefined ? null : coresOf(row)
   }
 }
 
-const hostPart = (
-  exporters: ReadonlyArray<Exporter>,
-  exporter: Exporter,
-  rows: ReadonlyArray<Snapshot>,
-  serverId: string,
-  window: Window,
-  groups: ReadonlyArray<{ readonly fields: Readonly<Record<string, number | null>> }>,
+/** What all CPUs of the host did between two of its rows; null where nobody knows. */
+interface Busy {
+  readonly begin: number
+  readonly at: number
+  readonly busy: number | null
+}
+
+export const busyOf = (host: Seen): ReadonlyArray<Busy> => {
+  const cores = coresOver(host)
+  const steps = host.exporter.host!.cpuBusy.flatMap((column) => stepsOf(host, column, cores))
+  return [...Map.groupBy(steps, ({ at }) => at).values()].map((here) => {
+    const [{ at, begin }] = here as [Step]
+    const known = here.map(({ increase }) => increase).filter((increase) => increase !== null)
+    if (known.length < here.length) return { begin, at, busy: null }
+    const most = cores(at) === null ? Number.POSITIVE_INFINITY : mostBusy(here[0]!, cores(at)!)
+    return { begin, at, busy: Math.min(sumOf(known), most) }
+  })
+}
+
+/**
+ * What the host's CPUs did beyond what the groups did, in the time that both were looked at: each increase of the host counts
+ * by the share of its interval in which the groups were.
+ */
+const unaccounted = (
+  seen: Seen,
+  hostBusy: ReadonlyArray<Busy>,
+  ofGroups: number,
   covered: number
-): Pick<TopAnswer, "host" | "unaccounted" | "memoryOvercounted"> => {
-  const host = exporters.find((candidate) => candidate.host !== undefined)
-  const nothing = { host: null, unaccounted: null, memoryOvercounted: false }
-  if (host === undefined) return nothing
-  const known = rowsOf(rows, host, serverId)
-  const latest = known.findLast((row) => row.timestamp <= window.to)
-  if (latest === undefined) return nothing
-  const cpuCores = valueOf(host, latest, host.host!.cores)
-  const memoryTotalBytes = valueOf(host, latest, host.host!.memoryTotal)
-  const rankings = Object.entries(exporter.top!.rankings)
-  const cpu = rankings.find(([, ranking]) => ranking.by === "rate" && ranking.share === "cpu")
-  const memory = rankings.find(([, ranking]) => ranking.by === "peak" && ranking.share === "memory")
-  let unaccounted: TopAnswer["unaccounted"] = null
-  if (cpu !== undefined) {
-    const increases = host
-      .host!.cpuBusy.flatMap((column) => increasesOf(host, known, column, () => null))
-      .filter(({ at }) => at > window.from && at <= window.to)
-    if (increases.length > 0) {
-      const shown = rankingFields(cpu[0], "rate", exporter.table.columns[cpu[1].column]!)
-      const busy = sumOf(increases.map((increase) => increase.increase))
-      const cpuSeconds = Math.max(0, busy - sumOf(groups.map((group) => group.fields[shown.total!] ?? 0)))
-      unaccounted = { cpuSeconds, avgCpuPercent: covered === 0 ? 0 : (100 * cpuSeconds) / covered }
-    }
+): TopAnswer["unaccounted"] => {
+  const looked = coveredIntervals(seen)
+  const both = hostBusy.flatMap(({ at, begin, busy }) =>
+    busy === null ? [] : [{ busy, length: at - begin, common: common({ begin, at }, looked) }]
+  )
+  if (sumOf(both.map((step) => step.common)) === 0) return null
+  const cpuSeconds = sumOf(both.map((step) => (step.busy * step.common) / step.length)) - ofGroups
+  return { cpuSeconds, avgCpuPercent: covered === 0 ? 0 : (100 * cpuSeconds) / covered }
+}
+
+interface Interval {
+  readonly begin: number
+  readonly at: number
+}
+
+/** How much of an interval lies in others, which do not overlap. */
+const common = (one: Interval, others: ReadonlyArray<Interval>): number =>
+  sumOf(others.map((other) => Math.max(0, Math.min(one.at, other.at) - Math.max(one.begin, other.begin))))
+
+const factsOf = (host: Seen | undefined, window: Window): TopAnswer["host"] => {
+  const latest = host?.rows.findLast((row) => row.timestamp <= window.to)
+  if (host === undefined || latest === undefined) return null
+  const { cores, memoryTotal } = host.exporter.host!
+  return {
+    cpuCores: valueOf(host.exporter, latest, cores),
+    memoryTotalBytes: valueOf(host.exporter, latest, memoryTotal)
   }
-  let memoryOvercounted = false
-  if (memory !== undefined && memoryTotalBytes !== null) {
-    const shown = rankingFields(memory[0], "peak", exporter.table.columns[memory[1].column]!)
-    const total = sumOf(groups.map((group) => group.fields[shown.now] ?? 0)) / shown.scale
-    memoryOvercounted = total > memoryTotalBytes
-  }
-  return { host: { cpuCores, memoryTotalBytes }, unaccounted, memoryOvercounted }
+}
+
+/** The counter that is the groups' share of the host's CPU. */
+const cpuColumn = (exporter: Exporter): string | undefined =>
+  Object.values(exporter.top!.rankings).find(({ by, share }) => by === "rate" && share === "cpu")?.column
+
+const overcounted = (
+  exporter: Exporter,
+  host: Seen | undefined,
+  window: Window,
+  groups: ReadonlyArray<{ readonly fields: Readonly<Record<string, number | null>> }>
+): boolean => {
+  const memory = Object.entries(exporter.top!.rankings).find(([, { by, share }]) => by === "peak" && share === "memory")
+  const total = factsOf(host, window)?.memoryTotalBytes ?? null
+  if (memory === undefined || total === null) return false
+  const shown = rankingFields(memory[0], "peak", exporter.table.columns[memory[1].column]!)
+  return sumOf(groups.map((group) => group.fields[shown.now] ?? 0)) / shown.scale > total
 }
 
 const named = (exporters: ReadonlyArray<Exporter>, name: string): Exporter =>
   exporters.find((exporter) => exporter.name === name)!
-
-/** The distinct rows of one exporter and server, oldest first: of rows with one natural key the first counts. */
-const rowsOf = (rows: ReadonlyArray<Snapshot>, exporter: Exporter, serverId: string): ReadonlyArray<Snapshot> => {
-  const distinct = new Map<string, Snapshot>()
-  for (const row of rows) {
-    if (row.exporter !== exporter.name || row.serverId !== serverId) continue
-    const key = JSON.stringify([row.timestamp, seriesOf(exporter, row)])
-    if (!distinct.has(key)) distinct.set(key, row)
-  }
-  return [...distinct.values()].sort((a, b) => a.timestamp - b.timestamp)
-}
-
-const timesOf = (rows: ReadonlyArray<Snapshot>): ReadonlyArray<number> => [...new Set(rows.map((row) => row.timestamp))]
-
-const valueOf = (exporter: Exporter, row: Snapshot, column: string): number | null =>
-  row.values[indexOf(exporter, column)] as number | null
-
-const labelOf = (exporter: Exporter, row: Snapshot, column: string): string =>
-  row.values[indexOf(exporter, column)] as string
-
-const indexOf = (exporter: Exporter, column: string): number => {
-  let index = 0
-  for (const name in exporter.table.columns) {
-    if (name === column) return index
-    index++
-  }
-  return -1
-}
-
-const seriesOf = remembered((exporter: Exporter, row: Snapshot): string =>
-  JSON.stringify(
-    Object.entries(exporter.table.columns)
-      .filter(([, column]) => column.kind === "label")
-      .map(([name]) => labelOf(exporter, row, name))
-  )
-)
 
 const groupOf = (exporter: Exporter, row: Snapshot): string =>
   exporter.top === undefined ? "" : labelOf(exporter, row, exporter.top.per)

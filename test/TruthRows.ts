@@ -1,17 +1,17 @@
 /**
- * Rows for the tests of the numbers: the vectors of `docs/numbers.md` as data, rows of real scrapes, generated rows, and a
- * way to store them.
+ * Rows for the tests of the numbers: of four exporters, two of which only tests have; those of real scrapes; and a way to
+ * store them.
  */
 import { readFileSync } from "node:fs"
 import { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
-import { counter, gauge, label } from "../src/plugins/Column.ts"
+import { counter, fingerprint, gauge, label } from "../src/plugins/Column.ts"
 import { defineExporter, type Exporter } from "../src/plugins/Exporter.ts"
 import { nodeExporter } from "../src/plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../src/plugins/process-exporter/ProcessExporter.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { peak, rate } from "../src/plugins/TopQuery.ts"
-import { SnapshotRows } from "../src/sinks/SnapshotRows.ts"
+import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 
 export const SECOND = 1_000_000
 /** Where the vectors' t = 0 lies: on no round moment, so that buckets and days cut through them. */
@@ -46,7 +46,32 @@ export const queueExporter = defineExporter({
   }
 })
 
-export const exporters: ReadonlyArray<Exporter> = [nodeExporter(), processExporter(), queueExporter()]
+/** Groups whose counter is a sum over members that come and go; they do not begin at zero. */
+export const poolExporter = defineExporter({
+  name: "pool_exporter",
+  title: "Pools",
+  scrape: { endpoint: "http://127.0.0.1:1/metrics", interval: "15 seconds", timeout: "5 seconds" },
+  table: {
+    name: "pool_snapshots",
+    retention: "7 days",
+    columns: {
+      pool: label({ doc: "Pool." }),
+      work_total: counter({ nullable: true, over: ["members"], doc: "Work done by all members." }),
+      members: fingerprint({ doc: "Hash of the members." })
+    }
+  },
+  parse: () => {
+    throw new Error("not scraped in tests")
+  },
+  top: { resource: "pools", per: "pool", rankings: { work: rate("work_total") }, default: "work" }
+})
+
+export const exporters: ReadonlyArray<Exporter> = [nodeExporter(), processExporter(), queueExporter(), poolExporter()]
+
+/** A moment in seconds since {@link EPOCH} as rows have it. */
+const microsAt = (t: number): number => Math.round(EPOCH + t * SECOND)
+const sinceOf = ({ since }: { readonly since?: number | undefined }): number | null =>
+  since === undefined ? null : microsAt(since)
 
 /** A row of process_exporter; `t` in seconds since {@link EPOCH}. */
 export const processRow = (
@@ -54,24 +79,64 @@ export const processRow = (
   t: number,
   name: string,
   cpuSeconds: number,
-  options: { readonly memory?: number; readonly procs?: number; readonly since?: number } = {}
+  options: { readonly memory?: number; readonly procs?: number; readonly since?: number | undefined } = {}
 ): Snapshot => ({
   exporter: "process_exporter",
   serverId,
-  timestamp: EPOCH + t * SECOND,
-  countersSince: options.since === undefined ? null : EPOCH + options.since * SECOND,
+  timestamp: microsAt(t),
+  countersSince: sinceOf(options),
   values: [name, options.procs ?? 1, cpuSeconds, options.memory ?? 0]
 })
 
 /** A row of node_exporter with these columns; what may be missing is. */
-export const nodeRow = (serverId: string, t: number, values: Readonly<Record<string, number>>): Snapshot => ({
+export const nodeRow = (
+  serverId: string,
+  t: number,
+  values: Readonly<Record<string, number | null>>,
+  options: { readonly since?: number | undefined } = {}
+): Snapshot => ({
   exporter: "node_exporter",
   serverId,
-  timestamp: EPOCH + t * SECOND,
-  countersSince: null,
+  timestamp: microsAt(t),
+  countersSince: sinceOf(options),
   values: Object.entries(exporters[0]!.table.columns).map(
     ([name, column]) => values[name] ?? (column.kind !== "label" && column.nullable ? null : 0)
   )
+})
+
+/** A row of {@link queueExporter}. */
+export const queueRow = (
+  serverId: string,
+  t: number,
+  [node, queue]: readonly [string, string],
+  jobs: number,
+  options: {
+    readonly sent?: number | null
+    readonly depth?: number
+    readonly temperature?: number | null
+    readonly since?: number | undefined
+  } = {}
+): Snapshot => ({
+  exporter: "queue_exporter",
+  serverId,
+  timestamp: microsAt(t),
+  countersSince: sinceOf(options),
+  values: [node, queue, jobs, options.sent ?? null, options.depth ?? 0, options.temperature ?? null]
+})
+
+/** A row of {@link poolExporter}. */
+export const poolRow = (
+  serverId: string,
+  t: number,
+  pool: string,
+  work: number | null,
+  options: { readonly members?: number | undefined; readonly since?: number | undefined } = {}
+): Snapshot => ({
+  exporter: "pool_exporter",
+  serverId,
+  timestamp: microsAt(t),
+  countersSince: sinceOf(options),
+  values: [pool, work, options.members ?? null]
 })
 
 interface Captures {
@@ -79,6 +144,11 @@ interface Captures {
     readonly at: string
     readonly countersSince: number | null
     readonly rows: ReadonlyArray<readonly [string, number, number, number]>
+  }>
+  readonly host: ReadonlyArray<{
+    readonly at: string
+    readonly countersSince: number
+    readonly values: Readonly<Record<string, number>>
   }>
   readonly top: Readonly<
     Record<
@@ -91,124 +161,33 @@ interface Captures {
         readonly resets: number
         readonly clamped: number
         readonly total_cpu_seconds: number
+        readonly unaccounted: { readonly cpuSeconds: number; readonly avgCpuPercent: number }
       }
     >
   >
 }
 
-/** Twenty scrapes of a real process_exporter, and the answer that an independent program computed from them. */
+/** Twenty scrapes of a real machine's exporters, and the answer that an independent program computed from them. */
 export const captures = (): Captures =>
   JSON.parse(readFileSync(new URL("./fixtures/truth/captures.json", import.meta.url), "utf8"))
 
-export const captureRows = (serverId: string): ReadonlyArray<Snapshot> =>
-  captures().scrapes.flatMap(({ at, countersSince, rows }) =>
-    rows.map((values) => ({
-      exporter: "process_exporter",
-      serverId,
-      timestamp: Date.parse(at) * 1_000,
-      countersSince: countersSince === null ? null : Math.trunc(countersSince * 1_000),
-      values
-    }))
-  )
-
-/** A generator of numbers in [0, 1) that begins anew with each seed (mulberry32). */
-export const random = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-/**
- * Some hours of a server's life: scrapes that come unevenly and sometimes not at all, groups that come and go, resets
- * shown and hidden, impossible rates, cores that change, equal groups, values that are missing.
- */
-export const generated = (serverId: string, seed: number, hours: number): ReadonlyArray<Snapshot> => {
-  const next = random(seed)
-  const between = (low: number, high: number) => low + next() * (high - low)
-  const rows: Array<Snapshot> = []
-  const groups = Array.from({ length: 6 }, (_, n) => ({
-    name: ["a", "b", "é", "Z", "", "z z"][n]!,
-    cpu: 0,
-    memory: 2 ** 20
-  }))
-  const queues = ["q1", "q2", "q3"].flatMap((queue) => ["n1", "n2"].map((node) => ({ queue, node, jobs: 0, sent: 0 })))
-  let t = 0
-  let since = -1_000
-  let busy = 0
-  let cores = 2
-  while (t < hours * 3_600) {
-    t += next() < 0.01 ? between(100, 900) : next() < 0.1 ? between(16, 90) : 15 + between(-0.4, 0.4)
-    t = Math.round(t * SECOND) / SECOND
-    if (next() < 0.01) {
-      since = t
-      for (const group of groups) group.cpu = next() < 0.5 ? group.cpu : 0
-    }
-    if (next() < 0.005) cores = 1 + Math.floor(between(0, 4))
-    for (const [n, group] of groups.entries()) {
-      if (next() < 0.15) continue
-      group.cpu += next() < 0.01 ? between(50, 500) : n < 2 ? 1.5 : between(0, 10)
-      group.memory = n < 2 ? 2 ** 24 : Math.floor(between(0, 2 ** 31))
-      const procs = next() < 0.1 ? 0 : 2
-      rows.push(
-        processRow(serverId, t, group.name, group.cpu, {
-          memory: group.memory,
+export const captureRows = (serverId: string): ReadonlyArray<Snapshot> => {
+  const { host, scrapes } = captures()
+  const secondsOf = (millis: number) => (millis * 1_000 - EPOCH) / SECOND
+  return [
+    ...scrapes.flatMap(({ at, countersSince, rows }) =>
+      rows.map(([name, procs, cpu, memory]) =>
+        processRow(serverId, secondsOf(Date.parse(at)), name, cpu, {
           procs,
-          ...(next() < 0.8 ? { since } : {})
+          memory,
+          since: countersSince === null ? undefined : secondsOf(countersSince)
         })
       )
-    }
-    busy += between(0, 40)
-    if (next() < 0.9) {
-      rows.push(
-        nodeRow(serverId, Math.round((t + between(-3, 3)) * SECOND) / SECOND, {
-          cpu_cores: cores,
-          memory_total_bytes: 2 ** 31,
-          cpu_user_seconds: busy,
-          cpu_system_seconds: busy / 2,
-          load_1min: between(0, 8)
-        })
-      )
-    }
-    for (const queue of queues) {
-      if (next() < 0.2) continue
-      queue.jobs = next() < 0.02 ? 0 : queue.jobs + Math.floor(between(0, 100))
-      queue.sent += between(0, 1e6)
-      rows.push({
-        exporter: "queue_exporter",
-        serverId,
-        timestamp: EPOCH + t * SECOND,
-        countersSince: null,
-        values: [
-          queue.node,
-          queue.queue,
-          queue.jobs,
-          next() < 0.1 ? null : queue.sent,
-          Math.floor(between(0, 9)),
-          next() < 0.2 ? null : between(-20, 20)
-        ]
-      })
-    }
-  }
-  // The clock jitter of node rows may have put two on one moment, or out of order: neither matters.
-  return rows
-}
-
-/** The rows in another order, some of them twice. */
-export const shuffled = (rows: ReadonlyArray<Snapshot>, seed: number): ReadonlyArray<Snapshot> => {
-  const next = random(seed)
-  const all = [...rows, ...rows.filter(() => next() < 0.1)]
-  for (let n = all.length - 1; n > 0; n--) {
-    const other = Math.floor(next() * (n + 1))
-    const swapped = all[n]!
-    all[n] = all[other]!
-    all[other] = swapped
-  }
-  return all
+    ),
+    ...host.map(({ at, countersSince, values }) =>
+      nodeRow(serverId, secondsOf(Date.parse(at)), values, { since: secondsOf(countersSince) })
+    )
+  ]
 }
 
 /** Makes the rows' servers and stores the rows, in their order, in batches of some size. */

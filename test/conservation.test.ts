@@ -5,7 +5,7 @@
 import { randomInt } from "node:crypto"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { complaints, run, summary } from "./conservation/Conservation.ts"
+import { complaints, entryKindOf, run, summary } from "./conservation/Conservation.ts"
 import { describeValkey } from "./TestValkey.ts"
 
 const seconds = Number(process.env.NODEPULSE_CONSERVATION_SECONDS ?? 20)
@@ -13,7 +13,7 @@ const seed = Number(process.env.NODEPULSE_SEED ?? randomInt(2 ** 31))
 
 describeValkey("promise 1", () => {
   it.live(
-    `what was answered with 2xx is in PostgreSQL exactly once, whatever is killed, paused, cut or restarted, and nothing else is (NODEPULSE_SEED=${seed})`,
+    `what was answered with 2xx is in PostgreSQL exactly once, whatever is killed, paused, cut or restarted, and nothing else is (an entry a ${entryKindOf(seed)}, NODEPULSE_SEED=${seed})`,
     () =>
       Effect.gen(function* () {
         const happened: Array<string> = []

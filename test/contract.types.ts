@@ -3,6 +3,10 @@
  * Each `@ts-expect-error` fails the check should the mistake below it ever compile.
  */
 import { Result } from "effect"
+import type { LedgerCounts } from "../src/engine/Acknowledgement.ts"
+import type { StageView } from "../src/engine/Stage.ts"
+import type { ChildView, TreeView } from "../src/engine/Supervisor.ts"
+import type { PipelineChild, PipelineStage, PipelineTree } from "../src/http/api/PipelineAnswer.ts"
 import { counter, gauge, label } from "../src/plugins/Column.ts"
 import { defineExporter } from "../src/plugins/Exporter.ts"
 import { peak, rate } from "../src/plugins/TopQuery.ts"
@@ -188,3 +192,16 @@ export const signedCounter = counter({ signed: true, doc: "Signed." })
 
 // @ts-expect-error: a label is part of the key, so it is never null
 export const nullableLabel = label({ nullable: true, doc: "Nullable." })
+
+/** Whether two types are one, not only assignable. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+type Fields<A> = { [K in keyof A]: A[K] }
+
+/** What the engine shows of itself is what the API says it shows, and so what the page draws: no field more, none less. */
+export const shown: [
+  stage: Same<Fields<StageView>, Fields<Omit<PipelineStage, "perSecond">>>,
+  child: Same<Fields<Omit<ChildView, "tree">>, Fields<Omit<PipelineChild, "tree">>>,
+  books: Same<Fields<LedgerCounts>, Fields<NonNullable<PipelineTree["books"]>>>,
+  bounds: Same<NonNullable<TreeView["bounds"]>, NonNullable<PipelineTree["bounds"]>>,
+  tree: Same<keyof TreeView, keyof PipelineTree>
+] = [true, true, true, true, true]

@@ -6,16 +6,19 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, References, Schedule } from "effect"
 import config from "../plugins.config.ts"
+import { Servers } from "../src/access/Servers.ts"
+import * as ServersPostgres from "../src/access/ServersPostgres.ts"
 import { Registry } from "../src/plugins/Registry.ts"
+import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { makeSnapshotCodec } from "../src/plugins/SnapshotCodec.ts"
+import { together } from "../src/plugins/Snapshots.ts"
 import { makeWires } from "../src/plugins/Wire.ts"
-import * as DeadLettersPostgres from "../src/sinks/DeadLettersPostgres.ts"
 import * as Digest from "../src/sinks/Digest.ts"
-import { Servers } from "../src/sinks/Servers.ts"
-import * as ServersPostgres from "../src/sinks/ServersPostgres.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
-import { SnapshotStream, StreamUnavailable } from "../src/sinks/SnapshotStream.ts"
-import * as Valkey from "../src/sinks/SnapshotStreamValkey.ts"
+import * as DeadLettersPostgres from "../src/sinks/storage/DeadLettersPostgres.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { SnapshotStream, StreamUnavailable } from "../src/sinks/stream/SnapshotStream.ts"
+import { contentsOf, EntryKind } from "../src/sinks/stream/StreamEntry.ts"
+import * as Valkey from "../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { makeBooks } from "./conservation/Books.ts"
 import { makeChance } from "./conservation/Chance.ts"
 import { makeDoor } from "./conservation/Door.ts"
@@ -30,18 +33,18 @@ const exporter = config.exporters.find(({ top }) => top?.per !== undefined)!.nam
 const codec = makeSnapshotCodec(makeWires(config.exporters))
 const registry = Registry.layer(config)
 
-/** An entry whose CPU time no other has. */
-const entry = (serverId: string, unique: number, at = Date.now()) => ({
+/** A row whose CPU time no other has. */
+const row = (serverId: string, unique: number, at: number): Snapshot => ({
+  exporter,
   serverId,
-  exporterName: exporter,
-  snapshot: codec.encode({
-    exporter,
-    serverId,
-    timestamp: at * 1_000,
-    countersSince: null,
-    values: [`group-${unique}`, 1, unique, 4096]
-  })
+  timestamp: at * 1_000,
+  countersSince: null,
+  values: [`group-${unique}`, 1, unique, 4096]
 })
+
+/** As entries of a kind. */
+const contents = (rows: ReadonlyArray<Snapshot>, kind: EntryKind) =>
+  together(rows).flatMap((snapshots) => contentsOf(snapshots, kind, codec))
 
 const ports = Layer.mergeAll(SnapshotRowsPostgres.layer, DeadLettersPostgres.layer, ServersPostgres.layer).pipe(
   Layer.provideMerge(registry),
@@ -61,7 +64,7 @@ const stored = Effect.fnUntraced(function* (server: string) {
 // Another lane may cut this one's connection meanwhile.
 const untilEmpty = Effect.flatMap(SnapshotStream, (stream) => Effect.retry(stream.stats, Schedule.spaced(20))).pipe(
   Effect.repeat({ until: ({ length, pending }) => length === 0 && pending === 0, schedule: Schedule.spaced(50) }),
-  Effect.timeout("30 seconds")
+  Effect.timeout("100 seconds")
 )
 
 /**
@@ -116,8 +119,14 @@ describeValkey("a crash at the worst moment", () => {
             let published = 0
             for (let crash = 0; crash < crashesOf(lane); crash++) {
               const count = chance.between(1, 5)
+              const now = Date.now()
               yield* Effect.retry(
-                stream.publish(Array.from({ length: count }, (_, n) => entry(server.serverId, published + n + 1))),
+                stream.publish(
+                  contents(
+                    Array.from({ length: count }, (_, n) => row(server.serverId, published + n + 1, now)),
+                    chance.oneOf(EntryKind)
+                  )
+                ),
                 Schedule.spaced(20)
               )
               published += count
@@ -208,7 +217,7 @@ describeValkey("a crash at the worst moment", () => {
           const all = { rows: CRASHES * 3, values: CRASHES * 3, sum: (CRASHES * 3 * (CRASHES * 3 + 1)) / 2 }
           yield* stored(server_id).pipe(
             Effect.repeat({ until: ({ rows }) => rows === all.rows, schedule: Schedule.spaced(50) }),
-            Effect.timeout("30 seconds"),
+            Effect.timeout("100 seconds"),
             Effect.ignore
           )
           assert.deepStrictEqual(yield* stored(server_id), all)
@@ -222,50 +231,55 @@ describeValkey("one poison message among 10 000", () => {
   const COUNT = 10_000
   const poisons: ReadonlyArray<{
     readonly what: string
-    readonly publish: (
+    /** Puts it into the stream, or gives the row that is to be published with a healthy one. */
+    readonly make: (
       valkey: TestValkey,
-      server: string
-    ) => Effect.Effect<unknown, unknown, PgClient.PgClient | SnapshotStream>
+      server: string,
+      now: number
+    ) => Effect.Effect<Snapshot | undefined, unknown, PgClient.PgClient>
     readonly reason: RegExp
   }> = [
     {
       what: "that somebody else put into the stream",
-      publish: (valkey) =>
-        Effect.promise(() =>
-          valkey.client.call("XADD", "nodepulse:snapshots", "*", "who", "knows", "\u0000{", "[1e999")
-        ),
+      make: (valkey) =>
+        Effect.promise(async () => {
+          await valkey.client.call("XADD", "nodepulse:snapshots", "*", "who", "knows", "\u0000{", "[1e999")
+          return undefined
+        }),
       reason: /unknown exporter ""/
     },
     {
       what: "that is valid and of a server that is no more",
-      publish: () => Effect.flatMap(SnapshotStream, (stream) => stream.publish([entry("gone", 1)])),
+      make: (_valkey, _server, now) => Effect.succeed(row("gone", 1, now)),
       reason: /there is no such server/
     },
     {
       what: "that PostgreSQL refuses for a reason of its own",
-      publish: (_, server) =>
+      make: (_, server, now) =>
         Effect.gen(function* () {
           const sql = yield* PgClient.PgClient
-          yield* sql`alter table admiral.process_snapshots_rows add constraint superstition check (cpu_seconds_total <> 13.5)`
-          const stream = yield* SnapshotStream
-          yield* stream.publish([entry(server, 13.5)])
+          yield* sql`alter table admiral.process_snapshots_scrapes add constraint superstition check (not 13.5 = any(cpu_seconds_total))`
+          return row(server, 13.5, now)
         }),
       reason: /superstition/
     }
   ]
-  for (const { publish, reason, what } of poisons) {
-    it.live(`${what}: 9 999 rows and one dead letter`, () =>
+  const cases = poisons.flatMap((poison) => EntryKind.map((kind) => ({ ...poison, kind })))
+  for (const { kind, make, reason, what } of cases) {
+    it.live(`${what}, an entry a ${kind}: 9 999 rows and one dead letter`, () =>
       Effect.gen(function* () {
         const valkey = yield* makeTestValkey()
         const { server } = yield* (yield* Servers).register("healthy")
         yield* Effect.gen(function* () {
           const stream = yield* SnapshotStream
+          const now = Date.now()
           const half = (from: number) =>
-            stream.publish(Array.from({ length: (COUNT - 2) / 2 }, (_, n) => entry(server.serverId, from + n + 1)))
-          yield* half(0)
-          yield* publish(valkey, server.serverId)
-          yield* half(COUNT)
-          yield* stream.publish([entry(server.serverId, 3 * COUNT)])
+            Array.from({ length: (COUNT - 2) / 2 }, (_, n) => row(server.serverId, from + n + 1, now))
+          yield* stream.publish(contents(half(0), kind))
+          const poison = yield* make(valkey, server.serverId, now)
+          const last = row(server.serverId, 3 * COUNT, now)
+          yield* stream.publish(contents(poison === undefined ? [last] : [poison, last], kind))
+          yield* stream.publish(contents(half(COUNT), kind))
           const digest = yield* Digest.make({ consumer: "only" })
           const fiber = yield* Effect.forkChild(digest.run)
           yield* untilEmpty

@@ -3,28 +3,16 @@
  * one shell, in a scratch copy of the checkout. A command that fails fails the test with its output.
  *
  * - ```sh no-test (reason) is not run; without a reason that is an error.
- * - In the copy, `nodepulse` is the checkout's own command, 127.0.0.1:8080 stands for a free port, and NODEPULSE_DATA_DIR for
- *   a folder of its own. What a file starts in the background lives until its last block.
+ * - In the copy, `nodepulse` is the checkout's own command, 127.0.0.1:8080 stands for a free port, NODEPULSE_DATA_DIR for
+ *   a folder of its own, and the example exporter of the recipe has a name that no real one has. What a file starts in the background lives until its last block.
  */
 import { execFileSync, spawn } from "node:child_process"
-import {
-  chmodSync,
-  closeSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { describe, expect, test } from "vitest"
+import { describe, expect, inject, test } from "vitest"
+import type {} from "./globalSetup.ts"
+import { scratch } from "./Scratch.ts"
 
 const root = join(import.meta.dirname, "..")
 
@@ -45,6 +33,10 @@ const documents = ["README.md", ...readdirSync(join(root, "docs")).map((name) =>
   (path) => path.endsWith(".md") && existsSync(join(root, path))
 )
 
+const RECIPE = "docs/add-an-exporter.md"
+/** What the recipe calls its exporter; this checkout may have a real one of that name. */
+const RECIPE_EXAMPLE = "redis"
+
 /** Programs that a block may need and that not every machine has; `.ci/run` installs them. */
 const OPTIONAL = ["promtool", "ansible-playbook", "curl"]
 const isThere = (program: string) => {
@@ -63,28 +55,6 @@ const freePort = () =>
       server.close(() => resolve(port))
     })
   })
-
-/** A copy of what is committed or about to be, with the checkout's own dependencies. */
-const scratch = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), "nodepulse-docs-"))
-  const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
-    cwd: root,
-    encoding: "utf8"
-  })
-  for (const path of files.split("\n").filter((path) => path !== "" && existsSync(join(root, path)))) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    cpSync(join(root, path), join(folder, path))
-  }
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
-  if (existsSync(join(root, "web", "dist")))
-    cpSync(join(root, "web", "dist"), join(folder, "web", "dist"), { recursive: true })
-  mkdirSync(join(folder, ".bin"))
-  writeFileSync(join(folder, ".bin", "nodepulse"), `#!/bin/sh\nexec node "${join(folder, "src", "main.ts")}" "$@"\n`)
-  chmodSync(join(folder, ".bin", "nodepulse"), 0o755)
-  // The embedded PostgreSQL runs as another user where we are root.
-  chmodSync(folder, 0o755)
-  return folder
-}
 
 interface Run {
   readonly code: number | null
@@ -107,6 +77,8 @@ const run = (script: string, cwd: string, port: number): Promise<Run> =>
         LANG: "C.UTF-8",
         NODEPULSE_PORT: String(port),
         NODEPULSE_DATA_DIR: join(cwd, ".data"),
+        // A suite that a document runs needs no PostgreSQL of its own.
+        NODEPULSE_TEST_DATABASE_URL: inject("postgresUrl"),
         ...(process.env.ANSIBLE_HOME === undefined ? {} : { ANSIBLE_HOME: process.env.ANSIBLE_HOME })
       }
     })
@@ -154,8 +126,9 @@ describe.each(documents)("%s", (path) => {
       const port = await freePort()
       try {
         const script = tested.map(({ code, line }) => `: "${path}:${line}"\n${code}`).join("\n")
+        const text = path === RECIPE ? script.replaceAll(RECIPE_EXAMPLE, "documented") : script
         const { code, output } = await run(
-          `set -x\n${script}`.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`),
+          `set -x\n${text}`.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`),
           folder,
           port
         )

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Redacted, References, Scope } from "effect"
 import type { TestProject } from "vitest/node"
-import { make } from "../src/sinks/EmbeddedPostgres.ts"
+import { make } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
 
 declare module "vitest" {
   interface ProvidedContext {

@@ -3,20 +3,22 @@
  * first day that is still kept. Every answer is that of the rows.
  */
 import { PgClient } from "@effect/sql-pg"
-import { describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Result } from "effect"
 import { nodeExporter } from "../src/plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../src/plugins/process-exporter/ProcessExporter.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
-import { Rankings } from "../src/sinks/Rankings.ts"
-import * as RankingsPostgres from "../src/sinks/RankingsPostgres.ts"
-import { Retention } from "../src/sinks/Retention.ts"
-import { Rollups } from "../src/sinks/Rollups.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
+import { Rankings } from "../src/query/Rankings.ts"
+import * as RankingsPostgres from "../src/query/RankingsPostgres.ts"
+import { Rollups } from "../src/sinks/rollups/Rollups.ts"
+import { FINE, rollupTable } from "../src/sinks/rollups/RollupTables.ts"
+import { Retention } from "../src/sinks/storage/Retention.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, nodeRow, processRow, SECOND, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
+import { generated } from "./TruthWorld.ts"
 
 const { set, stood } = makeStandingClock()
 const DAY = 86_400
@@ -147,6 +149,60 @@ describe("rows that are kept longer than five-minute buckets", () => {
   )
 })
 
+describe("rows that retention has dropped", () => {
+  const begin = MIDNIGHT + 3_600
+  const top = (rankings: Rankings["Service"], from: number, to: number, metric = "cpu") =>
+    rankings.top({
+      exporter: "process_exporter",
+      serverId: "dropped",
+      metric,
+      limit: 10,
+      window: { from: EPOCH + from * SECOND, to: EPOCH + to * SECOND }
+    })
+
+  it.live("leave the answers about whole hours behind, for as long as hours are kept", () =>
+    stood(
+      Effect.gen(function* () {
+        const rollups = yield* Rollups
+        const rankings = yield* Rankings
+        const known = ["process_exporter", "node_exporter"]
+        const rows = generated("dropped", 21, 6).filter(({ exporter }) => known.includes(exporter))
+        yield* clockAt(DAY)
+        yield* store(rows)
+        yield* rollups.pass
+        // The host's facts are those of its rows.
+        const ranked = (to: number, metric: string) =>
+          Effect.map(top(rankings, begin, to, metric), ({ host, memoryOvercounted, ...answer }) => answer)
+        const answers = Effect.all([
+          ranked(begin + 4 * 3_600, "cpu"),
+          ranked(begin + 3_600, "memory"),
+          rankings.history({
+            exporter: "node_exporter",
+            serverId: "dropped",
+            points: 5,
+            window: { from: EPOCH + begin * SECOND, to: EPOCH + (begin + 4 * 3_600) * SECOND }
+          })
+        ])
+        const before = yield* answers
+        assert.isAbove(before[0].coverage, 0)
+        const sweepAt = (t: number) =>
+          clockAt(t).pipe(
+            Effect.andThen(Effect.flatMap(Retention, (retention) => retention.sweep(nowMillis(t)))),
+            Effect.andThen(rollups.sweep)
+          )
+        for (const days of [40, 399]) {
+          yield* sweepAt(days * DAY)
+          same(yield* answers, before, `after ${days} days`)
+          // Neither rows nor five-minute buckets are left.
+          assert.strictEqual((yield* top(rankings, begin + 600, begin + 1_200)).coverage, 0)
+        }
+        yield* sweepAt(410 * DAY)
+        assert.strictEqual((yield* top(rankings, begin, begin + 4 * 3_600)).coverage, 0)
+      }).pipe(Effect.provide(live("30 days")))
+    )
+  )
+})
+
 describe("the first day that is kept", () => {
   it.live("has its five-minute buckets and their scrapes, or neither", () =>
     stood(
@@ -186,7 +242,7 @@ describe("cores that become known late", () => {
         // A server that waits at the end of its transaction, after it has read what cores there are.
         yield* sql`create function public.wait() returns trigger language plpgsql as $$
           begin perform pg_advisory_xact_lock(42); return null; end $$`
-        yield* sql`create trigger wait after insert on admiral.process_snapshots_5m_scrapes
+        yield* sql`create trigger wait after insert on admiral.${sql(rollupTable("process_snapshots", FINE))}
           for each statement execute function public.wait()`
         const other = yield* sql.reserve
         yield* other.executeUnprepared("select pg_advisory_lock(42)", [], undefined)

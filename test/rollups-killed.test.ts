@@ -13,22 +13,23 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, References, Schedule } from "effect"
+import { Clock, Effect, Layer, Redacted, References, Schedule } from "effect"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
-import { DAY_MICROS, dayOf, partitionName } from "../src/sinks/Partitions.ts"
-import { Rankings, type Window } from "../src/sinks/Rankings.ts"
-import * as RankingsPostgres from "../src/sinks/RankingsPostgres.ts"
-import { Retention } from "../src/sinks/Retention.ts"
-import { Rollups } from "../src/sinks/Rollups.ts"
-import { FINE, rollupTable } from "../src/sinks/RollupTables.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
-import { rowsTable } from "../src/sinks/Tables.ts"
+import { Rankings, type Window } from "../src/query/Rankings.ts"
+import * as RankingsPostgres from "../src/query/RankingsPostgres.ts"
+import { Rollups } from "../src/sinks/rollups/Rollups.ts"
+import { COARSE, FINE, rollupTable } from "../src/sinks/rollups/RollupTables.ts"
+import { DAY_MICROS, dayOf, partitionName } from "../src/sinks/storage/Partitions.ts"
+import { Retention } from "../src/sinks/storage/Retention.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { scrapesTable } from "../src/sinks/storage/Tables.ts"
 import { type Chance, makeChance } from "./conservation/Chance.ts"
 import { exporters, KEPT_DAYS, makeClock, registry, setClock, WORKER } from "./RollupsKilled.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
-import { EPOCH, generated, SECOND, store } from "./TruthRows.ts"
+import { EPOCH, SECOND, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
+import { generated } from "./TruthWorld.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 7)
 const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 6)
@@ -161,15 +162,11 @@ const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>,
   return { chaos, stop, counts, complaints }
 })
 
+/** How many buckets that ended by a moment wait, at most: where one does, all later ones are counted with it. */
 const queued = Effect.fnUntraced(function* (upto: number) {
-  const sql = yield* PgClient.PgClient
-  const counts = yield* Effect.forEach(exporters, ({ table }) =>
-    sql.unsafe<{ readonly n: number }>(
-      `select count(*)::int4 as n from admiral."${table.name}_dirty" where date_part('epoch', bucket) <= $1::float8`,
-      [upto / SECOND]
-    )
-  )
-  return counts.reduce((sum, [row]) => sum + row!.n, 0)
+  const now = (yield* Clock.currentTimeMillis) * 1_000
+  const { buckets, lagSeconds } = yield* Effect.flatMap(Rollups, ({ stats }) => stats)
+  return buckets > 0 && now - lagSeconds * SECOND <= upto ? buckets : 0
 })
 
 /** The partitions of a table, and whether each is attached. */
@@ -192,7 +189,8 @@ const questions = (window: Window) => ({
     { exporter: "process_exporter", metric: "memory", limit: 1_000, window },
     { exporter: "queue_exporter", metric: "jobs", limit: 2, window },
     { exporter: "queue_exporter", metric: "sent", limit: 10, window },
-    { exporter: "queue_exporter", metric: "temperature", limit: 1, window }
+    { exporter: "queue_exporter", metric: "temperature", limit: 1, window },
+    { exporter: "pool_exporter", metric: "work", limit: 10, window }
   ],
   histories: [
     { exporter: "process_exporter", name: "a", points: 40, window },
@@ -269,7 +267,7 @@ it.live(
           if (keptSince(t) > keptSince(t - STEP)) {
             yield* queued(EPOCH + (keptSince(t) + EDGE) * SECOND).pipe(
               Effect.repeat({ until: (n) => n === 0, schedule: Schedule.spaced(20) }),
-              Effect.timeout("30 seconds")
+              Effect.timeout("100 seconds")
             )
           }
           yield* clockAt(t)
@@ -301,11 +299,11 @@ it.live(
       yield* sql<{ readonly n: number }>`
         select count(*)::int4 as n from pg_stat_activity where datname = current_database() and application_name = ${WORKER}`.pipe(
         Effect.repeat({ until: ([row]) => row!.n === 0, schedule: Schedule.spaced(20) }),
-        Effect.timeout("20 seconds")
+        Effect.timeout("100 seconds")
       )
       const [before] = yield* sql<{
         readonly hours: number
-      }>`select count(*)::int4 as hours from admiral.process_snapshots_1h`
+      }>`select count(*)::int4 as hours from admiral.${sql(rollupTable("process_snapshots", COARSE))}`
       const now = end + HOUR
       yield* rollups.pass
       yield* clockAt(now)
@@ -328,7 +326,7 @@ it.live(
       for (const { name, table } of exporters) {
         const days = name === "node_exporter" ? 30 : KEPT_DAYS
         const first = Math.max(dayOf(EPOCH + begin * SECOND), today - days)
-        const parts = rowsTable(table.name)
+        const parts = scrapesTable(table.name)
         assert.deepStrictEqual(
           yield* partitionsOf(parts),
           Array.from({ length: today + 1 - first + 1 }, (_, n) => ({

@@ -2,22 +2,22 @@
  * Roll-ups give the same answer as the rows: after late, repeated and unordered rows, while they are behind, with several
  * servers at work, and when everything is rolled up anew.
  */
-import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
-import { stepMicros } from "../src/sinks/HistorySql.ts"
-import { Rankings, type Window } from "../src/sinks/Rankings.ts"
-import * as RankingsPostgres from "../src/sinks/RankingsPostgres.ts"
-import { Rollups } from "../src/sinks/Rollups.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/SnapshotRowsPostgres.ts"
+import { stepMicros } from "../src/query/History.ts"
+import { Rankings, type Window } from "../src/query/Rankings.ts"
+import * as RankingsPostgres from "../src/query/RankingsPostgres.ts"
+import { Rollups } from "../src/sinks/rollups/Rollups.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { truthHistory, truthTop } from "./Truth.ts"
-import { EPOCH, exporters, generated, nodeRow, processRow, random, SECOND, shuffled, store } from "./TruthRows.ts"
+import { EPOCH, exporters, nodeRow, processRow, SECOND, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
 import { vectors } from "./TruthVectors.ts"
+import { generated, random, shuffled } from "./TruthWorld.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const live = Layer.mergeAll(RankingsPostgres.layer, SnapshotRowsPostgres.layer, Rollups.layer).pipe(
@@ -45,6 +45,9 @@ const histories = [
   { exporter: "node_exporter", points: 20, window: seconds(1_000, 17_000) }
 ]
 
+/** From an hour before the rows until after them; hours end 113 s after `EPOCH`. */
+const WHOLE_HOURS = seconds(113 - 2 * 3_600, 113 + 6 * 3_600)
+
 /** Every question gives what the reference computation gives. */
 const checkAll = Effect.fnUntraced(function* (serverId: string, rows: ReadonlyArray<Snapshot>, what: string) {
   const rankings = yield* Rankings
@@ -60,23 +63,27 @@ const checkAll = Effect.fnUntraced(function* (serverId: string, rows: ReadonlyAr
   }
 })
 
-const contents = Effect.gen(function* () {
-  const sql = yield* PgClient.PgClient
-  const tables = exporters.flatMap(({ table }) =>
-    ["5m", "1h", "5m_scrapes", "1h_scrapes"].map((suffix) => `${table.name}_${suffix}`)
-  )
-  return yield* Effect.forEach(tables, (table) =>
-    Effect.gen(function* () {
-      const columns = yield* sql<{
-        readonly name: string
-      }>`select column_name::text as name from information_schema.columns
-        where table_schema = 'admiral' and table_name = ${table} and data_type in ('double precision', 'integer')`
-      return yield* sql.unsafe(
-        `select count(*)::float8 as rows, ${columns.map(({ name }) => `sum("${name}")::float8 as "${name}"`).join(", ")} from admiral.${table}`
-      )
-    })
-  )
-})
+/** What roll-ups answer about some servers, with as little of rows as can be. */
+const answers = (serverIds: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const rankings = yield* Rankings
+    return yield* Effect.forEach(serverIds, (serverId) =>
+      Effect.all([
+        ...asks.map(({ exporter, limit, metric }) =>
+          rankings.top({ exporter, limit, metric, serverId, window: WHOLE_HOURS })
+        ),
+        ...histories.map(({ exporter, name }) =>
+          rankings.history({
+            exporter,
+            serverId,
+            points: 400,
+            window: WHOLE_HOURS,
+            ...(name === undefined ? {} : { name })
+          })
+        )
+      ])
+    )
+  })
 
 layer(live)("roll-ups", (it) => {
   for (const seed of [11, 12]) {
@@ -129,47 +136,21 @@ layer(live)("roll-ups", (it) => {
             from: rows.some((row) => row.timestamp <= from) ? from : from - 7_200 * SECOND,
             to: rows.some((row) => row.timestamp > to) ? to : to + 7_200 * SECOND
           }
-          const request = {
-            exporter: "process_exporter",
-            serverId: server,
-            metric: vector.metric ?? "cpu",
-            limit: 10,
-            window
-          }
+          const { exporter = "process_exporter", history, metric = "cpu" } = vector
+          const request = { exporter, serverId: server, metric, limit: 10, window }
           const answer = yield* rankings.top(request)
           same(answer, truthTop(exporters, rows, request))
           vector.check({ ...answer, coverage: (answer.coveredSeconds * SECOND) / (to - from) })
+          if (history === undefined) return
+          // Wide enough for steps of five minutes.
+          const wide = seconds(-7_200, 14_400)
+          const one = { exporter: history.exporter, serverId: server, window: wide }
+          const over = yield* rankings.history({ ...one, points: 300 })
+          same(over, truthHistory(exporters, rows, { ...one, step: over.stepSeconds * SECOND }))
         })
       )
     )
   }
-
-  it.effect("once rolled up, the middle of a window needs no rows", () =>
-    stood(
-      Effect.gen(function* () {
-        const sql = yield* PgClient.PgClient
-        const rollups = yield* Rollups
-        const rankings = yield* Rankings
-        const rows = generated("sparse", 21, 5)
-        yield* clockAt(40_000)
-        yield* store(rows)
-        yield* rollups.pass
-        const request = {
-          exporter: "process_exporter",
-          serverId: "sparse",
-          metric: "cpu",
-          limit: 10,
-          window: seconds(0, 17_000)
-        }
-        const before = yield* rankings.top(request)
-        const [hour] = yield* sql<{ readonly at: Date }>`select '2025-10-30 02:30:00+00'::timestamptz as at`
-        yield* sql`delete from admiral.process_snapshots_rows
-        where "timestamp" > '2025-10-30 00:00:00+00' and "timestamp" <= ${hour!.at}
-          and server_id = (select id from admiral.servers where server_id = 'sparse')`
-        same(yield* rankings.top(request), before, "without rows")
-      })
-    )
-  )
 
   it.effect("rolling up everything anew, and by two servers at once, changes nothing", () =>
     stood(
@@ -177,11 +158,7 @@ layer(live)("roll-ups", (it) => {
         const rollups = yield* Rollups
         yield* clockAt(40_000)
         yield* rollups.pass
-        const sql = yield* PgClient.PgClient
-        yield* sql`delete from admiral.process_snapshots_5m b using admiral.servers s where s.id = b.server_id and s.server_id = 'sparse'`
-        yield* sql`delete from admiral.process_snapshots_1h b using admiral.servers s where s.id = b.server_id and s.server_id = 'sparse'`
-        yield* sql`delete from admiral.process_snapshots_rows b using admiral.servers s where s.id = b.server_id and s.server_id = 'sparse'`
-        const before = yield* contents
+        const before = yield* answers(["late-11", "late-12"])
         const steps: Array<number> = []
         const other = yield* Layer.build(Layer.fresh(Rollups.layer))
         yield* Effect.all(
@@ -195,10 +172,9 @@ layer(live)("roll-ups", (it) => {
           { concurrency: 2 }
         )
         yield* rollups.pass
-        same(yield* contents, before, "tables")
+        same(yield* answers(["late-11", "late-12"]), before)
         assert.isTrue(steps.every((left) => left >= 0))
-        for (const { buckets, lagSeconds } of yield* rollups.stats)
-          assert.deepStrictEqual([buckets, lagSeconds], [0, 0])
+        assert.deepStrictEqual(yield* rollups.stats, { buckets: 0, lagSeconds: 0 })
       })
     )
   )
@@ -207,16 +183,27 @@ layer(live)("roll-ups", (it) => {
     stood(
       Effect.gen(function* () {
         const rollups = yield* Rollups
-        yield* clockAt(2 * DAY)
+        const rankings = yield* Rankings
+        const rows = [processRow("waiting", 2 * DAY, "g", 1), processRow("waiting", 2 * DAY + 15, "g", 4)]
+        const request = {
+          exporter: "process_exporter",
+          serverId: "waiting",
+          metric: "cpu",
+          limit: 10,
+          window: seconds(2 * DAY - 7_200, 2 * DAY + 400)
+        }
+        yield* clockAt(2 * DAY + 15)
+        yield* store(rows)
         yield* rollups.pass
-        yield* store([processRow("waiting", 2 * DAY, "g", 1)])
-        assert.strictEqual(yield* rollups.pass, 0)
+        assert.deepStrictEqual(yield* rollups.stats, { buckets: 0, lagSeconds: 0 })
+        same(yield* rankings.top(request), truthTop(exporters, rows, request))
         yield* clockAt(2 * DAY + 400)
-        const [waiting] = (yield* rollups.stats).filter(({ exporter }) => exporter === "process_exporter")
-        assert.strictEqual(waiting?.buckets, 1)
-        assert.isTrue(waiting!.lagSeconds > 0 && waiting!.lagSeconds <= 400)
-        // The bucket, its hour and its day, which all have ended.
-        assert.strictEqual(yield* rollups.pass, 3)
+        const waiting = yield* rollups.stats
+        assert.isAbove(waiting.buckets, 0)
+        assert.isTrue(waiting.lagSeconds > 0 && waiting.lagSeconds <= 400)
+        assert.isAbove(yield* rollups.pass, 0)
+        assert.deepStrictEqual(yield* rollups.stats, { buckets: 0, lagSeconds: 0 })
+        same(yield* rankings.top(request), truthTop(exporters, rows, request))
       })
     )
   )
@@ -246,29 +233,6 @@ layer(live)("roll-ups", (it) => {
           yield* rollups.pass
           yield* checkAll(server, rows, `${cores} cores at ${t}`)
         }
-      })
-    )
-  )
-
-  it.effect("hours and scrapes are kept as long as they are to be", () =>
-    stood(
-      Effect.gen(function* () {
-        const rollups = yield* Rollups
-        const sql = yield* PgClient.PgClient
-        yield* clockAt(399 * DAY)
-        yield* rollups.sweep
-        const count = Effect.gen(function* () {
-          const [row] = yield* sql<{ readonly hours: number; readonly scrapes: number }>`
-          select (select count(*) from admiral.process_snapshots_1h)::int as hours,
-            (select count(*) from admiral.process_snapshots_5m_scrapes)::int as scrapes`
-          return row!
-        })
-        const before = yield* count
-        assert.isAbove(before.hours, 0)
-        assert.strictEqual(before.scrapes, 0)
-        yield* clockAt(410 * DAY)
-        yield* rollups.sweep
-        assert.strictEqual((yield* count).hours, 0)
       })
     )
   )

@@ -3,9 +3,9 @@
 // What it lacks a database for, it tries again; anything else ends it with an error.
 import { once } from "node:events"
 import { Effect, Layer, Redacted, References } from "effect"
-import * as Database from "../src/sinks/Database.ts"
-import { Retention } from "../src/sinks/Retention.ts"
-import { Rollups } from "../src/sinks/Rollups.ts"
+import * as Database from "../src/sinks/postgres/Database.ts"
+import { Rollups } from "../src/sinks/rollups/Rollups.ts"
+import { Retention } from "../src/sinks/storage/Retention.ts"
 import { readClock, registry, WORKER } from "./RollupsKilled.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 
@@ -28,7 +28,7 @@ const forever = Effect.gen(function* () {
     if (++round % 10 === 0) yield* rollups.sweep
   })
   return yield* stood(once).pipe(
-    Effect.catchTag("RowsUnavailable", () => Effect.sleep("20 millis")),
+    Effect.catchTag("DatabaseUnavailable", () => Effect.sleep("20 millis")),
     Effect.andThen(Effect.sleep("2 millis")),
     Effect.forever
   )

@@ -7,11 +7,10 @@ import type { AddressInfo } from "node:net"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Redacted, Result } from "effect"
-import { makeAgent } from "../agent/Agent.ts"
-import { AgentConfig, withDefaults } from "../agent/AgentConfig.ts"
-import { AgentStatus } from "../agent/AgentStatus.ts"
-import { layerNone } from "../agent/Collector.ts"
-import { layerMemory } from "../agent/SpoolMemory.ts"
+import { layerStatus, makeAgent } from "../agent/Agent.ts"
+import { layerNone } from "../agent/collector/Collector.ts"
+import { AgentConfig, withDefaults } from "../agent/config/AgentConfig.ts"
+import { layerMemory } from "../agent/spool/SpoolMemory.ts"
 import * as Supervisor from "../src/engine/Supervisor.ts"
 import { counter, gauge, label } from "../src/plugins/Column.ts"
 import { defineExporter } from "../src/plugins/Exporter.ts"
@@ -94,11 +93,10 @@ describe("a new exporter needs no change in the core", () => {
             ca: undefined
           }
         }
-        const layer = Layer.mergeAll(
-          layerMemory({ maxBytes: 1_000_000, maxAge: "1 hour" }),
-          AgentStatus.layer,
-          layerNone
-        ).pipe(Layer.provideMerge(Layer.succeed(AgentConfig, config)))
+        const layer = layerStatus.pipe(
+          Layer.provideMerge(Layer.merge(layerMemory({ maxBytes: 1_000_000, maxAge: "1 hour" }), layerNone)),
+          Layer.provideMerge(Layer.succeed(AgentConfig, config))
+        )
         const agent = yield* Effect.provideContext(makeAgent, yield* Layer.build(layer))
         const supervisor = Supervisor.make({
           name: "agent",

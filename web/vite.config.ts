@@ -1,6 +1,7 @@
 /**
- * How the page is built: one script, one style sheet, both with a brotli and a gzip file beside them, which the server
- * sends as they are. Nothing is inlined, so that the content security policy can forbid it.
+ * How the page is built: one script and one style sheet for the first view, one of each for a place that is loaded late,
+ * all with a brotli and a gzip file beside them, which the server sends as they are. Nothing is inlined, so that the
+ * content security policy can forbid it.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -35,5 +36,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false
   },
+  // A script finds what it loads later beside itself, below whatever path the page is served at.
+  experimental: { renderBuiltUrl: (_file, { hostType }) => (hostType === "html" ? undefined : { relative: true }) },
   server: { proxy: { "/api": "http://127.0.0.1:8080", "/signin": "http://127.0.0.1:8080" } }
 })

@@ -6,6 +6,12 @@ if [ "$1" = configure ]; then
     useradd --system --user-group --home-dir @STATE@ --no-create-home --shell /usr/sbin/nologin @USER@
   fi
   install -d -m 0750 -o @USER@ -g @USER@ @STATE@
+  # Empty until this machine is enrolled; then with the owner and mode of this.
+  if [ -n "@TOKEN@" ] && [ ! -e "@TOKEN@" ]; then
+    install -m 0640 -o root -g @USER@ /dev/null "@TOKEN@"
+    echo "@NAME@: name the server in @CONFIGURATION@ (server.url), then enrol this machine:"
+    echo "  @NAME@ agent enroll && systemctl restart @UNIT@"
+  fi
   for secret in @SECRETS@; do
     if [ -f "$secret" ]; then
       chown root:@USER@ "$secret"

@@ -2,18 +2,24 @@
  * `nodepulse dead-letters list | show | replay | drop`: what was acknowledged and could not be stored.
  *
  * Whatever is interrupted here is simply run again: letters are dropped one page at a time, after what was to be done
- * with them is done. Progress goes to standard error, a line a page.
+ * with them is done, and each page is an entry of the audit: who, how many, and which were asked for. Progress goes to
+ * standard error, a line a page.
  */
-import { Console, Effect, Layer, Option } from "effect"
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import type { Action } from "../access/Audit.ts"
+import { record } from "../access/AuditPostgres.ts"
 import * as Storage from "../Storage.ts"
-import { type DeadLetter, DeadLetters, type LetterFilter } from "../sinks/DeadLetters.ts"
-import * as DeadLettersPostgres from "../sinks/DeadLettersPostgres.ts"
-import { Replay } from "../sinks/Replay.ts"
-import type { RowsUnavailable } from "../sinks/SnapshotRows.ts"
-import * as SnapshotRowsPostgres from "../sinks/SnapshotRowsPostgres.ts"
-import { day } from "./DatabaseCommands.ts"
+import { answering } from "../sinks/postgres/Database.ts"
+import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
+import { type DeadLetter, DeadLetters, type LetterFilter } from "../sinks/storage/DeadLetters.ts"
+import * as DeadLettersPostgres from "../sinks/storage/DeadLettersPostgres.ts"
+import { Replay } from "../sinks/storage/Replay.ts"
+import * as SnapshotRowsPostgres from "../sinks/storage/SnapshotRowsPostgres.ts"
+import { day, shellAuthor } from "./DatabaseCommands.ts"
 import { CommandFailed } from "./Input.ts"
+import { say, sayAside } from "./Terminal.ts"
 
 /** Letters that are read at once; a letter can be large. */
 const PAGE = 200
@@ -22,8 +28,9 @@ const FAILURES_TOLD = 20
 
 const ports = Replay.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(DeadLettersPostgres.layer, SnapshotRowsPostgres.layer)),
-  Layer.provide(Storage.migratedClient),
-  Layer.provide(Storage.DatabaseAddress.layerShared)
+  Layer.provideMerge(Storage.migratedClient),
+  Layer.provide(Storage.DatabaseAddress.layerShared),
+  Layer.merge(shellAuthor)
 )
 
 const filter = {
@@ -55,10 +62,32 @@ const filterOf = ({ exporter, reason }: Filter): LetterFilter => ({
   ...(Option.isSome(reason) ? { reason: reason.value } : {})
 })
 
+/** Drops letters, and says in the audit why; how many there still were. */
+const forget = Effect.fnUntraced(function* (action: Action, options: Chosen, letters: ReadonlyArray<DeadLetter>) {
+  const sql = yield* PgClient.PgClient
+  const { drop } = yield* DeadLetters
+  const dropping = Effect.gen(function* () {
+    const dropped = yield* drop(letters.map(({ id }) => id))
+    if (dropped > 0) yield* record(sql, action, `${dropped} dead letter${dropped === 1 ? "" : "s"}`, askedFor(options))
+    return dropped
+  })
+  return yield* sql.withTransaction(dropping).pipe(answering("drop dead letters"))
+})
+
+/** Which letters somebody asked for, as it was typed. */
+const askedFor = ({ exporter, ids, reason }: Chosen): string => {
+  if (ids.length > 0) return ids.join(" ")
+  const filters = [
+    ...Option.match(exporter, { onNone: () => [], onSome: (name) => [`--exporter ${name}`] }),
+    ...Option.match(reason, { onNone: () => [], onSome: (text) => [`--reason ${JSON.stringify(text)}`] })
+  ]
+  return filters.length === 0 ? "--all" : filters.join(" ")
+}
+
 /** Hands the letters that were chosen to `use`, a page at a time, newest first. Those that come meanwhile are left alone. */
-const eachPage = Effect.fnUntraced(function* <E>(
+const eachPage = Effect.fnUntraced(function* <E, R>(
   options: Chosen,
-  use: (page: ReadonlyArray<DeadLetter>, progress: string) => Effect.Effect<void, E>
+  use: (page: ReadonlyArray<DeadLetter>, progress: string) => Effect.Effect<void, E, R>
 ) {
   const letters = yield* DeadLetters
   const filter = filterOf(options)
@@ -72,7 +101,7 @@ const eachPage = Effect.fnUntraced(function* <E>(
     // One that is gone was replayed or dropped before: running it again changes nothing.
     const named = yield* Effect.forEach(new Set(options.ids), (id) =>
       Effect.catchTag(letters.get(id), "UnknownDeadLetter", () =>
-        Effect.as(Console.error(`${id}: there is no such letter (any more)`), undefined)
+        Effect.as(sayAside(`${id}: there is no such letter (any more)`), undefined)
       )
     )
     const there = named.filter((letter) => letter !== undefined)
@@ -99,11 +128,9 @@ const list = Command.make(
     if (limit < 1) return yield* new CommandFailed({ reason: `--limit is ${limit}, but must be at least 1` })
     const { letters, total } = yield* (yield* DeadLetters).list({ ...filterOf(which), limit })
     for (const letter of letters) {
-      yield* Console.log(
-        `${letter.id}  ${day(letter.createdAt)}  ${letter.exporter}  ${letter.serverId}  ${letter.reason}`
-      )
+      yield* say(`${letter.id}  ${day(letter.createdAt)}  ${letter.exporter}  ${letter.serverId}  ${letter.reason}`)
     }
-    yield* Console.log(total === 0 ? "there are no dead letters" : `${letters.length} of ${total}`)
+    yield* say(total === 0 ? "there are no dead letters" : `${letters.length} of ${total}`)
   }, Effect.provide(ports))
 ).pipe(Command.withDescription("List what could not be stored, and why"))
 
@@ -111,7 +138,7 @@ const show = Command.make(
   "show",
   { id: Argument.String("id").pipe(Argument.withDescription("As `dead-letters list` shows it")) },
   Effect.fnUntraced(function* ({ id }) {
-    yield* Console.log(JSON.stringify(yield* (yield* DeadLetters).get(id), null, 2))
+    yield* say(JSON.stringify(yield* (yield* DeadLetters).get(id), null, 2))
   }, Effect.provide(ports))
 ).pipe(Command.withDescription("Show one, with its payload, as JSON"))
 
@@ -124,14 +151,14 @@ export const replayLetters = Effect.fnUntraced(function* (options: Chosen) {
     options,
     Effect.fnUntraced(function* (page, progress) {
       const replayed = yield* replay(page)
-      stored += replayed.stored
+      stored += yield* forget("dead-letters.replay", options, replayed.stored)
       for (const { letter, reason } of replayed.failed) {
-        if (failed++ < FAILURES_TOLD) yield* Console.error(`${letter.id} stays: ${reason}`)
+        if (failed++ < FAILURES_TOLD) yield* sayAside(`${letter.id} stays: ${reason}`)
       }
-      yield* Console.error(`${progress}: ${stored} stored, ${failed} stay`)
+      yield* sayAside(`${progress}: ${stored} stored, ${failed} stay`)
     })
   )
-  yield* Console.log(`${stored} stored, ${failed} stay`)
+  yield* say(`${stored} stored, ${failed} stay`)
   if (failed > 0) return yield* new CommandFailed({ reason: `${failed} dead letters still cannot be stored` })
 })
 
@@ -139,7 +166,7 @@ const replay = Command.make(
   "replay",
   chosen,
   Effect.fnUntraced(function* (options) {
-    yield* Effect.catchTag(replayLetters(options), "RowsUnavailable", interrupted)
+    yield* Effect.catchTag(replayLetters(options), "DatabaseUnavailable", interrupted)
   }, Effect.provide(ports))
 ).pipe(
   Command.withDescription(
@@ -156,27 +183,26 @@ const replay = Command.make(
 
 /** What `nodepulse dead-letters drop` does. */
 export const dropLetters = Effect.fnUntraced(function* (options: Chosen) {
-  const letters = yield* DeadLetters
   let dropped = 0
   yield* eachPage(
     options,
     Effect.fnUntraced(function* (page, progress) {
-      dropped += yield* letters.drop(page.map(({ id }) => id))
-      yield* Console.error(`${progress}: ${dropped} dropped`)
+      dropped += yield* forget("dead-letters.drop", options, page)
+      yield* sayAside(`${progress}: ${dropped} dropped`)
     })
   )
-  yield* Console.log(`dropped ${dropped}`)
+  yield* say(`dropped ${dropped}`)
 })
 
 const drop = Command.make(
   "drop",
   chosen,
   Effect.fnUntraced(function* (options) {
-    yield* Effect.catchTag(dropLetters(options), "RowsUnavailable", interrupted)
+    yield* Effect.catchTag(dropLetters(options), "DatabaseUnavailable", interrupted)
   }, Effect.provide(ports))
 ).pipe(Command.withDescription("Forget some of them, or all"))
 
-const interrupted = (error: RowsUnavailable) =>
+const interrupted = (error: DatabaseUnavailable) =>
   Effect.fail(new CommandFailed({ reason: `${error.message}; run it again: it goes on where it stopped` }))
 
 export const deadLettersCommand = Command.make("dead-letters").pipe(

@@ -3,8 +3,9 @@
  *
  * Pure but for printing. A failure makes the command exit with 1; a warning does not.
  */
-import { Console, Effect } from "effect"
+import { Effect } from "effect"
 import { CommandFailed } from "./Input.ts"
+import { say } from "./Terminal.ts"
 
 export interface Finding {
   readonly check: string
@@ -40,7 +41,7 @@ export const render = (findings: ReadonlyArray<Finding>): string => {
 /** Prints the findings; fails where one of them is a failure. */
 export const conclude = (findings: ReadonlyArray<Finding>): Effect.Effect<void, CommandFailed> =>
   Effect.gen(function* () {
-    yield* Console.log(render(findings))
+    yield* say(render(findings))
     const failures = findings.filter(({ state }) => state === "failure").length
     if (failures === 0) return
     return yield* new CommandFailed({ reason: `${failures} of ${findings.length} checks failed` })

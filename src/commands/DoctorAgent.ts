@@ -6,67 +6,139 @@
  * Bound: each question to the network has the time-out of the config, and there are as many as exporters, plus three.
  */
 import * as Fs from "node:fs/promises"
-import { dirname } from "node:path"
+import { userInfo } from "node:os"
+import { resolve } from "node:path"
 import { Clock, Duration, Effect, Option, Redacted, Result } from "effect"
 import { Command, Flag } from "effect/cli"
 import {
   type AgentConfigShape,
   type AgentExporter,
   type AgentServer,
+  connectionOf,
   DEFAULT_CONFIG_PATH,
-  isLoopback,
+  isLocal,
   loadAgentConfig
-} from "../../agent/AgentConfig.ts"
-import { redactedUrl } from "../../agent/AgentStatus.ts"
-import { type ExchangeFailed, type ExchangeResponse, exchange } from "../../agent/HttpExchange.ts"
-import { readScrape } from "../../agent/Scraper.ts"
+} from "../../agent/config/AgentConfig.ts"
+import { readConfigDocument } from "../../agent/config/ConfigDocument.ts"
+import { redactedUrl } from "../../agent/config/ShownUrl.ts"
+import { type ExchangeFailed, type ExchangeResponse, exchange } from "../../agent/scrape/HttpExchange.ts"
+import { cureOf, cureOfStatus, statusDetail } from "../../agent/scrape/ScrapeError.ts"
+import { readScrape } from "../../agent/scrape/Scraper.ts"
+import { scrapeRequest } from "../../agent/scrape/ScrapeSource.ts"
+import { lockHolder } from "../../agent/spool/SpoolLock.ts"
 import { formatOf } from "../plugins/Exposition.ts"
+import { Registry } from "../plugins/Registry.ts"
 import { makeWire } from "../plugins/Wire.ts"
+import { clipped } from "../protocol/PrintableText.ts"
 import { conclude, doubtful, type Finding, fine, sizeText, wrong } from "./Diagnosis.ts"
+import { checkNode, checkPlaces, checkUnit, environmentLayer, existing, type Place } from "./DoctorHost.ts"
+import { environmentOf, flagOf, readUnit, type Unit } from "./SystemdUnit.ts"
+import { userIdOf } from "./UnitUser.ts"
 
 /** The server refuses rows that are further ahead than this; half a minute already shows in charts. */
 const SKEW_REFUSED_MILLIS = 10 * 60_000
 const SKEW_NOTICED_MILLIS = 30_000
 const ANSWER_BYTES = 1024 * 1024
 
-/** All findings about the agent of this machine. */
-export const diagnoseAgent = Effect.fnUntraced(function* (path: string | undefined) {
-  const loaded = yield* Effect.result(loadAgentConfig(path === undefined ? {} : { path }))
+const UNIT = "nodepulse-agent.service"
+const LOG = "systemctl status nodepulse-agent; journalctl -u nodepulse-agent"
+
+/**
+ * All findings about the agent of this machine: as its unit runs it, where there is a unit and nobody names another
+ * configuration.
+ */
+export const diagnoseAgent = Effect.fnUntraced(function* (named: string | undefined) {
+  const installed = yield* readUnit(UNIT)
+  const configured = installed === undefined ? undefined : flagOf(installed, "--config", "-c")
+  const unit = named === undefined || named === configured ? installed : undefined
+  const path = named ?? configured
+  return yield* diagnose(unit, path).pipe(Effect.provide(environmentLayer(unit)))
+})
+
+const diagnose = Effect.fnUntraced(function* (unit: Unit | undefined, named: string | undefined) {
+  const path = named ?? DEFAULT_CONFIG_PATH
+  if (unit?.isMasked === true) return yield* checkUnit(unit)
+  const host: Array<Finding> = [yield* checkNode(unit), ...(yield* checkUnit(unit))]
+  const environment = unit === undefined ? process.env : environmentOf(unit, process.env)
+  const who = unit?.user === undefined ? undefined : { user: unit.user, group: unit.group }
+  const runsAs = who === undefined ? undefined : ((yield* userIdOf(who)) ?? "any")
+  const loaded = yield* Effect.result(
+    loadAgentConfig(named === undefined ? { environment, runsAs } : { environment, runsAs, path: named })
+  )
   if (Result.isFailure(loaded)) {
-    const advice = `mend ${path ?? DEFAULT_CONFIG_PATH}, then: systemctl restart nodepulse-agent`
-    return [wrong("config", loaded.failure.problems.join("; "), advice)]
+    return [...host, ...loaded.failure.problems.map((problem) => unusable(path, problem))]
   }
   const config = loaded.success
   const findings: Array<Finding> = [
-    fine("config", `${path ?? DEFAULT_CONFIG_PATH} is valid`),
-    ...config.warnings.map((warning) => doubtful("config", warning, "see docs/deployment.md"))
+    ...host,
+    fine("config", `${path} is valid`),
+    ...config.warnings.map((warning) => doubtful("config", warning, "see docs/deployment.md")),
+    ...(yield* checkPlaces(unit, yield* filesOf(path)))
   ]
   for (const exporter of config.exporters) findings.push(yield* checkExporter(exporter))
   for (const name of config.disabled) {
-    findings.push(doubtful(name, "is switched off", `set enabled: true in ${path ?? DEFAULT_CONFIG_PATH}`))
+    findings.push(doubtful(name, "is switched off", `set enabled: true in ${path}`))
   }
-  findings.push(...(yield* checkSpool(config.buffer)))
+  findings.push(...(yield* checkSpool(unit, config.buffer)))
   if (config.server === undefined) {
-    findings.push(
-      wrong("server", "none is configured", `name server.url and server.token_file in ${path ?? DEFAULT_CONFIG_PATH}`)
-    )
+    findings.push(wrong("server", "none is configured", `name server.url and server.token_file in ${path}`))
   } else {
     findings.push(...(yield* checkServer(config.server)))
   }
-  if (config.metrics !== undefined) findings.push(yield* checkRunning(config.metrics))
+  findings.push(...(yield* checkRunning(config)))
   return findings
 })
 
-const checkExporter = ({ bodyLimit, collector, endpoint, exporter, timeout }: AgentExporter) =>
+/** What keeps the configuration from being used: the file itself, or one that it names. */
+const unusable = (path: string, problem: string): Finding => {
+  if (problem.includes("(EACCES)")) {
+    const check = problem.startsWith("server.token_file") ? "token" : "config"
+    return wrong(check, problem, `${userInfo().username} may not read it: ask as root, sudo nodepulse-agent doctor`)
+  }
+  if (problem.startsWith("server.token_file")) {
+    return wrong("token", problem, ENROL)
+  }
+  if (problem.startsWith("server.ca_file")) {
+    return wrong(
+      "config",
+      problem,
+      "put the certificate of the server's issuer there, as PEM (-----BEGIN CERTIFICATE-----)"
+    )
+  }
+  return wrong("config", problem, `mend ${path}, then: systemctl restart nodepulse-agent`)
+}
+
+/** The files that the agent reads when it starts. */
+const filesOf = (path: string): Effect.Effect<ReadonlyArray<Place>, never, Registry> =>
   Effect.gen(function* () {
+    const { exporters } = yield* Registry
+    const text = yield* Effect.promise(() => Fs.readFile(path, "utf8").catch(() => undefined))
+    if (text === undefined) return []
+    const names = exporters.map(({ name }) => name)
+    const document = Result.getOrUndefined(readConfigDocument(text, names))
+    const place = (check: string, what: string, file: string | undefined): ReadonlyArray<Place> =>
+      file === undefined ? [] : [{ check, what, path: resolve(file), wants: "read" }]
+    return [
+      ...place("config", "the configuration", path),
+      ...place("token", "the token", document?.server?.token_file),
+      ...[document?.server, ...(document?.exporters ?? [])].flatMap((section) => [
+        ...place("config", "the certificate", section?.ca_file),
+        ...place("config", "the certificate", section?.cert_file),
+        ...place("config", "the certificate's key", section?.key_file)
+      ])
+    ]
+  })
+
+const checkExporter = (settings: AgentExporter) =>
+  Effect.gen(function* () {
+    const { collector, endpoint, exporter, listed } = settings
     const { name } = exporter
     const shown = redactedUrl(endpoint)
     if (collector === "always") return fine(name, "is served by the built-in collector")
-    const request = { method: "GET", url: endpoint, headers: { accept: "text/plain" }, timeout, bodyLimit } as const
-    const answer = yield* Effect.result(exchange(request))
+    const answer = yield* Effect.result(exchange(yield* scrapeRequest(settings, "nodepulse-doctor")))
     if (Result.isFailure(answer)) {
       const { detail, failure } = answer.failure
-      const builtIn = failure === "refused" && exporter.scrape.collector !== undefined && isLoopback(endpoint)
+      const builtIn = failure === "refused" && exporter.scrape.collector !== undefined && isLocal(endpoint)
       if (builtIn && collector === "auto") {
         return doubtful(
           name,
@@ -74,19 +146,25 @@ const checkExporter = ({ bodyLimit, collector, endpoint, exporter, timeout }: Ag
           `install the exporter, or set collector: always to make that the intention`
         )
       }
-      return wrong(name, `${shown}: ${detail}`, "is it running? systemctl status, and its listen address")
+      if (failure === "refused" && !listed && isLocal(endpoint)) {
+        return doubtful(
+          name,
+          `nothing listens at ${shown}`,
+          `install the exporter, or, where this machine is not to have it, list it with enabled: false in nodepulse.yml`
+        )
+      }
+      const cure = failure === "too-large" ? cureOf(failure) : "is it running? systemctl status, and its listen address"
+      return wrong(name, `${shown}: ${detail}`, cure)
     }
     const { body, headers, respondedAt, status } = answer.success
-    if (status !== 200) return wrong(name, `${shown} answers HTTP ${status}`, "is the path right? usually /metrics")
-    const scrape = readScrape(
-      { endpoint, exporter },
-      makeWire(exporter),
-      body,
-      formatOf(headers["content-type"]),
-      respondedAt
-    )
+    if (status !== 200) {
+      const saw = `${shown} answers ${statusDetail(status, headers.location)}`
+      return wrong(name, saw, cureOfStatus(status))
+    }
+    const scrape = readScrape(settings, makeWire(exporter), body, formatOf(headers["content-type"]), respondedAt)
     if (Result.isFailure(scrape)) {
-      return wrong(name, scrape.failure.message, "another program may listen there, or its version is too old")
+      const advice = scrape.failure._tag === "ScrapeDown" ? scrape.failure.cure : OTHER_PROGRAM
+      return wrong(name, scrape.failure.message, advice)
     }
     const { rows, skipped, skippedReasons } = scrape.success
     if (skipped > 0) {
@@ -96,36 +174,33 @@ const checkExporter = ({ bodyLimit, collector, endpoint, exporter, timeout }: Ag
         `nodepulse-agent plugins parse ${name} shows all of them`
       )
     }
+    const { empty } = exporter.scrape
+    if (rows === 0 && empty !== undefined) {
+      const standIn = collector === "auto" && exporter.scrape.collector !== undefined && isLocal(endpoint)
+      const saw = `${shown} answers, but ${empty.complaint}`
+      return wrong(name, standIn ? `${saw}; the built-in collector stands in` : saw, empty.remedy.join("; "))
+    }
     if (rows === 0)
       return doubtful(name, `${shown} has nothing to report`, "does its own configuration match anything?")
     return fine(name, `${rows} rows from ${shown}`)
   })
 
-const checkSpool = ({ maxBytes, path }: AgentConfigShape["buffer"]): Effect.Effect<ReadonlyArray<Finding>> =>
+const checkSpool = (
+  unit: Unit | undefined,
+  { maxBytes, path }: AgentConfigShape["buffer"]
+): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
     if (path === undefined) {
       return [doubtful("spool", "is in memory: a restart while the server is away loses what waits", "set buffer.path")]
     }
-    const place = yield* Effect.promise(async () => {
-      const there = await Fs.stat(path).then(
-        (stat) => (stat.isDirectory() ? path : undefined),
-        () => dirname(path)
-      )
-      if (there === undefined) return "is no folder"
-      try {
-        await Fs.access(there, Fs.constants.W_OK)
-        const disk = await Fs.statfs(there)
-        return { free: disk.bavail * disk.bsize, used: await sizeOf(path) }
-      } catch (error) {
-        return `cannot be used (${(error as NodeJS.ErrnoException).code})`
-      }
-    })
-    if (typeof place === "string") {
-      return [wrong("spool", `${path} ${place}`, "it must be a folder that the agent's user can write to")]
-    }
-    const room = maxBytes - place.used
-    const saw = `${path} holds ${sizeText(place.used)} of ${sizeText(maxBytes)}, ${sizeText(place.free)} are free on its disk`
-    if (place.free < room) {
+    const folder = resolve(unit?.workingDirectory ?? ".", path)
+    const broken = yield* checkPlaces(unit, [{ check: "spool", what: "the spool", path: folder, wants: "write" }])
+    if (broken.length > 0) return broken
+    const used = yield* Effect.promise(() => sizeOf(folder))
+    const disk = yield* Effect.promise(async () => Fs.statfs(await existing(folder)))
+    const free = disk.bavail * disk.bsize
+    const saw = `${folder} holds ${sizeText(used)} of ${sizeText(maxBytes)}, ${sizeText(free)} are free on its disk`
+    if (free < maxBytes - used) {
       return [doubtful("spool", saw, "an outage would fill the disk first: free some space, or lower buffer.max_bytes")]
     }
     return [fine("spool", saw)]
@@ -151,9 +226,7 @@ const checkServer = (server: AgentServer): Effect.Effect<ReadonlyArray<Finding>>
     const findings: Array<Finding> = []
     const token = yield* Effect.result(server.token)
     if (Result.isFailure(token)) {
-      findings.push(
-        wrong("token", token.failure.message, "make one on the server: nodepulse token create --server NAME")
-      )
+      findings.push(wrong("token", token.failure.message, ENROL))
     }
     const answer = yield* Effect.result(
       exchange({
@@ -166,12 +239,12 @@ const checkServer = (server: AgentServer): Effect.Effect<ReadonlyArray<Finding>>
         body: Buffer.from("{}"),
         timeout: server.timeout,
         bodyLimit: ANSWER_BYTES,
-        ...(server.ca === undefined ? {} : { ca: server.ca })
+        ...(yield* connectionOf(server))
       })
     )
-    if (Result.isFailure(answer)) return [...findings, unreachable(server.url, answer.failure)]
+    if (Result.isFailure(answer)) return [...findings, unreachable(redactedUrl(server.url), answer.failure)]
     const { headers, respondedAt, status } = answer.success
-    findings.push(...verdict(server.url, answer.success, Result.isSuccess(token)))
+    findings.push(...verdict(redactedUrl(server.url), answer.success, Result.isSuccess(token)))
     if (status < 500) findings.push(...skewOf(headers.date, respondedAt))
     return findings
   })
@@ -181,30 +254,74 @@ const unreachable = (url: string, { detail, failure }: ExchangeFailed): Finding 
     refused: "does the server run, and listen on this address? systemctl status nodepulse-server, NODEPULSE_HOST",
     unreachable: "is the name right, and is there a route? a firewall may be between",
     broken: "a proxy between closes the connection: see its log",
-    tls: "its certificate is not trusted: name its issuer in server.ca_file",
+    tls: cureOfTls(detail, new URL(url).hostname),
     timeout: "a firewall that drops silently, or a server under too much load",
     "too-large": "this is no NodePulse server",
     encoding: "this is no NodePulse server",
-    protocol: "this is no NodePulse server, or http where https is spoken"
+    protocol: "this is no NodePulse server, or http where https is spoken",
+    proxy: "correct HTTPS_PROXY or server.proxy, or name the server in NO_PROXY"
   }[failure]
   return wrong("server", `${url} cannot be reached: ${detail}`, advice)
 }
 
-const verdict = (url: string, { status }: ExchangeResponse, tokenKnown: boolean): ReadonlyArray<Finding> => {
+/** What helps against a certificate, by what Node says is wrong with it. */
+const cureOfTls = (detail: string, host: string): string => {
+  if (/does not match certificate|altname/i.test(detail)) {
+    return `the certificate is for other names: use one of them in server.url, or give the server one for ${host}`
+  }
+  if (/has expired/i.test(detail)) return "renew the server's certificate; is this machine's clock right? timedatectl"
+  if (/not yet valid/i.test(detail)) return "is this machine's clock right? timedatectl set-ntp true"
+  if (/speak TLS|wrong version|packet length/i.test(detail)) {
+    return "http is spoken on this port: write http:// in server.url, or name the port of https"
+  }
+  if (/self.signed|unable to (verify|get)|issuer/i.test(detail)) {
+    return "its certificate is not trusted: name its issuer in server.ca_file"
+  }
+  return `look at what is offered there: openssl s_client -connect ${host}:443 -servername ${host}`
+}
+
+/** What the server says of its trouble, in one line that a terminal can show. */
+const detailOf = (body: Uint8Array): string => {
+  try {
+    const { detail } = JSON.parse(Buffer.from(body).toString("utf8")) as { readonly detail?: unknown }
+    return typeof detail === "string" ? `: ${clipped(detail, 300)}` : ""
+  } catch {
+    return ""
+  }
+}
+
+const verdict = (
+  url: string,
+  { body, headers, status }: ExchangeResponse,
+  tokenKnown: boolean
+): ReadonlyArray<Finding> => {
   if (status === 202) return [fine("server", `${url} takes snapshots`), fine("token", "the server knows it")]
   const reached = fine("server", `${url} answers`)
   if (status === 401 || status === 403) {
-    const renew =
-      "make a new one on the server (nodepulse token create --server NAME) and put it into server.token_file"
-    return tokenKnown ? [reached, wrong("token", `the server refuses it (HTTP ${status})`, renew)] : [reached]
+    return tokenKnown ? [reached, wrong("token", `the server refuses it (HTTP ${status})`, ENROL_AGAIN)] : [reached]
   }
   if (status === 429 || status >= 500) {
     const later =
       "it is busy, or its database or Valkey is away: nodepulse doctor on the server; what was scraped waits"
-    return [doubtful("server", `${url} answers HTTP ${status}`, later)]
+    return [doubtful("server", `${url} answers HTTP ${status}${detailOf(body)}`, later)]
+  }
+  if (status === 409) return [reached, wrong("token", `another machine reports with it${detailOf(body)}`, OWN_TOKEN)]
+  if (status >= 300 && status < 400) {
+    const saw = `${url} answers ${statusDetail(status, headers.location)}`
+    return [wrong("server", saw, "name the address that it redirects to in server.url: a push follows no redirect")]
   }
   return [wrong("server", `${url} answers HTTP ${status}`, "is server.url the address of a NodePulse server?")]
 }
+
+const OTHER_PROGRAM = "another program may listen there, or its version is too old"
+
+/** As a server of its own. */
+const ENROL =
+  "on the server: nodepulse token create --kind enrolment; here, with what that prints: nodepulse-agent agent enroll --replace"
+const OWN_TOKEN = `give this machine a token of its own: ${ENROL}`
+/** As the server that it was. */
+const ENROL_AGAIN =
+  "on the server: nodepulse token create --kind enrolment --server ID; here, with what that prints: nodepulse-agent agent enroll --replace"
 
 /** How far this machine's clock is from the server's, by the header `Date`, which has whole seconds. */
 export const skewOf = (date: string | undefined, respondedAt: number): ReadonlyArray<Finding> => {
@@ -218,8 +335,21 @@ export const skewOf = (date: string | undefined, respondedAt: number): ReadonlyA
   return [fine("clock", "agrees with the server's")]
 }
 
-/** Whether the agent itself runs, by its own metrics. */
-const checkRunning = ({ host, port }: NonNullable<AgentConfigShape["metrics"]>): Effect.Effect<Finding> =>
+/** Whether the agent itself runs: by its own metrics, else by who holds its spool. */
+const checkRunning = ({ buffer, metrics }: AgentConfigShape): Effect.Effect<ReadonlyArray<Finding>> =>
+  Effect.gen(function* () {
+    if (metrics !== undefined) return [yield* checkMetrics(metrics, buffer.path !== undefined)]
+    if (buffer.path === undefined) return []
+    const holder = yield* lockHolder(resolve(buffer.path))
+    return holder === undefined
+      ? [doubtful("agent", `does not run: nobody holds ${buffer.path}`, LOG)]
+      : [fine("agent", `runs as process ${holder}`)]
+  })
+
+const checkMetrics = (
+  { host, port }: NonNullable<AgentConfigShape["metrics"]>,
+  isOnDisk: boolean
+): Effect.Effect<Finding> =>
   Effect.gen(function* () {
     const where = `${host.includes(":") ? `[${host}]` : host}:${port}`
     const request = {
@@ -229,28 +359,47 @@ const checkRunning = ({ host, port }: NonNullable<AgentConfigShape["metrics"]>):
       timeout: Duration.seconds(2)
     } as const
     const answer = yield* Effect.result(exchange({ ...request, bodyLimit: ANSWER_BYTES }))
-    const off = "systemctl status nodepulse-agent; journalctl -u nodepulse-agent"
-    if (Result.isFailure(answer)) return wrong("agent", `does not run: ${where}: ${answer.failure.detail}`, off)
+    if (Result.isFailure(answer)) return wrong("agent", `does not run: ${where}: ${answer.failure.detail}`, LOG)
     const text = Buffer.from(answer.success.body).toString("utf8")
-    const valueOf = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1])
-    const dropped = valueOf("nodepulse_agent_spool_dropped_total")
-    const delivered = valueOf("nodepulse_agent_push_last_success_timestamp_seconds")
     if (!text.includes("nodepulse_agent_"))
       return wrong("agent", `${where} is another program's`, "choose another metrics.listen")
-    if (dropped > 0) {
-      return doubtful(
+    return verdictOfMetrics(text, isOnDisk, yield* Clock.currentTimeMillis)
+  })
+
+/** What a running agent's own metrics say of it. Pure. */
+const verdictOfMetrics = (text: string, isOnDisk: boolean, now: number): Finding => {
+  const valueOf = (sample: string) => {
+    const escaped = sample.replace(/[{}]/g, "\\$&")
+    return Number(new RegExp(`^${escaped} (\\S+)$`, "m").exec(text)?.[1])
+  }
+  if (valueOf('nodepulse_agent_push_state{state="delivering"}') !== 1) {
+    if (valueOf('nodepulse_agent_push_requests_total{status="409"}') > 0) {
+      return wrong("agent", "runs, but another machine reports with its token (HTTP 409)", OWN_TOKEN)
+    }
+    if (valueOf('nodepulse_agent_push_state{state="misconfigured"}') === 1) {
+      return wrong(
         "agent",
-        `runs, but has dropped ${dropped} scrapes`,
-        "the server was away for longer than the spool lasts"
+        "runs, but the server refuses what it sends",
+        "see the lines above; journalctl -u nodepulse-agent"
       )
     }
-    if (Number.isNaN(delivered)) {
-      return doubtful("agent", "runs, but has delivered nothing yet", "wait for 30 s; else the lines above say why")
-    }
-    const now = yield* Clock.currentTimeMillis
-    const ago = Duration.format(Duration.seconds(Math.max(0, Math.round(now / 1000 - delivered))))
-    return fine("agent", `runs, and delivered ${ago} ago`)
-  })
+  }
+  if (isOnDisk && valueOf("nodepulse_agent_spool_durable") === 0) {
+    const cure = "the line of the spool says why, else journalctl -u nodepulse-agent; it is tried again by itself"
+    return wrong("agent", "runs, but cannot write its spool: what waits is lost when it stops", cure)
+  }
+  const dropped = valueOf("nodepulse_agent_spool_dropped_total")
+  if (dropped > 0) {
+    const cure = "the server was away for longer than the spool lasts"
+    return doubtful("agent", `runs, but has dropped ${dropped} scrapes`, cure)
+  }
+  const delivered = valueOf("nodepulse_agent_push_last_success_timestamp_seconds")
+  if (Number.isNaN(delivered)) {
+    return doubtful("agent", "runs, but has delivered nothing yet", "wait for 30 s; else the lines above say why")
+  }
+  const ago = Duration.format(Duration.seconds(Math.max(0, Math.round(now / 1000 - delivered))))
+  return fine("agent", `runs, and delivered ${ago} ago`)
+}
 
 export const configFlag = Flag.String("config").pipe(
   Flag.withAlias("c"),

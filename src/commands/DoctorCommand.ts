@@ -2,11 +2,12 @@
 import { existsSync } from "node:fs"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { DEFAULT_CONFIG_PATH } from "../../agent/AgentConfig.ts"
+import { DEFAULT_CONFIG_PATH } from "../../agent/config/AgentConfig.ts"
 import { Settings } from "../Settings.ts"
 import { conclude } from "./Diagnosis.ts"
 import { configFlag, diagnoseAgent } from "./DoctorAgent.ts"
-import { diagnoseServer } from "./DoctorServer.ts"
+import { diagnoseServer, settingsOf } from "./DoctorServer.ts"
+import { readUnit } from "./SystemdUnit.ts"
 
 const part = Flag.Literals("part", ["auto", "agent", "server"]).pipe(
   Flag.withDescription(
@@ -19,15 +20,21 @@ export const doctorCommand = Command.make(
   "doctor",
   { config: configFlag, part },
   Effect.fnUntraced(function* ({ config, part }) {
-    const { dataDir, databaseUrl } = yield* Settings
-    const configured = Option.isSome(config) || existsSync(DEFAULT_CONFIG_PATH)
+    const unit = yield* readUnit("nodepulse-server.service")
+    const { dataDir, databaseUrl } = yield* unit === undefined
+      ? Settings
+      : Effect.catch(settingsOf(unit), () => Settings)
+    const configured =
+      Option.isSome(config) ||
+      existsSync(DEFAULT_CONFIG_PATH) ||
+      (yield* readUnit("nodepulse-agent.service")) !== undefined
     const agent = part === "agent" || (part === "auto" && configured)
     // Who names the agent's configuration asks about the agent.
-    const settled = Option.isSome(databaseUrl) || existsSync(dataDir)
+    const settled = unit !== undefined || Option.isSome(databaseUrl) || existsSync(dataDir)
     const server = part === "server" || (part === "auto" && Option.isNone(config) && (settled || !configured))
     yield* conclude([
       ...(agent ? yield* diagnoseAgent(Option.getOrUndefined(config)) : []),
-      ...(server ? yield* diagnoseServer : [])
+      ...(server ? yield* diagnoseServer(part === "server") : [])
     ])
   })
 ).pipe(

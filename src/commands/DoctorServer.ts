@@ -5,109 +5,230 @@
  * Bound: `ANSWER_WITHIN` for each question.
  */
 import * as Fs from "node:fs/promises"
-import { dirname } from "node:path"
+import { resolve } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Duration, Effect, Option, type Redacted, Result } from "effect"
-import { exchange } from "../../agent/HttpExchange.ts"
+import { Clock, type Config, Duration, Effect, Layer, Option, type Redacted, Result } from "effect"
+import { exchange } from "../../agent/scrape/HttpExchange.ts"
+import { type AgentState, conflictOf } from "../access/AgentHolder.ts"
+import { Agents } from "../access/Agents.ts"
+import * as AgentsPostgres from "../access/AgentsPostgres.ts"
+import { clipped, printable } from "../protocol/PrintableText.ts"
 import { Settings, type SettingsShape } from "../Settings.ts"
 import { migrations } from "../Storage.ts"
-import * as Database from "../sinks/Database.ts"
-import { runningUrl } from "../sinks/EmbeddedPostgres.ts"
-import { SnapshotStream } from "../sinks/SnapshotStream.ts"
-import * as Valkey from "../sinks/SnapshotStreamValkey.ts"
+import * as Database from "../sinks/postgres/Database.ts"
+import { type DatabaseFinding, examine } from "../sinks/postgres/Examination.ts"
+import { runningRoles } from "../sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { SnapshotStream } from "../sinks/stream/SnapshotStream.ts"
+import * as Valkey from "../sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { doubtful, type Finding, fine, sizeText, wrong } from "./Diagnosis.ts"
+import { checkNode, checkPlaces, checkUnit, environmentLayer, existing } from "./DoctorHost.ts"
+import { readUnit, type Unit } from "./SystemdUnit.ts"
 
 const ANSWER_WITHIN = Duration.seconds(10)
-const POSTGRES_LEAST = 150_000
 const SKEW_NOTICED_MILLIS = 5_000
 /** Less than this, and an embedded database soon cannot write any more. */
 const FREE_LEAST = 1024 ** 3
 
-/** All findings about the server that these settings describe. */
-export const diagnoseServer = Effect.gen(function* () {
-  const settings = yield* Settings
-  return [
-    ...(yield* checkDataFolder(settings)),
-    ...(yield* checkDatabase(settings)),
-    yield* checkStream(settings.valkeyUrl),
-    yield* checkRunning(settings)
-  ]
-})
+const UNIT = "nodepulse-server.service"
 
-const checkDataFolder = ({ adminToken, dataDir, databaseUrl }: SettingsShape): Effect.Effect<ReadonlyArray<Finding>> =>
-  Effect.promise(async () => {
-    const there = await Fs.stat(dataDir).then(
-      () => dataDir,
-      () => dirname(dataDir)
-    )
-    try {
-      await Fs.access(there, Fs.constants.W_OK)
-      const disk = await Fs.statfs(there)
-      const free = disk.bavail * disk.bsize
-      const saw = `${dataDir}, ${sizeText(free)} free`
-      if (Option.isNone(databaseUrl) && free < FREE_LEAST) {
-        return [doubtful("data folder", saw, "the embedded database needs more: 1 GiB lasts one server some days")]
-      }
-      return [fine("data folder", saw)]
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      // Whoever keeps nothing there may do without it.
-      if (Option.isSome(databaseUrl) && Option.isSome(adminToken)) return []
-      return [
-        wrong("data folder", `${dataDir} cannot be written to (${code})`, "set NODEPULSE_DATA_DIR, or mend its owner")
-      ]
+/**
+ * All findings about the server of this host, as its unit runs it, where there is one. `isExpected`: somebody says that there
+ * is one, so that it is a failure where none runs.
+ */
+export const diagnoseServer = (isExpected: boolean) =>
+  Effect.gen(function* () {
+    const unit = yield* readUnit(UNIT)
+    if (unit?.isMasked === true) return yield* checkUnit(unit)
+    const host = [yield* checkNode(unit), ...(yield* checkUnit(unit))]
+    const settings = yield* Effect.result(settingsOf(unit))
+    if (Result.isFailure(settings)) {
+      return [...host, wrong("settings", settings.failure.message, `mend ${sourceOf(unit)}`)]
     }
+    const { databaseUrl, valkeyUrl } = settings.success
+    return [
+      ...host,
+      ...(yield* checkDataFolder(unit, settings.success)),
+      ...(yield* checkDatabase(unit, settings.success)),
+      yield* checkStream(valkeyUrl),
+      yield* checkRunning(settings.success, isExpected || unit !== undefined || Option.isSome(databaseUrl))
+    ]
   })
 
-const checkDatabase = Effect.fnUntraced(function* ({ dataDir, databaseUrl }: SettingsShape) {
-  const running = Option.isSome(databaseUrl) ? databaseUrl : yield* runningUrl(dataDir)
-  if (Option.isNone(running)) {
+/** The settings that the unit's program reads; of this shell where there is no unit. */
+export const settingsOf = (unit: Unit | undefined): Effect.Effect<SettingsShape, Config.ConfigError> =>
+  Settings.pipe(
+    Effect.map((settings) =>
+      unit === undefined
+        ? settings
+        : { ...settings, dataDir: resolve(unit.workingDirectory ?? "/", relativeTo(process.cwd(), settings.dataDir)) }
+    ),
+    Effect.provide(Layer.fresh(Settings.layer).pipe(Layer.provide(environmentLayer(unit))))
+  )
+
+/** A folder that was named without its beginning is below the unit's working directory, not below this shell's. */
+const relativeTo = (here: string, path: string): string =>
+  path.startsWith(`${here}/`) ? path.slice(here.length + 1) : path
+
+/** Where the settings are written down. */
+const sourceOf = (unit: Unit | undefined): string =>
+  unit === undefined ? "the environment" : `/etc/nodepulse/server.env, or ${unit.files.join(", ")}`
+
+const checkDataFolder = (
+  unit: Unit | undefined,
+  { adminToken, dataDir, databaseUrl }: SettingsShape
+): Effect.Effect<ReadonlyArray<Finding>> =>
+  Effect.gen(function* () {
+    // Whoever keeps nothing there may do without it.
+    if (Option.isSome(databaseUrl) && Option.isSome(adminToken)) return []
+    const broken = yield* checkPlaces(unit, [
+      { check: "data folder", what: "the data folder (NODEPULSE_DATA_DIR)", path: dataDir, wants: "write" }
+    ])
+    if (broken.length > 0) return broken
+    const disk = yield* Effect.promise(async () => Fs.statfs(await existing(dataDir)))
+    const free = disk.bavail * disk.bsize
+    const saw = `${dataDir}, ${sizeText(free)} free`
+    if (Option.isNone(databaseUrl) && free < FREE_LEAST) {
+      return [doubtful("data folder", saw, "the embedded database needs more: 1 GiB lasts one server some days")]
+    }
+    return [fine("data folder", saw)]
+  })
+
+const checkDatabase = Effect.fnUntraced(function* (unit: Unit | undefined, settings: SettingsShape) {
+  const { databaseOwnerUrl = Option.none(), databaseUrl, dataDir } = settings
+  const embedded = Option.isSome(databaseUrl) ? Option.none() : yield* runningRoles(dataDir)
+  const url = Option.orElse(databaseUrl, () => Option.map(embedded, ({ runtime }) => runtime))
+  const owner = Option.orElse(databaseOwnerUrl, () => Option.map(embedded, ({ owner }) => owner))
+  if (Option.isNone(url)) {
+    if (unit !== undefined) {
+      const cure = `set DATABASE_URL in /etc/nodepulse/server.env, then: systemctl restart ${unit.name}`
+      return [wrong("database", `no DATABASE_URL is set for ${unit.name}, which waits for it`, cure)]
+    }
     const saw = "no DATABASE_URL is set, and no embedded PostgreSQL runs here"
     return [doubtful("database", saw, "nodepulse start brings one; for a fleet, set DATABASE_URL")]
   }
-  const checked = Effect.gen(function* () {
-    const sql = yield* PgClient.PgClient
-    const [row] = yield* sql<{ readonly version: number; readonly shown: string; readonly now: number }>`
-      select current_setting('server_version_num')::int4 as version, current_setting('server_version') as shown,
-        (extract(epoch from clock_timestamp()) * 1000)::float8 as now`
-    const now = yield* Clock.currentTimeMillis
-    const findings: Array<Finding> = [
-      row!.version >= POSTGRES_LEAST
-        ? fine("database", `PostgreSQL ${row!.shown} answers`)
-        : wrong("database", `PostgreSQL ${row!.shown} is too old`, "version 15 or later is needed")
-    ]
-    if (Math.abs(row!.now - now) > SKEW_NOTICED_MILLIS) {
-      const seconds = Math.round((row!.now - now) / 1000)
-      findings.push(
-        doubtful("clock", `the database's differs by ${seconds} s`, "set both clocks: timedatectl set-ntp true")
-      )
-    }
-    const [made] = yield* sql<{ readonly made: boolean }>`select to_regclass('admiral.migrations') is not null as made`
-    const applied = made!.made
-      ? new Set((yield* sql<{ readonly name: string }>`select name from admiral.migrations`).map(({ name }) => name))
-      : new Set<string>()
-    const wanted = yield* Effect.result(migrations)
-    if (Result.isFailure(wanted)) {
-      findings.push(wrong("migrations", wanted.failure.message, "npm run migrations"))
-    } else {
-      const missing = wanted.success.map(({ name }) => name).filter((name) => !applied.has(name))
-      findings.push(
-        missing.length === 0
-          ? fine("migrations", `all ${applied.size} are applied`)
-          : doubtful("migrations", `not applied yet: ${missing.join(", ")}`, "nodepulse migrate, or start the server")
-      )
-    }
-    return findings
-  })
-  const result = yield* checked.pipe(
-    Effect.provide(Database.layer({ url: running.value, maxConnections: 1, statementTimeout: ANSWER_WITHIN })),
+  const ofOwner = Option.isSome(owner) ? yield* examine(owner.value, "owner") : []
+  const examined = [
+    ...(yield* examine(url.value, Option.isSome(owner) ? "runtime" : "alone")),
+    ...ofOwner.filter(({ state }) => state !== "fine")
+  ].map(asFinding)
+  if (examined.some(({ state }) => state === "failure")) return examined
+  const result = yield* lookInside.pipe(
+    Effect.provide(Database.layer({ url: url.value, maxConnections: 1, statementTimeout: ANSWER_WITHIN })),
     Effect.timeout(ANSWER_WITHIN),
     Effect.result
   )
-  if (Result.isSuccess(result)) return result.success
-  const advice = "does it run, and are user, password and database of DATABASE_URL right?"
-  return [wrong("database", reasonOf(result.failure), advice)]
+  if (Result.isSuccess(result)) return [...examined, ...result.success]
+  return [...examined, wrong("database", reasonOf(result.failure), "its own log says more")]
 })
+
+const asFinding = ({ check, remedy, saw, state }: DatabaseFinding): Finding => {
+  const name = check === "connection" || check === "version" ? "database" : `database ${check}`
+  if (state === "fine") return fine(name, saw)
+  if (state === "doubt") return doubtful(name, saw, remedy ?? "see docs/deployment.md")
+  return wrong(name, saw, remedy ?? "does it run, and does it listen there? its own log says why")
+}
+
+/** What only shows in a database that is fit to be used. */
+const lookInside = Effect.gen(function* () {
+  const sql = yield* PgClient.PgClient
+  const [row] = yield* sql<{ readonly now: number; readonly made: boolean }>`
+    select (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
+      to_regclass('admiral.migrations') is not null as made`
+  const now = yield* Clock.currentTimeMillis
+  const findings: Array<Finding> = []
+  if (Math.abs(row!.now - now) > SKEW_NOTICED_MILLIS) {
+    const seconds = Math.round((row!.now - now) / 1000)
+    findings.push(
+      doubtful("clock", `the database's differs by ${seconds} s`, "set both clocks: timedatectl set-ntp true")
+    )
+  }
+  findings.push(...(yield* checkRoom(sql)))
+  const applied = row!.made
+    ? new Set((yield* sql<{ readonly name: string }>`select name from admiral.migrations`).map(({ name }) => name))
+    : new Set<string>()
+  findings.push(...(yield* checkMigrations(applied)))
+  if (row!.made) findings.push(...(yield* checkAgents(now)))
+  return findings
+})
+
+/** Whether it still has room: a temporary table of some hundred KiB, gone with its transaction. */
+const checkRoom = (sql: PgClient.PgClient) =>
+  sql
+    .withTransaction(
+      sql`create temporary table nodepulse_room on commit drop as
+        select repeat(md5(n::text), 32) as filling from generate_series(1, 512) n`
+    )
+    .pipe(
+      Effect.as<ReadonlyArray<Finding>>([]),
+      Effect.catch((error) => {
+        const reason = reasonOf(error)
+        if (Database.sqlState(error) !== "53100" && !/no space left|disk full/i.test(reason)) return Effect.succeed([])
+        const cure =
+          "free some space on its disk, or give it more (df -h on its host); then rows that wait are written by themselves"
+        return Effect.succeed([wrong("database room", reason, cure)])
+      })
+    )
+
+const checkMigrations = Effect.fnUntraced(function* (applied: ReadonlySet<string>) {
+  const wanted = yield* Effect.result(migrations)
+  if (Result.isFailure(wanted)) return [wrong("migrations", wanted.failure.message, "npm run generate")]
+  const names = wanted.success.map(({ name }) => name)
+  const missing = names.filter((name) => !applied.has(name))
+  const strange = [...applied].filter((name) => !names.includes(name))
+  if (strange.length > 0) {
+    const saw = `a newer version has been here: ${strange.join(", ")} is not known to this one`
+    return [wrong("migrations", saw, "install the version that was there, or a newer one")]
+  }
+  return [
+    missing.length === 0
+      ? fine("migrations", `all ${applied.size} are applied`)
+      : doubtful("migrations", `not applied yet: ${missing.join(", ")}`, "nodepulse migrate, or start the server")
+  ]
+})
+
+/** Whether two machines report with one token, and which exporters agents refuse. */
+const checkAgents = (now: number) =>
+  Effect.gen(function* () {
+    const states = yield* (yield* Agents).all
+    const conflicts = [...states].flatMap(([serverId, state]) => {
+      const conflict = conflictOf(state, now)
+      if (conflict === null) return []
+      const clone = conflict.sameMachine ? ", a clone of it" : ""
+      const saw = `"${state.holder?.name}" writes for ${serverId}, and "${conflict.name}"${clone} is refused: both have one token`
+      const cure = `nodepulse token create --kind enrolment; on ${conflict.name}, with what that prints: nodepulse-agent agent enroll --replace`
+      return [wrong("token", printable(saw), printable(cure))]
+    })
+    return [...conflicts, ...refusedExporters(states)]
+  }).pipe(
+    Effect.provide(AgentsPostgres.layer),
+    // Its table comes with a migration that may not be applied yet.
+    Effect.catch(() => Effect.succeed<ReadonlyArray<Finding>>([]))
+  )
+
+/** Exporters that serve more than their agents take, a line for each limit: however many agents say so, a few lines. */
+const refusedExporters = (states: ReadonlyMap<string, AgentState>): ReadonlyArray<Finding> => {
+  const servers = new Map<string, Array<string>>()
+  for (const [serverId, { refused = [] }] of states) {
+    for (const { exporter, limit, most } of refused) {
+      const kind = `${exporter} serves more than its ${limit}_limit of ${limit === "body" ? sizeText(most) : most}`
+      const known = servers.get(kind)
+      if (known === undefined) servers.set(kind, [serverId])
+      else known.push(serverId)
+    }
+  }
+  const kinds = [...servers].sort(([, a], [, b]) => b.length - a.length)
+  const told = kinds.slice(0, REFUSED_TOLD).map(([kind, ids]) => {
+    const more = ids.length > SERVERS_TOLD ? ` and ${ids.length - SERVERS_TOLD} more` : ""
+    const on = `${ids.slice(0, SERVERS_TOLD).join(", ")}${more}`
+    return doubtful("agents", printable(`${kind} on ${on}: its scrapes are refused there`), RAISE)
+  })
+  const rest = kinds.length - told.length
+  return rest === 0 ? told : [...told, doubtful("agents", `${rest} more limits are exceeded on other servers`, RAISE)]
+}
+
+const REFUSED_TOLD = 5
+const SERVERS_TOLD = 5
+const RAISE = "let it serve less, or raise that setting of the exporter in nodepulse.yml there"
 
 /** The innermost sentence: SQL errors wrap PostgreSQL's own. */
 const reasonOf = (error: unknown): string => {
@@ -147,7 +268,7 @@ const checkValkey = (url: Redacted.Redacted<string>): Effect.Effect<Finding> =>
     Effect.catch((error) => Effect.succeed(wrong("stream", error.message, "does Valkey run, and is VALKEY_URL right?")))
   )
 
-const checkRunning = ({ host, port }: SettingsShape): Effect.Effect<Finding> =>
+const checkRunning = ({ host, port }: SettingsShape, isExpected: boolean): Effect.Effect<Finding> =>
   Effect.gen(function* () {
     const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host
     const where = `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
@@ -155,12 +276,32 @@ const checkRunning = ({ host, port }: SettingsShape): Effect.Effect<Finding> =>
       exchange({ method: "GET", url: `${where}/readyz`, headers: {}, timeout: ANSWER_WITHIN, bodyLimit: 1024 * 1024 })
     )
     const off = "systemctl status nodepulse-server; journalctl -u nodepulse-server"
-    if (Result.isFailure(answer)) return doubtful("server", `does not run: ${where}: ${answer.failure.detail}`, off)
+    if (Result.isFailure(answer)) {
+      const saw = `does not run: ${where}: ${answer.failure.detail}`
+      return isExpected ? wrong("server", saw, off) : doubtful("server", saw, "nodepulse start runs one")
+    }
     const { body, status } = answer.success
+    const text = Buffer.from(body).toString("utf8")
+    if (!/"(checks|status)"/.test(text)) {
+      return wrong(
+        "server",
+        `${where} is another program's`,
+        `set NODEPULSE_PORT to a free port: ss -ltnp "sport = :${port}"`
+      )
+    }
     if (status === 200) return fine("server", `${where} is ready`)
-    return wrong(
-      "server",
-      `${where}/readyz answers HTTP ${status}: ${Buffer.from(body).toString("utf8").slice(0, 300)}`,
-      off
-    )
+    return wrong("server", `${where}/readyz answers HTTP ${status}: ${reasonsOf(text)}`, off)
   })
+
+/** The checks that are not ready, with their reasons; else what it said. */
+const reasonsOf = (text: string): string => {
+  try {
+    const { checks } = JSON.parse(text) as {
+      readonly checks: ReadonlyArray<{ readonly name: string; readonly ready: boolean; readonly reason: string | null }>
+    }
+    const broken = checks.filter(({ ready }) => !ready).map(({ name, reason }) => `${name}: ${reason}`)
+    return clipped(broken.join("; "), 500)
+  } catch {
+    return clipped(text, 300)
+  }
+}

@@ -1,9 +1,10 @@
 /** `nodepulse exposition`: what the parser makes of a scrape. */
-import { Console, Effect, Option, Result } from "effect"
+import { Effect, Option, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { parseExposition } from "../plugins/Exposition.ts"
 import { expositionToJson } from "../plugins/ExpositionJson.ts"
-import { CommandFailed, readInput } from "./Input.ts"
+import { CommandFailed, readScrapeInput } from "./Input.ts"
+import { say } from "./Terminal.ts"
 
 const file = Argument.String("file").pipe(
   Argument.withDescription("A scrape; standard input where none is named"),
@@ -19,14 +20,14 @@ export const expositionCommand = Command.make(
   "exposition",
   { format, file },
   Effect.fnUntraced(function* ({ file, format }) {
-    const body = yield* readInput(file)
+    const body = yield* readScrapeInput(file)
     const parsed = parseExposition(body, { format })
     if (Result.isFailure(parsed)) {
       return yield* new CommandFailed({
         reason: `${Option.getOrElse(file, () => "standard input")}: ${parsed.failure.message}`
       })
     }
-    yield* Console.log(JSON.stringify(expositionToJson(parsed.success), null, 2))
+    yield* say(JSON.stringify(expositionToJson(parsed.success), null, 2))
   })
 ).pipe(
   Command.withDescription(

@@ -1,6 +1,8 @@
 /** What the commands share: reading a file or standard input, and failing with one clear line. */
 import { readFile } from "node:fs/promises"
-import { Effect, Option, Schema } from "effect"
+import { gunzipSync } from "node:zlib"
+import { Effect, Option, Redacted, Schema, Stdio, Stream } from "effect"
+import { Prompt, TerminalCapabilities } from "effect/cli"
 
 /** The command cannot do what it was asked for. Printed as it is; the process exits with 1. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", { reason: Schema.String }) {
@@ -21,6 +23,45 @@ export const readInput = (file: Option.Option<string>): Effect.Effect<Uint8Array
         reason: `${Option.getOrElse(file, () => "standard input")} cannot be read: ${(error as Error).message}`
       })
   })
+
+/** The same, unpacked where it is gzip data: scrapes are kept like that. */
+export const readScrapeInput = (file: Option.Option<string>): Effect.Effect<Uint8Array, CommandFailed> =>
+  Effect.flatMap(readInput(file), (bytes) =>
+    bytes[0] !== 0x1f || bytes[1] !== 0x8b
+      ? Effect.succeed(bytes)
+      : Effect.try({
+          try: () => gunzipSync(bytes, { maxOutputLength: INPUT_BYTES_MAX }),
+          catch: (error) =>
+            new CommandFailed({
+              reason: `${Option.getOrElse(file, () => "standard input")} is gzip data that cannot be unpacked: ${(error as Error).message}`
+            })
+        })
+  )
+
+/** Typed by a person, unseen; else all of standard input. `called` is what is asked for. */
+export const readSecret = Effect.fnUntraced(function* (called: string) {
+  const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
+  if (canPrompt) {
+    return yield* Effect.mapError(
+      Prompt.run(Prompt.Password({ message: called })),
+      () => new CommandFailed({ reason: "no token was given" })
+    )
+  }
+  const { stdin } = yield* Stdio.Stdio
+  let size = 0
+  const whole = Stream.takeUntil(stdin, ({ length }) => {
+    size += length
+    return size > SECRET_BYTES_MAX
+  })
+  return Redacted.make(
+    yield* Stream.mkString(Stream.decodeText(whole)).pipe(
+      Effect.mapError(({ message }) => new CommandFailed({ reason: `standard input cannot be read: ${message}` }))
+    )
+  )
+})
+
+/** More than any token. */
+const SECRET_BYTES_MAX = 64 * 1024
 
 const readStandardInput = async (): Promise<Uint8Array> => {
   const chunks: Array<Uint8Array> = []

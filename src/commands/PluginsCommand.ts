@@ -2,13 +2,16 @@
 import { existsSync } from "node:fs"
 import { mkdir, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
-import { Clock, Console, DateTime, Duration, Effect, Option, Result } from "effect"
+import { Clock, DateTime, Duration, Effect, Option, Result } from "effect"
 import { Argument, Command } from "effect/cli"
-import { formatOf, parseExposition } from "../plugins/Exposition.ts"
+import { formatOfBody } from "../plugins/Exposition.ts"
+import { readBody } from "../plugins/Reading.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { scaffold } from "../plugins/Scaffold.ts"
 import { makeWire } from "../plugins/Wire.ts"
-import { CommandFailed, readInput } from "./Input.ts"
+import { printable } from "../protocol/PrintableText.ts"
+import { CommandFailed, readScrapeInput } from "./Input.ts"
+import { say, sayAside } from "./Terminal.ts"
 
 const list = Command.make(
   "list",
@@ -17,7 +20,7 @@ const list = Command.make(
     const { exporters } = yield* Registry
     for (const exporter of exporters) {
       const rankings = Object.keys(exporter.top?.rankings ?? {})
-      yield* Console.log(
+      yield* say(
         [
           `${exporter.name}: ${exporter.title}`,
           `  scrapes    ${exporter.scrape.endpoint} every ${Duration.format(exporter.scrape.interval)}`,
@@ -45,24 +48,23 @@ const parse = Command.make(
       const known = registry.exporters.map((exporter) => exporter.name).join(", ")
       return yield* new CommandFailed({ reason: `there is no exporter "${name}"; there are ${known}` })
     }
-    const body = yield* readInput(file)
+    const body = yield* readScrapeInput(file)
     const source = Option.getOrElse(file, () => "standard input")
-    const exposition = parseExposition(body, {
-      format: formatOf(undefined),
-      ...(exporter.scrape.families === undefined ? {} : { families: exporter.scrape.families })
-    })
-    if (Result.isFailure(exposition))
-      return yield* new CommandFailed({ reason: `${source}: ${exposition.failure.message}` })
     const now = yield* Clock.currentTimeMillis
-    const parsed = exporter.parse(exposition.success.samples, new Date(now))
-    if (Result.isFailure(parsed)) return yield* new CommandFailed({ reason: `${source}: ${parsed.failure.message}` })
+    const reading = readBody(exporter, body, formatOfBody(body), new Date(now))
+    if (Result.isFailure(reading))
+      return yield* new CommandFailed({ reason: printable(`${source}: ${name}: ${reading.failure}`) })
     const wire = makeWire(exporter)
-    const { countersSince, rows, skipped } = parsed.success
-    yield* Console.log(
+    const { countersSince, rows, skipped } = reading.success
+    const { empty } = exporter.scrape
+    if (rows.length === 0 && skipped.length === 0 && empty !== undefined) {
+      yield* sayAside(`${source}: ${name} ${empty.complaint}. To mend it: ${empty.remedy.join("; ")}`)
+    }
+    yield* say(
       JSON.stringify(
         {
           rows: rows.map((row) => wire.encodeFields(row)),
-          skipped: [...exposition.success.skipped, ...skipped],
+          skipped,
           counters_since: countersSince === null ? null : DateTime.formatIso(DateTime.makeUnsafe(countersSince))
         },
         null,
@@ -86,7 +88,7 @@ const create = Command.make(
   "new",
   {
     name: Argument.String("name").pipe(
-      Argument.withDescription("What the exporter is called on the wire, such as my_exporter")
+      Argument.withDescription("What the exporter is called on the wire, with or without _exporter at its end")
     )
   },
   Effect.fnUntraced(function* ({ name }) {
@@ -111,9 +113,7 @@ const create = Command.make(
       },
       catch: (error) => new CommandFailed({ reason: (error as Error).message })
     })
-    yield* Console.log(
-      [...files.map(({ path }) => `made ${path}`), "", "Next:", ...next.map((step) => `- ${step}`)].join("\n")
-    )
+    yield* say([...files.map(({ path }) => `made ${path}`), "", "Next:", ...next.map((step) => `- ${step}`)].join("\n"))
   })
 ).pipe(Command.withDescription("Make the folder of a new exporter, which passes its conformance suite as it is"))
 

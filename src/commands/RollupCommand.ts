@@ -4,10 +4,11 @@
  * A rebuild runs beside everything else and may be interrupted and run again: what it has not come to stays as it was, and
  * answers are right at every moment, since a bucket that is to be computed again is not used until it was.
  */
-import { Console, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import * as Storage from "../Storage.ts"
-import { type RollupProgress, Rollups } from "../sinks/Rollups.ts"
+import { type RollupProgress, Rollups } from "../sinks/rollups/Rollups.ts"
+import { say } from "./Terminal.ts"
 
 const ports = Rollups.layer.pipe(
   Layer.provide(Storage.migratedClient),
@@ -16,11 +17,11 @@ const ports = Rollups.layer.pipe(
 
 const BAR_WIDTH = 30
 
-/** `process_exporter ██████████░░░░░░░░░░  1 024 of 2 048` */
-const bar = ({ done, exporter, left }: RollupProgress): string => {
+/** `██████████░░░░░░░░░░ 1024 of 2048 buckets` */
+const bar = ({ done, left }: RollupProgress): string => {
   const whole = done + left
   const filled = whole === 0 ? BAR_WIDTH : Math.round((BAR_WIDTH * done) / whole)
-  return `${exporter} ${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${done} of ${whole} buckets`
+  return `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${done} of ${whole} buckets`
 }
 
 /** One line that is written over where a person watches, a line each where a file does. */
@@ -36,7 +37,7 @@ const rebuild = Command.make(
   Effect.fnUntraced(function* () {
     const rollups = yield* Rollups
     const buckets = yield* rollups.rebuild({ progress: show })
-    yield* Console.log(`${buckets} buckets were computed anew`)
+    yield* say(`${buckets} buckets were computed anew`)
   }, Effect.provide(ports))
 ).pipe(
   Command.withDescription(
@@ -48,13 +49,10 @@ const status = Command.make(
   "status",
   {},
   Effect.fnUntraced(function* () {
-    for (const { buckets, exporter, lagSeconds } of yield* (yield* Rollups).stats) {
-      yield* Console.log(
-        buckets === 0
-          ? `${exporter}: up to date`
-          : `${exporter}: ${buckets} buckets wait, the oldest for ${Math.round(lagSeconds)} s`
-      )
-    }
+    const { buckets, lagSeconds } = yield* (yield* Rollups).stats
+    yield* say(
+      buckets === 0 ? "up to date" : `${buckets} buckets are waiting, the oldest for ${Math.round(lagSeconds)} s`
+    )
   }, Effect.provide(ports))
 ).pipe(Command.withDescription("Show how far behind the roll-ups are"))
 

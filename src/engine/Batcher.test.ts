@@ -50,3 +50,26 @@ describe("a batch is handed on when it is due", () => {
     })
   )
 })
+
+describe("what is left over when a batch is full", () => {
+  it("begins a batch of its own, due a whole wait after it came, not when the full one was", () => {
+    const batch = new Batcher.Batch<number>({ size: 5, flushAfterMillis: 100 })
+    assert.deepStrictEqual(batch.add([1, 2, 3], 0), [])
+    assert.deepStrictEqual(batch.add([4, 5, 6, 7], 60), [[1, 2, 3, 4, 5]])
+    assert.strictEqual(batch.dueAt, 160)
+    assert.deepStrictEqual(batch.flush(159), [])
+    assert.deepStrictEqual(batch.flush(160), [6, 7])
+    assert.strictEqual(batch.dueAt, Number.POSITIVE_INFINITY)
+  })
+
+  it("is nothing where the messages fill batches exactly, and then nothing is due", () => {
+    const batch = new Batcher.Batch<number>({ size: 2, flushAfterMillis: 100 })
+    assert.deepStrictEqual(batch.add([1, 2, 3, 4], 10), [
+      [1, 2],
+      [3, 4]
+    ])
+    assert.strictEqual(batch.dueAt, Number.POSITIVE_INFINITY)
+    assert.deepStrictEqual(batch.add([5], 50), [])
+    assert.strictEqual(batch.dueAt, 150)
+  })
+})

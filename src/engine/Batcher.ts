@@ -10,41 +10,61 @@ import { Clock, Effect, Option } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
 import type { Stage } from "./Stage.ts"
 
+/** How messages of a batch are counted, where one may stand for several (`Message.ts`). */
+interface Counting<M> {
+  readonly count: (message: M) => number
+  /** Two in the place of one that stands for more than `at`. */
+  readonly cut: (message: M, at: number) => readonly [M, M]
+}
+
 /** The pure part. */
 export class Batch<M> {
   readonly #size: number
   readonly #flushAfterMillis: number
+  readonly #counting: Counting<M>
   #messages: Array<M> = []
+  #length = 0
   #dueAt = Number.POSITIVE_INFINITY
 
-  constructor(options: { readonly size: number; readonly flushAfterMillis: number }) {
-    this.#size = options.size
-    this.#flushAfterMillis = options.flushAfterMillis
+  constructor(options: { readonly size: number; readonly flushAfterMillis: number } & Partial<Counting<M>>) {
+    const { count = () => 1, cut = (message) => [message, message], flushAfterMillis, size } = options
+    this.#size = size
+    this.#flushAfterMillis = flushAfterMillis
+    this.#counting = { count, cut }
   }
 
-  /** Adds messages that arrived at `now`, and gives the batches that became full. */
+  /**
+   * Adds messages that arrived at `now`, and gives the batches that became full. Messages that travel together are in one
+   * batch unless they are more than it takes: a batch may be full before its last place is taken.
+   */
   add(messages: ReadonlyArray<M>, now: number): ReadonlyArray<ReadonlyArray<M>> {
-    if (messages.length === 0) return []
-    if (this.#messages.length === 0) this.#dueAt = now + this.#flushAfterMillis
     const full: Array<ReadonlyArray<M>> = []
-    let start = 0
-    while (this.#messages.length + messages.length - start >= this.#size) {
-      const end = start + this.#size - this.#messages.length
-      full.push(this.#messages.concat(messages.slice(start, end)))
-      this.#messages = []
-      start = end
-      this.#dueAt = now + this.#flushAfterMillis
+    for (let message of messages) {
+      let count = this.#counting.count(message)
+      if (this.#length > 0 && this.#length + count > this.#size) full.push(this.#take())
+      for (; count > this.#size; count -= this.#size) {
+        const [whole, rest] = this.#counting.cut(message, this.#size)
+        full.push([whole])
+        message = rest
+      }
+      if (this.#length === 0) this.#dueAt = now + this.#flushAfterMillis
+      this.#messages.push(message)
+      this.#length += count
+      if (this.#length === this.#size) full.push(this.#take())
     }
-    for (; start < messages.length; start++) this.#messages.push(messages[start]!)
-    if (this.#messages.length === 0) this.#dueAt = Number.POSITIVE_INFINITY
     return full
   }
 
   /** The batch begun, where it is due at `now` or `always`; else none. */
   flush(now: number, always = false): ReadonlyArray<M> {
     if (this.#messages.length === 0 || !(always || now >= this.#dueAt)) return []
+    return this.#take()
+  }
+
+  #take(): ReadonlyArray<M> {
     const messages = this.#messages
     this.#messages = []
+    this.#length = 0
     this.#dueAt = Number.POSITIVE_INFINITY
     return messages
   }
@@ -54,38 +74,42 @@ export class Batch<M> {
     return this.#dueAt
   }
 
+  /** Messages in the batch begun. */
   get length(): number {
-    return this.#messages.length
+    return this.#length
   }
 }
 
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 /** The batcher stage: takes messages of one key, hands on full and due batches, and the last one when its mailbox ends. */
-export const run = <M>(options: {
-  readonly size: number
-  readonly flushAfterMillis: number
-  readonly from: Mailbox<M>
-  readonly to: Mailbox<ReadonlyArray<M>>
-  readonly stage: Stage
-}): Effect.Effect<void> =>
+export const run = <M>(
+  options: {
+    readonly size: number
+    readonly flushAfterMillis: number
+    readonly from: Mailbox<M>
+    readonly to: Mailbox<ReadonlyArray<M>>
+    readonly stage: Stage
+  } & Partial<Counting<M>>
+): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const { from, size, stage, to } = options
+    const { count = () => 1, from, size, stage, to } = options
     const batch = new Batch<M>(options)
     while (true) {
       const taken = yield* from.takeWithin(size, batch.dueAt - (yield* monotonicMillis))
       const now = yield* monotonicMillis
       const ended = Option.isNone(taken)
       const messages = ended ? [] : taken.value
+      const arrived = messages.reduce((sum, message) => sum + count(message), 0)
       const begun = batch.length
-      const ready = batch.add(messages, now).slice()
+      const ready = [...batch.add(messages, now)]
       const due = batch.flush(now, messages.length === 0)
       if (due.length > 0) ready.push(due)
-      stage.received += messages.length
-      stage.inHand = begun + messages.length
+      stage.received += arrived
+      stage.inHand = begun + arrived
       if (ready.length > 0) yield* to.offer(ready)
       stage.inHand = batch.length
-      stage.passed += begun + messages.length - batch.length
+      stage.passed += begun + arrived - batch.length
       if (ended) break
     }
     yield* to.end

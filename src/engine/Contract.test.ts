@@ -46,7 +46,8 @@ class World {
   asks = 0
   trouble = 1
 
-  constructor(seed: number, count: number, bound: number) {
+  constructor(seed: number, count: number, bound: number, togetherMax: number) {
+    this.togetherMax = togetherMax
     this.seed = seed
     this.next = random(seed)
     this.waiting = Array.from({ length: count }, (_, id) => id)
@@ -56,6 +57,9 @@ class World {
   chance(p: number): boolean {
     return this.next() < p * this.trouble
   }
+
+  /** Values are lists of messages that travel together: of one, or of up to so many. */
+  readonly togetherMax: number
 
   /** A message that is alone is rejected, and rightly so, when the writer dies of it for the third time. */
   mayDieOf(values: ReadonlyArray<Value>): boolean {
@@ -70,8 +74,12 @@ class World {
   isMalformed = (id: number) => id % 89 === 7
 
   readonly pipeline = (): Pipeline.Pipeline<never> =>
-    Pipeline.make<number, Value, Key, number, never>({
+    Pipeline.make<ReadonlyArray<number>, ReadonlyArray<Value>, Key, ReadonlyArray<number>, never>({
       name: "chaos",
+      parcels: {
+        size: ({ length }) => length,
+        part: (parcel, from, to) => parcel.slice(from, to) as unknown as typeof parcel
+      },
       producer: {
         source: {
           ask: (demand) =>
@@ -84,7 +92,7 @@ class World {
                   if (this.waiting.length === 0) return Effect.never
                   const ids = this.waiting.splice(0, 1 + Math.floor(this.next() * demand))
                   for (const id of ids) this.out.add(id)
-                  return Effect.succeed(ids.map((id) => ({ value: id, ticket: id })))
+                  return Effect.succeed(this.together(ids).map((some) => ({ value: some, ticket: some })))
                 }),
                 this.next() * 20
               )
@@ -92,7 +100,7 @@ class World {
           acknowledge: (ids) =>
             Effect.suspend(() => {
               if (this.chance(0.05)) return Effect.fail(new Error("not acknowledged"))
-              for (const id of ids) {
+              for (const id of ids.flat()) {
                 this.out.delete(id)
                 this.acknowledged.add(id)
               }
@@ -101,7 +109,7 @@ class World {
             }),
           release: (ids) =>
             Effect.sync(() => {
-              for (const id of ids) {
+              for (const id of ids.flat()) {
                 if (this.out.delete(id)) this.waiting.push(id)
                 else this.keptInDoubt.add(id)
               }
@@ -111,19 +119,21 @@ class World {
         inFlight: this.bound
       },
       processor: {
-        process: (id) => {
-          if (this.isMalformed(id)) {
-            if (id % 2 === 0) throw new Error("malformed beyond words")
+        process: (ids) => {
+          const malformed = ids.find(this.isMalformed)
+          if (malformed !== undefined) {
+            if (malformed % 2 === 0) throw new Error("malformed beyond words")
             return Result.fail("malformed")
           }
-          return Result.succeed({ id, key: (["a", "b", "c"] as const)[id % 3]! })
+          return Result.succeed(ids.map((id) => ({ id, key: (["a", "b", "c"] as const)[id % 3]! })))
         },
         mailbox: 60
       },
-      batcher: { keys: ["a", "b", "c"], key: (value) => value.key, size: 20, flushAfter: "100 millis", mailbox: 40 },
+      batcher: { keys: ["a", "b", "c"], key: ([value]) => value!.key, size: 20, flushAfter: "100 millis", mailbox: 40 },
       writer: {
-        write: (key, values) =>
+        write: (key, parcels) =>
           Effect.suspend((): Effect.Effect<void, { retryable: boolean; message: string }> => {
+            const values = parcels.flat()
             this.maxInFlight = Math.max(this.maxInFlight, this.out.size)
             assert.isAtMost(values.length, 20)
             for (const value of values) assert.strictEqual(value.key, key)
@@ -147,13 +157,29 @@ class World {
           Effect.suspend(() => {
             if (this.chance(0.1)) return Effect.fail(new Error("the dead letters are away"))
             if (this.chance(0.02)) return Effect.interrupt
-            for (const { reason, ticket } of rejected) this.recorded.set(ticket, reason)
+            for (const { reason, ticket } of rejected) for (const id of ticket) this.recorded.set(id, reason)
             return Effect.void
           }),
         mailbox: 10
       },
       drainWithin: "5 seconds"
     })
+
+  /** Neighbours of one key. */
+  together(ids: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> {
+    const parcels: Array<Array<number>> = []
+    const open = new Map<number, Array<number>>()
+    for (const id of ids) {
+      const parcel = open.get(id % 3)
+      if (parcel !== undefined && parcel.length < this.togetherMax) parcel.push(id)
+      else {
+        const begun = [id]
+        open.set(id % 3, begun)
+        parcels.push(begun)
+      }
+    }
+    return parcels
+  }
 
   /** Every id has ended as it must, exactly once by the pipeline's own books. */
   check(count: number, view: Pipeline.PipelineView): void {
@@ -234,63 +260,69 @@ const eachSeed = (run: (seed: number) => Effect.Effect<void>) =>
     }
   })
 
-describe("whatever the neighbours do, each message is acknowledged exactly once", () => {
-  it.live(
-    "with a writer that succeeds, fails for now, fails for good, dies and hangs at random",
-    () =>
-      eachSeed((seed) =>
-        Effect.gen(function* () {
-          const count = 1_500
-          const world = new World(seed, count, 120)
-          const pipeline = world.pipeline()
-          const dump = () => world.dump(pipeline.view())
-          // A producer that dies too often is given up; then the pipeline as a whole is started again by its own supervisor.
-          const supervisor = Supervisor.make({
-            name: "root",
-            children: [{ name: "chaos", run: pipeline.run, view: pipeline.view }],
-            maxRestarts: 1_000,
-            backoff: { from: "10 millis", to: "1 second" },
-            healthyAfter: "1 minute",
-            stopWithin: "10 seconds"
-          })
-          yield* whileRunning(
-            supervisor.run,
-            dump,
-            Effect.gen(function* () {
-              yield* advanceUntil(() => world.isSettled(pipeline.view()), dump)
-              world.check(count, pipeline.view())
-              const producer = pipeline.view().children.find((child) => child.name === "producer")
-              assert.isAbove(producer!.restarts, 0, "the producer died and came back")
+describe.each([
+  ["alone", 1],
+  ["with up to 30 others", 30]
+] as const)(
+  "whatever the neighbours do, each message is acknowledged exactly once, on its way %s,",
+  (_, togetherMax) => {
+    it.live(
+      "with a writer that succeeds, fails for now, fails for good, dies and hangs at random",
+      () =>
+        eachSeed((seed) =>
+          Effect.gen(function* () {
+            const count = 1_500
+            const world = new World(seed, count, 120, togetherMax)
+            const pipeline = world.pipeline()
+            const dump = () => world.dump(pipeline.view())
+            // A producer that dies too often is given up; then the pipeline as a whole is started again by its own supervisor.
+            const supervisor = Supervisor.make({
+              name: "root",
+              children: [{ name: "chaos", run: pipeline.run, view: pipeline.view }],
+              maxRestarts: 1_000,
+              backoff: { from: "10 millis", to: "1 second" },
+              healthyAfter: "1 minute",
+              stopWithin: "10 seconds"
             })
-          )
-          assert.strictEqual(pipeline.view().books.inFlight, 0)
-        })
-      ),
-    180_000 * SEEDS
-  )
+            yield* whileRunning(
+              supervisor.run,
+              dump,
+              Effect.gen(function* () {
+                yield* advanceUntil(() => world.isSettled(pipeline.view()), dump)
+                world.check(count, pipeline.view())
+                const producer = pipeline.view().children.find((child) => child.name === "producer")
+                assert.isAbove(producer!.restarts, 0, "the producer died and came back")
+              })
+            )
+            assert.strictEqual(pipeline.view().books.inFlight, 0)
+          })
+        ),
+      180_000 * SEEDS
+    )
 
-  it.live(
-    "over stops and starts in the middle, of which each leaves nothing in flight",
-    () =>
-      eachSeed((seed) =>
-        Effect.gen(function* () {
-          const count = 1_000
-          const world = new World(seed, count, 120)
-          const pipeline = world.pipeline()
-          const dump = () => world.dump(pipeline.view())
-          let stops = 0
-          while (world.waiting.length + world.out.size > 0 && stops < 500) {
-            yield* whileRunning(pipeline.run, dump, TestClock.adjust(Math.floor(world.next() * 600)))
-            const { books } = pipeline.view()
-            assert.strictEqual(books.inFlight, 0)
-            assert.strictEqual(world.out.size, 0, "what was not settled went back to the source")
-            assert.strictEqual(books.received, books.accepted + books.rejected + books.kept)
-            stops++
-          }
-          world.check(count, pipeline.view())
-          assert.isAbove(stops, 0)
-        })
-      ),
-    180_000 * SEEDS
-  )
-})
+    it.live(
+      "over stops and starts in the middle, of which each leaves nothing in flight",
+      () =>
+        eachSeed((seed) =>
+          Effect.gen(function* () {
+            const count = 1_000
+            const world = new World(seed, count, 120, togetherMax)
+            const pipeline = world.pipeline()
+            const dump = () => world.dump(pipeline.view())
+            let stops = 0
+            while (world.waiting.length + world.out.size > 0 && stops < 500) {
+              yield* whileRunning(pipeline.run, dump, TestClock.adjust(Math.floor(world.next() * 600)))
+              const { books } = pipeline.view()
+              assert.strictEqual(books.inFlight, 0)
+              assert.strictEqual(world.out.size, 0, "what was not settled went back to the source")
+              assert.strictEqual(books.received, books.accepted + books.rejected + books.kept)
+              stops++
+            }
+            world.check(count, pipeline.view())
+            assert.isAbove(stops, 0)
+          })
+        ),
+      180_000 * SEEDS
+    )
+  }
+)

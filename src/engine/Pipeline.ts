@@ -23,15 +23,15 @@
  * It does not keep the order of messages, and knows nothing of what they carry.
  */
 import { Deferred, Duration, Effect, type Result, Semaphore } from "effect"
-import { Ledger, type LedgerCounts } from "./Acknowledgement.ts"
+import { Ledger } from "./Acknowledgement.ts"
 import * as Batcher from "./Batcher.ts"
 import * as Mailbox from "./Mailbox.ts"
-import type { Message, Rejection } from "./Message.ts"
+import { countOf, cut, type Message, type Parcels, type Rejection, SINGLE, totalOf } from "./Message.ts"
 import * as Processor from "./Processor.ts"
 import * as Producer from "./Producer.ts"
 import * as Rejecter from "./Rejecter.ts"
 import * as Settlement from "./Settlement.ts"
-import { Stage, type StageView } from "./Stage.ts"
+import { Stage } from "./Stage.ts"
 import * as Supervisor from "./Supervisor.ts"
 import * as Writer from "./Writer.ts"
 
@@ -44,6 +44,8 @@ export interface Definition<A, B, K extends string, T, R> {
     /** Messages under way at most. At least `demand`. */
     readonly inFlight: number
   }
+  /** Where a value may stand for several messages that travel together. Every number here counts messages. */
+  readonly parcels?: Parcels<A | B | T>
   readonly processor: {
     /** Pure: the message's new value, or why it can never succeed. */
     readonly process: (value: A) => Result.Result<B, string>
@@ -74,18 +76,8 @@ export interface Definition<A, B, K extends string, T, R> {
   readonly drainWithin: Duration.Input
 }
 
-export interface PipelineView {
-  readonly name: string
-  readonly bounds: {
-    readonly demand: number
-    readonly inFlight: number
-    readonly batchSize: number
-    readonly concurrency: number
-  }
-  readonly books: LedgerCounts
-  readonly stages: ReadonlyArray<StageView>
-  readonly children: ReadonlyArray<Supervisor.ChildView>
-}
+/** The tree of a pipeline: all that a tree can have. */
+export type PipelineView = Required<Supervisor.TreeView>
 
 export interface Pipeline<R> {
   readonly name: string
@@ -112,14 +104,9 @@ interface Running<A, B, K extends string, T, R> {
 export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, K, T, R>): Pipeline<R> => {
   assertBounds(definition)
   const { batcher, name, processor, producer, rejecter, writer } = definition
+  const parcels: Parcels<A | B | T> = definition.parcels ?? SINGLE
   const ledger = new Ledger<T>()
-  const stages = {
-    producer: new Stage("producer"),
-    processor: new Stage("processor"),
-    batchers: new Map(batcher.keys.map((key) => [key, new Stage(`batcher:${key}`)])),
-    writers: new Map(batcher.keys.map((key) => [key, new Stage(`writer:${key}`)])),
-    rejecter: new Stage("rejecter")
-  }
+  const stages = stagesOf(batcher.keys)
   const everyStage = () => [
     stages.producer,
     stages.processor,
@@ -134,7 +121,11 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     const batching = new Map<K, Mailbox.Mailbox<Message<B, T>>>()
     const writing = new Map<K, Mailbox.Mailbox<ReadonlyArray<Message<B, T>>>>()
     for (const key of batcher.keys) {
-      const before = yield* Mailbox.make<Message<B, T>>({ name: `batcher:${key}`, capacity: batcher.mailbox })
+      const before = yield* Mailbox.make<Message<B, T>>({
+        name: `batcher:${key}`,
+        capacity: batcher.mailbox,
+        size: countOf
+      })
       const after = yield* Mailbox.make<ReadonlyArray<Message<B, T>>>({
         name: `writer:${key}`,
         capacity: writer.concurrency
@@ -149,10 +140,14 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
       stop: yield* Deferred.make<void>(),
       drained: yield* Deferred.make<void>(),
       settlement: Settlement.make({ source: producer.source, ledger, room }),
-      processing: yield* Mailbox.make<Message<A, T>>({ name: "processor", capacity: processor.mailbox }),
+      processing: yield* Mailbox.make<Message<A, T>>({ name: "processor", capacity: processor.mailbox, size: countOf }),
       batching,
       writing,
-      rejecting: yield* Mailbox.make<Rejection<T>>({ name: "rejecter", capacity: rejecter.mailbox }),
+      rejecting: yield* Mailbox.make<Rejection<T>>({
+        name: "rejecter",
+        capacity: rejecter.mailbox,
+        size: ({ message }) => countOf(message)
+      }),
       rejecters: 1 + batcher.keys.length * writer.concurrency
     }
     stages.processor.mailbox = running.processing
@@ -176,6 +171,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
           ...producer,
           room: running.room,
           ledger,
+          parcels,
           to: running.processing,
           stage: stages.producer,
           stop: running.stop
@@ -189,6 +185,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
         Processor.run({
           process: processor.process,
           key: batcher.key,
+          cut: (message, at) => cut(message, at, ledger, parcels),
           from: running.processing,
           to: running.batching,
           rejected: running.rejecting,
@@ -205,6 +202,8 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
             Batcher.run({
               size: batcher.size,
               flushAfterMillis: Duration.toMillis(batcher.flushAfter),
+              count: countOf,
+              cut: (message, at) => cut(message, at, ledger, parcels),
               from: running.batching.get(key)!,
               to: running.writing.get(key)!,
               stage: stages.batchers.get(key)!
@@ -218,6 +217,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
             Writer.run({
               ...writer,
               write: (values: ReadonlyArray<B>) => writer.write(key, values),
+              cut: (message, at) => cut(message, at, ledger, parcels),
               from: running.writing.get(key)!,
               rejected: running.rejecting,
               settlement: running.settlement,
@@ -262,23 +262,16 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     )
   })
 
-  /** What waits in the mailbox was received by nobody: its stage has it now, and keeps it. */
-  const closeMailbox = <M>(mailbox: Mailbox.Mailbox<M>, stage: Stage, count: (left: ReadonlyArray<M>) => number) =>
-    Effect.map(mailbox.close, (left) => {
-      stage.received += count(left)
-      stage.inHand += count(left)
-    })
-  const one = (left: ReadonlyArray<unknown>) => left.length
-  const all = (left: ReadonlyArray<ReadonlyArray<unknown>>) => left.reduce((sum, batch) => sum + batch.length, 0)
-
   const close = Effect.suspend(() => {
     const mailboxes = [
-      closeMailbox(running.processing, stages.processor, one),
+      closeMailbox(running.processing, stages.processor, totalOf),
       ...batcher.keys.flatMap((key) => [
-        closeMailbox(running.batching.get(key)!, stages.batchers.get(key)!, one),
-        closeMailbox(running.writing.get(key)!, stages.writers.get(key)!, all)
+        closeMailbox(running.batching.get(key)!, stages.batchers.get(key)!, totalOf),
+        closeMailbox(running.writing.get(key)!, stages.writers.get(key)!, (batches) => totalOf(batches.flat()))
       ]),
-      closeMailbox(running.rejecting, stages.rejecter, one)
+      closeMailbox(running.rejecting, stages.rejecter, (rejections) =>
+        totalOf(rejections.map(({ message }) => message))
+      )
     ]
     return Effect.all(mailboxes, { discard: true }).pipe(
       Effect.andThen(
@@ -313,6 +306,25 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
     })
   }
 }
+
+const stagesOf = <K extends string>(keys: ReadonlyArray<K>) => ({
+  producer: new Stage("producer"),
+  processor: new Stage("processor"),
+  batchers: new Map(keys.map((key) => [key, new Stage(`batcher:${key}`)])),
+  writers: new Map(keys.map((key) => [key, new Stage(`writer:${key}`)])),
+  rejecter: new Stage("rejecter")
+})
+
+/** What waits in the mailbox was received by nobody: its stage has it now, and keeps it. */
+const closeMailbox = <M>(
+  mailbox: Mailbox.Mailbox<M>,
+  stage: Stage,
+  count: (left: ReadonlyArray<M>) => number
+): Effect.Effect<void> =>
+  Effect.map(mailbox.close, (left) => {
+    stage.received += count(left)
+    stage.inHand += count(left)
+  })
 
 const assertBounds = <A, B, K extends string, T, R>(definition: Definition<A, B, K, T, R>): void => {
   const { batcher, name, processor, producer, rejecter, writer } = definition

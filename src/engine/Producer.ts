@@ -11,7 +11,7 @@
 import { Cause, Deferred, Effect, Schedule, type Semaphore } from "effect"
 import type { Ledger } from "./Acknowledgement.ts"
 import type { Mailbox } from "./Mailbox.ts"
-import type { Message } from "./Message.ts"
+import { type Message, type Parcels, totalOf } from "./Message.ts"
 import type { Source } from "./Settlement.ts"
 import type { Stage } from "./Stage.ts"
 import { reasonOf, saysRetryable } from "./Supervisor.ts"
@@ -23,11 +23,12 @@ export const run = <A, T, R>(options: {
   readonly demand: number
   readonly room: Semaphore.Semaphore
   readonly ledger: Ledger<T>
+  readonly parcels: Parcels<T>
   readonly to: Mailbox<Message<A, T>>
   readonly stage: Stage
   readonly stop: Deferred.Deferred<void>
 }): Effect.Effect<void, unknown, R> => {
-  const { demand, ledger, room, source, stage, stop, to } = options
+  const { demand, ledger, parcels, room, source, stage, stop, to } = options
   let away = false
   const ask = Effect.suspend(() => source.ask(demand)).pipe(
     Effect.retry({
@@ -47,23 +48,28 @@ export const run = <A, T, R>(options: {
     away = false
     return Effect.logInfo("the source answers again")
   })
-  const asDemanded = Effect.tap(ask, ({ length }) =>
-    length > demand
-      ? Effect.die(new Error(`the source gave ${length} messages for a demand of ${demand}`))
+  const asDemanded = Effect.tap(ask, (incoming) => {
+    const count = incoming.reduce((sum, { ticket }) => sum + parcels.size(ticket), 0)
+    return count > demand
+      ? Effect.die(new Error(`the source gave ${count} messages for a demand of ${demand}`))
       : Effect.void
-  )
+  })
   const once = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       yield* restore(room.take(demand))
       const incoming = yield* Effect.onError(restore(asDemanded), () => room.release(demand))
-      yield* room.release(demand - incoming.length)
-      const messages = incoming.map(({ ticket, value }) => ({ value, acknowledgement: ledger.receive(ticket) }))
-      stage.received += incoming.length
-      stage.inHand = incoming.length
+      const messages = incoming.map(({ ticket, value }) => ({
+        value,
+        acknowledgement: ledger.receive(ticket, parcels.size(ticket))
+      }))
+      const count = totalOf(messages)
+      yield* room.release(demand - count)
+      stage.received += count
+      stage.inHand = count
       // Interruptible: behind a full mailbox whose stage has been stopped it would wait for ever.
       yield* restore(to.offer(messages))
       stage.inHand = 0
-      stage.passed += incoming.length
+      stage.passed += count
     })
   )
   // `stop` first, so that a producer that is started again after it asks no more.

@@ -5,7 +5,7 @@
  */
 import { Effect, Option, Schedule } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
-import type { Rejection } from "./Message.ts"
+import { type Rejection, totalOf } from "./Message.ts"
 import type { Settlement } from "./Settlement.ts"
 import type { Stage } from "./Stage.ts"
 import { reasonOf } from "./Supervisor.ts"
@@ -29,8 +29,9 @@ export const run = <T, R>(options: {
       const taken = yield* from.take(BATCH)
       if (Option.isNone(taken)) return
       const rejections = taken.value
-      stage.received += rejections.length
-      stage.inHand = rejections.length
+      const count = totalOf(rejections.map(({ message }) => message))
+      stage.received += count
+      stage.inHand = count
       yield* Effect.suspend(() =>
         options.record(rejections.map(({ message, reason }) => ({ ticket: message.acknowledgement.ticket, reason })))
       ).pipe(

@@ -4,15 +4,18 @@
  * Telling the source that messages are done is repeated until it succeeds: what was written must not be delivered for
  * ever. Telling it that messages are kept is tried for a short while only: a source delivers again what it does not hear
  * of, so nothing is lost. A message whose acknowledgement was under way when the time was up counts as kept too, although
- * the source may have heard it: which of the two, nobody can know.
+ * the source may have heard it: the outcome is unknown.
  */
 import { Effect, Schedule, type Semaphore } from "effect"
 import type { Acknowledgement, Ledger } from "./Acknowledgement.ts"
-import type { Message, Outcome } from "./Message.ts"
+import { type Message, type Outcome, totalOf } from "./Message.ts"
 import type { Stage } from "./Stage.ts"
 import { reasonOf } from "./Supervisor.ts"
 
-/** Where messages come from, and where their outcome is told. Safe to call from several fibers. */
+/**
+ * Where messages come from, and where their outcome is told. Safe to call from several fibers. Where one stands for several
+ * (`Parcels`), tickets are parts of those that were given: each message is in one of them.
+ */
 export interface Source<A, T, R> {
   /** Waits for messages, gives at most `demand`. Interruptible without loss. */
   readonly ask: (demand: number) => Effect.Effect<ReadonlyArray<{ readonly value: A; readonly ticket: T }>, unknown, R>
@@ -43,19 +46,22 @@ export const make = <T, R>(options: {
   const { ledger, room, source } = options
   const settle = (acknowledgements: ReadonlyArray<Acknowledgement<T>>, outcome: Outcome) =>
     Effect.suspend(() => {
-      for (const acknowledgement of acknowledgements) ledger.settle(acknowledgement, outcome)
-      return Effect.asVoid(room.release(acknowledgements.length))
+      let count = 0
+      for (const acknowledgement of acknowledgements) {
+        ledger.settle(acknowledgement, outcome)
+        count += acknowledgement.count
+      }
+      return Effect.asVoid(room.release(count))
     })
   const keepAll = Effect.suspend(() => {
     const open = ledger.open()
-    if (open.length === 0) return Effect.succeed(0)
+    const count = ledger.counts().inFlight
+    if (count === 0) return Effect.succeed(0)
     const told = Effect.suspend(() => source.release(open.map((a) => a.ticket))).pipe(
       Effect.timeout("2 seconds"),
-      Effect.catchCause((cause) =>
-        Effect.logWarning(`${open.length} messages are delivered again later: ${reasonOf(cause)}`)
-      )
+      Effect.catchCause((cause) => Effect.logWarning(`${count} messages are delivered again later: ${reasonOf(cause)}`))
     )
-    return Effect.as(Effect.andThen(told, settle(open, "kept")), open.length)
+    return Effect.as(Effect.andThen(told, settle(open, "kept")), count)
   })
   return {
     done: (messages, outcome, stage) =>
@@ -69,9 +75,10 @@ export const make = <T, R>(options: {
           Effect.orDie
         )
         const noted = Effect.sync(() => {
-          stage.inHand -= messages.length
-          if (outcome === "accepted") stage.passed += messages.length
-          else stage.rejected += messages.length
+          const count = totalOf(messages)
+          stage.inHand -= count
+          if (outcome === "accepted") stage.passed += count
+          else stage.rejected += count
         })
         return Effect.andThen(restore(told), Effect.andThen(settle(acknowledgements, outcome), noted))
       }),

@@ -19,7 +19,13 @@ export interface StageView {
   readonly retries: number
   readonly lastError: { readonly at: number; readonly reason: string } | null
   /** What waits before the stage; a writer's mailbox counts batches. */
-  readonly mailbox: { readonly depth: number; readonly capacity: number; readonly highWater: number } | null
+  readonly mailbox: {
+    readonly depth: number
+    readonly capacity: number
+    readonly highWater: number
+    /** Messages unless it says otherwise. */
+    readonly unit?: "bytes"
+  } | null
 }
 
 export class Stage {

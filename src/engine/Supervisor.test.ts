@@ -121,7 +121,41 @@ describe("a dead fiber is never silent", () => {
     })
   )
 
-  it.effect("a child that stayed up long enough is absolved", () =>
+  // Four quick failures lengthen the backoff to half a second at least; after a reset it is a tenth at most.
+  const lastDelay = (upFor: string) =>
+    Effect.gen(function* () {
+      let starts = 0
+      const child = Effect.suspend(() =>
+        Effect.andThen(++starts === 5 ? Effect.sleep(upFor as "1 minute") : Effect.void, Effect.fail(new Away()))
+      )
+      const supervisor = Supervisor.make({
+        ...limits,
+        backoff: { from: "100 millis", to: "1 second" },
+        healthyAfter: "1 minute",
+        children: [{ name: "child", run: child }]
+      })
+      const fiber = yield* Effect.forkChild(supervisor.run)
+      const view = () => supervisor.view().children[0]!
+      // The fifth failure is the fifth restart.
+      for (let turn = 0; turn < 10_000 && view().restarts < 5; turn++) yield* TestClock.adjust("10 millis")
+      const { retryAt, since } = view()
+      yield* Fiber.interrupt(fiber)
+      return retryAt! - since
+    })
+
+  it.effect("the backoff begins anew after a child stayed up for healthyAfter", () =>
+    Effect.gen(function* () {
+      assert.isAtMost(yield* lastDelay("60 seconds"), 100)
+    })
+  )
+
+  it.effect("the backoff goes on growing after a child stayed up for less than healthyAfter", () =>
+    Effect.gen(function* () {
+      assert.isAtLeast(yield* lastDelay("59 seconds"), 500)
+    })
+  )
+
+  it.effect("the count of restarts in a row resets after a child stayed up for healthyAfter", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make({
         ...limits,

@@ -4,10 +4,10 @@
  * It runs named children, and:
  * - a child that fails, dies of a defect, is interrupted from elsewhere, or ends although it should not, is started
  *   again after a backoff that doubles up to a cap, with jitter; it is logged and counted: a dead fiber is never silent;
- * - an error that says `retryable: true` (a database that is away) may come back for ever; anything else counts against
- *   `maxRestarts`, from which a child that stayed up for `healthyAfter` is absolved; past it the supervisor stops its
- *   other children and fails with `Escalated`, which its own supervisor handles in the same way, up to the program;
- *   a child of which `escalates` says so is not started again alone, whatever it failed of;
+ * - an error with `retryable: true` (a database that is away) is retried without a limit; anything else counts against
+ *   `maxRestarts`. The restart count and the backoff reset after a child stayed up for `healthyAfter`. Past the limit the
+ *   supervisor stops its other children and fails with `Escalated`, which its own supervisor handles in the same way, up to
+ *   the program; a child with `escalates: true` is never restarted on its own;
  * - on interruption it first lets `drain` end the work, for at most `stopWithin`, then stops the children one by one in
  *   the reverse of their order, so that what depends on another goes first; or all at once, where nothing does
  *   (`stopTogether`). A child that does not stop in its time, because what it waits for does not answer and cannot be
@@ -16,6 +16,8 @@
  * A child may itself be a supervisor or a pipeline: its `view` then hangs below it in the tree.
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Random, Schema, Scope } from "effect"
+import type { LedgerCounts } from "./Acknowledgement.ts"
+import type { StageView } from "./Stage.ts"
 
 /** A child failed more often than its supervisor allows. */
 export class Escalated extends Schema.TaggedError<Escalated>()("Escalated", {
@@ -41,12 +43,24 @@ export interface ChildView {
   readonly lastError: { readonly at: number; readonly reason: string } | null
   /** When it is started again, in state `waiting`. */
   readonly retryAt: number | null
-  readonly tree: unknown
+  readonly tree: TreeView | null
 }
 
 export interface SupervisorView {
   readonly name: string
   readonly children: ReadonlyArray<ChildView>
+}
+
+/** A supervisor, or a pipeline: then with its stages, its bounds and its books. */
+export interface TreeView extends SupervisorView {
+  readonly bounds?: {
+    readonly demand: number
+    readonly inFlight: number
+    readonly batchSize: number
+    readonly concurrency: number
+  }
+  readonly books?: LedgerCounts
+  readonly stages?: ReadonlyArray<StageView>
 }
 
 export interface Child<R> {
@@ -57,7 +71,7 @@ export interface Child<R> {
   /** Whether its first failure is the supervisor's: it held what a successor would not know of. */
   readonly escalates?: boolean
   /** What hangs below it in the live view. */
-  readonly view?: () => unknown
+  readonly view?: () => TreeView
   /** How long stopping it may take. Defaults to 5 seconds. */
   readonly stopWithin?: Duration.Input
 }
@@ -121,7 +135,7 @@ export const make = <R>(options: Options<R>): Supervisor<R> => {
         return false
       })
       const stopped = yield* Effect.forEach(fibers.map((_, index) => index).reverse(), stop, {
-        concurrency: options.stopTogether === true ? "unbounded" : 1
+        concurrency: options.stopTogether === true ? Math.max(1, fibers.length) : 1
       })
       // Closing waits for all of them.
       if (stopped.every((one) => one)) yield* Scope.close(scope, exit)
@@ -178,14 +192,14 @@ const keepRunning = <R>(
 /** The state of a child that the live view shows. Survives restarts. */
 class ChildRecord {
   readonly #name: string
-  readonly #tree: (() => unknown) | undefined
+  readonly #tree: (() => TreeView) | undefined
   #state: ChildState = "starting"
   #since = 0
   #retryAt: number | null = null
   restarts = 0
   lastError: ChildView["lastError"] = null
 
-  constructor(name: string, tree: (() => unknown) | undefined) {
+  constructor(name: string, tree: (() => TreeView) | undefined) {
     this.#name = name
     this.#tree = tree
   }
@@ -226,7 +240,7 @@ const isRetryable = (cause: Cause.Cause<unknown>): boolean =>
 export const saysRetryable = (error: unknown): boolean =>
   typeof error === "object" && error !== null && "retryable" in error && error.retryable === true
 
-/** One line for people: what failed, clipped. Total: whoever reports a failure must not die of how it is written. */
+/** One line for people: what failed, clipped. Total: reporting a failure never fails. */
 export const reasonOf = (cause: Cause.Cause<unknown>): string => {
   if (Cause.hasInterruptsOnly(cause)) return "interrupted"
   const text = textOf(Cause.squash(cause))

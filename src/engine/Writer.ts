@@ -6,11 +6,11 @@
  *   Meanwhile the stage stands still, and with it, once the mailboxes are full, the demand: this is the backpressure.
  * - It fails for good, or dies: the batch is halved, and the halves are written, until the guilty message is alone. That
  *   one is rejected; a death is given a few more tries first, since it may have had nothing to do with the message.
- * - It is interrupted by something of its own, a connection pool that closes: that too is a failure for now.
+ * - It is interrupted from within, by a connection pool that closes: that too is a failure for now.
  */
 import { Cause, Duration, Effect, Option, Schedule, Schema } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
-import type { Message, Rejection } from "./Message.ts"
+import { type Message, type Rejection, totalOf } from "./Message.ts"
 import type { Settlement } from "./Settlement.ts"
 import type { Stage } from "./Stage.ts"
 import { reasonOf } from "./Supervisor.ts"
@@ -55,6 +55,8 @@ export const run = <B, T, R>(options: {
   readonly write: (values: ReadonlyArray<B>) => Effect.Effect<unknown, WriteError, R>
   readonly timeout: Duration.Input
   readonly backoff: { readonly from: Duration.Input; readonly to: Duration.Input }
+  /** Two in the place of one that stands for several. */
+  readonly cut: (message: Message<B, T>, at: number) => readonly [Message<B, T>, Message<B, T>]
   readonly from: Mailbox<ReadonlyArray<Message<B, T>>>
   readonly rejected: Mailbox<Rejection<T>>
   readonly settlement: Settlement<T, R>
@@ -68,7 +70,7 @@ export const run = <B, T, R>(options: {
 
   const attempt = (batch: ReadonlyArray<Message<B, T>>): Effect.Effect<unknown, WriteError, R> =>
     Effect.suspend(() => {
-      let deathsLeft = batch.length === 1 ? DEATHS_MAX - 1 : 0
+      let deathsLeft = totalOf(batch) === 1 ? DEATHS_MAX - 1 : 0
       return Effect.suspend(() => options.write(batch.map((message) => message.value))).pipe(
         Effect.timeoutOrElse({ duration: options.timeout, orElse: () => Effect.fail(new WriteTimedOut({ after })) }),
         // An interruption of our own skips this, so one that arrives here is the write's.
@@ -83,13 +85,22 @@ export const run = <B, T, R>(options: {
       )
     })
 
+  /** Two of something that is more than one message. */
+  const halves = (
+    batch: ReadonlyArray<Message<B, T>>
+  ): readonly [ReadonlyArray<Message<B, T>>, ReadonlyArray<Message<B, T>>] => {
+    if (batch.length > 1) return [batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1)]
+    const [first, rest] = options.cut(batch[0]!, totalOf(batch) >> 1)
+    return [[first], [rest]]
+  }
+
   const write = (batch: ReadonlyArray<Message<B, T>>): Effect.Effect<void, never, R> =>
     Effect.matchEffect(attempt(batch), {
       onSuccess: () => settlement.done(batch, "accepted", stage),
       onFailure: (error) => {
-        if (batch.length > 1) {
-          const middle = batch.length >> 1
-          return Effect.andThen(write(batch.slice(0, middle)), write(batch.slice(middle)))
+        if (totalOf(batch) > 1) {
+          const [first, rest] = halves(batch)
+          return Effect.andThen(write(first), write(rest))
         }
         return Effect.andThen(
           rejected.offer([{ message: batch[0]!, reason: reasonOf(Cause.fail(error)) }]),
@@ -106,8 +117,9 @@ export const run = <B, T, R>(options: {
       const taken = yield* from.take(1)
       if (Option.isNone(taken)) return
       const batch = taken.value[0]!
-      stage.received += batch.length
-      stage.inHand += batch.length
+      const count = totalOf(batch)
+      stage.received += count
+      stage.inHand += count
       yield* write(batch)
     }
   })

@@ -5,8 +5,8 @@ import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
 import { makeSnapshotCodec } from "../plugins/SnapshotCodec.ts"
 import { makeWires } from "../plugins/Wire.ts"
-import { SnapshotStream } from "../sinks/SnapshotStream.ts"
-import { layerMemory } from "../sinks/SnapshotStreamMemory.ts"
+import { SnapshotStream } from "../sinks/stream/SnapshotStream.ts"
+import { layerMemory } from "../sinks/stream/SnapshotStreamMemory.ts"
 import { READ, row, startServer } from "./TestServer.ts"
 
 const codec = makeSnapshotCodec(makeWires([nodeExporter(), processExporter()]))
@@ -27,9 +27,12 @@ describe("what was answered with 2xx went through the stream", () => {
       const answer = yield* Effect.forkChild(server.push({ process_exporter: [sent, row("second")] }))
       const first = yield* read(1)
       const second = yield* read(1)
-      yield* acknowledge([first[0]!.id])
+      yield* acknowledge(first)
       expect(answer.pollUnsafe()).toBeUndefined()
-      const snapshot = Result.getOrThrow(codec.decode(first[0]!))
+      const { content, from } = first[0]!
+      const snapshot = Result.getOrThrow(
+        codec.decode({ ...content, snapshot: "snapshots" in content ? content.snapshots[from]! : content.scrape })
+      )
       expect(snapshot).toEqual({
         exporter: "process_exporter",
         serverId: "alpha",
@@ -38,7 +41,7 @@ describe("what was answered with 2xx went through the stream", () => {
         values: [sent.name, 4, 1234.56, 102_400_000]
       })
       expect((yield* server.ask("/metrics", { token: READ })).text).toContain("nodepulse_stream_pending 1")
-      yield* acknowledge([second[0]!.id])
+      yield* acknowledge(second)
       expect((yield* Fiber.join(answer)).json).toEqual({ accepted: 2, rejected: [] })
     })
   )
@@ -51,10 +54,10 @@ describe("what was answered with 2xx went through the stream", () => {
       const taken = yield* read(2)
       expect((yield* server.push({ process_exporter: [row("c")] })).status).toBe(429)
       expect((yield* server.push({ process_exporter: [row("c"), row("d"), row("e")] })).status).toBe(413)
-      yield* acknowledge(taken.map(({ id }) => id))
+      yield* acknowledge(taken)
       expect((yield* Fiber.join(held)).status).toBe(202)
       const later = yield* Effect.forkChild(server.push({ process_exporter: [row("c")] }))
-      yield* acknowledge((yield* read(2)).map(({ id }) => id))
+      yield* acknowledge(yield* read(2))
       expect((yield* Fiber.join(later)).status).toBe(202)
     })
   )
@@ -69,7 +72,7 @@ describe("what was answered with 2xx went through the stream", () => {
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
       const refused = yield* Effect.exit(server.ask("/healthz")).pipe(Effect.repeat({ until: Exit.isFailure }))
       expect(Exit.isFailure(refused)).toBe(true)
-      yield* acknowledge(taken.map(({ id }) => id))
+      yield* acknowledge(taken)
       expect((yield* Fiber.join(answer)).status).toBe(202)
       yield* Fiber.join(closing)
     })

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Result } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
-import { Api } from "./Api.ts"
-import { stateOf } from "./ServersHandlers.ts"
+import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
+import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
+import { defineConfig, makeRegistry } from "../plugins/Registry.ts"
+import { Api } from "./api/Api.ts"
+import { healthOf, stateOf } from "./handlers/ServersHandlers.ts"
 import { ADMIN, READ, startServer } from "./TestServer.ts"
 
 const json = { "content-type": "application/json" }
@@ -187,7 +190,7 @@ describe("the history", () => {
 })
 
 describe("servers and tokens", () => {
-  it("a server is live up to 2.5 intervals, then stale, and silent once there is a hole", () => {
+  it("a server is live up to 2.5 intervals, then stale, and silent once there is a gap", () => {
     const freshness = { staleAfterMicros: 37_500_000, silentAfterMicros: 300_000_000 }
     expect(stateOf(null, 0, freshness)).toBe("silent")
     expect(stateOf(0, 37_500_000, freshness)).toBe("live")
@@ -195,6 +198,49 @@ describe("servers and tokens", () => {
     expect(stateOf(0, 300_000_000, freshness)).toBe("stale")
     expect(stateOf(0, 300_000_001, freshness)).toBe("silent")
     expect(stateOf(10, 0, freshness)).toBe("live")
+  })
+
+  it.live("a server that reports every two minutes is live between its scrapes, and says how often it reports", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      const now = (yield* Clock.currentTimeMillis) * 1_000
+      world.lastSeen.set("alpha", now - 200_000_000)
+      expect((yield* ask("/api/servers/alpha", { token: READ })).json.state).toBe("stale")
+      world.intervals.set("alpha", 120_000_000)
+      const alpha = (yield* ask("/api/servers/alpha", { token: READ })).json
+      expect(alpha).toMatchObject({
+        state: "live",
+        exporters: ["node_exporter", "process_exporter"].map((name) => ({
+          name,
+          interval_seconds: 120,
+          state: "live",
+          last_seen: alpha.last_seen
+        }))
+      })
+      for (const path of ["/api/servers", "/api/fleet"]) {
+        const { servers } = (yield* ask(path, { token: READ })).json
+        expect(servers.map((server: { readonly state: string }) => server.state)).toEqual(["live", "silent"])
+      }
+    })
+  )
+
+  it("a server is as well as the best of its exporters", () => {
+    const registry = Result.getOrThrow(makeRegistry(defineConfig({ exporters: [nodeExporter(), processExporter()] })))
+    const at = 1_700_000_000_000_000
+    const health = (...ages: ReadonlyArray<readonly [string, number, number]>) =>
+      healthOf(
+        registry,
+        ages.map(([exporter, age, interval]) => ({ exporter, lastSeen: at - age * 1e6, interval: interval * 1e6 })),
+        at
+      )
+    expect(health(["node_exporter", 3_600, 15], ["process_exporter", 200, 120])).toMatchObject({
+      state: "live",
+      last_seen: "2023-11-14T22:10:00.000000Z",
+      exporters: [{ state: "silent" }, { state: "live" }]
+    })
+    expect(health(["node_exporter", 60, 15], ["process_exporter", 3_600, 120]).state).toBe("stale")
+    expect(health(["an_exporter_that_was_removed", 1, 15]).state).toBe("silent")
+    expect(health()).toEqual({ state: "silent", last_seen: null, exporters: [] })
   })
 
   it.live("a new server gets its token once, and pushes with it", () =>
@@ -331,7 +377,7 @@ describe("the definition is a client too", () => {
       const missing = yield* Effect.flip(client.servers.get({ params: { id: "gamma" } }))
       expect(missing._tag).toBe("NotFound")
       const ready = yield* client.readyz()
-      expect(ready.checks).toEqual(["database", "stream"])
+      expect(ready.checks).toEqual(["database", "stream", "writes"])
     }).pipe(Effect.provide(FetchHttpClient.layer))
   )
 })

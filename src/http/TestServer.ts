@@ -5,13 +5,13 @@
 import { request as nodeRequest } from "node:http"
 import { Effect, Layer, Option, Redacted } from "effect"
 import { HttpServer } from "effect/http"
-import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
-import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
-import { defineConfig, Registry } from "../plugins/Registry.ts"
-import { type DeadLetter, DeadLetters, UnknownDeadLetter } from "../sinks/DeadLetters.ts"
-import { Overview } from "../sinks/Overview.ts"
-import { Rankings, type TopAnswer } from "../sinks/Rankings.ts"
+import { Agents } from "../access/Agents.ts"
+import { Audit } from "../access/Audit.ts"
+import { type Note, NoteOfSomebodyElse, Notes, UnknownNote } from "../access/Notes.ts"
 import {
+  EnrolmentRefused,
+  type MadeToken,
+  type NewToken,
   type Principal,
   type Server,
   Servers,
@@ -19,30 +19,55 @@ import {
   Tokens,
   UnknownServer,
   UnknownToken
-} from "../sinks/Servers.ts"
-import { RowsUnavailable } from "../sinks/SnapshotRows.ts"
-import { SnapshotStream, type StreamEntry, type StreamFull, type StreamUnavailable } from "../sinks/SnapshotStream.ts"
-import { AdminToken } from "./AdminToken.ts"
-import { MetricsArePublic } from "./Authorization.ts"
-import { layer as httpLayer, Listen } from "./HttpServer.ts"
-import { DEFAULT_LIMITS, Limits, type LimitsShape } from "./Limits.ts"
-import { PipelineView } from "./PipelineView.ts"
-import { HoursMax, hoursMaxOf } from "./RankingsHandlers.ts"
-import { Readiness } from "./Readiness.ts"
-import { SelfMetrics } from "./SelfMetrics.ts"
-import { Session } from "./Session.ts"
-import { Static } from "./Static.ts"
+} from "../access/Servers.ts"
+import { Sessions, signInPath } from "../access/Sessions.ts"
+import { type Alert, Alerts } from "../alerts/Alerts.ts"
+import { Backtest } from "../alerts/Backtest.ts"
+import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
+import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
+import { defineConfig, Registry } from "../plugins/Registry.ts"
+import { eachOfScrape } from "../plugins/SnapshotCodec.ts"
+import { Changes, type ChangesAnswer, type ChangesRequest } from "../query/Changes.ts"
+import { Comparisons } from "../query/Comparison.ts"
+import { FleetGroups, type Frame } from "../query/FleetGroups.ts"
+import { Groupings, UnknownGrouping } from "../query/grouping/Groupings.ts"
+import { Marks } from "../query/Marks.ts"
+import { Overview } from "../query/Overview.ts"
+import { Rankings, type TopAnswer } from "../query/Rankings.ts"
+import { type Sighting, Sightings } from "../query/Sightings.ts"
+import { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
+import { type DeadLetter, DeadLetters, UnknownDeadLetter } from "../sinks/storage/DeadLetters.ts"
+import { SnapshotStream, type StreamFull, type StreamUnavailable } from "../sinks/stream/SnapshotStream.ts"
+import type { EntryKind, StreamContent } from "../sinks/stream/StreamEntry.ts"
+import { HoursMax, hoursMaxOf } from "./handlers/RankingsHandlers.ts"
+import { PipelineView } from "./live/PipelineView.ts"
+import { BasePath } from "./server/Address.ts"
+import { layer as httpLayer, Listen } from "./server/HttpServer.ts"
+import { DEFAULT_LIMITS, Limits, type LimitsShape } from "./server/Limits.ts"
+import { PublicUrl } from "./server/Origin.ts"
+import { Readiness } from "./server/Readiness.ts"
+import { SelfMetrics } from "./server/SelfMetrics.ts"
+import { Static } from "./server/Static.ts"
+import { AdminToken } from "./session/AdminToken.ts"
+import { MetricsArePublic } from "./session/Authorization.ts"
 
 export const ADMIN = "admin-token-of-the-tests"
 export const AGENT_A = "agent-token-of-alpha"
 export const AGENT_B = "agent-token-of-beta"
 export const READ = "read-token"
+/** An operator's. */
+export const OPERATOR = "operator-token"
 
 const EXPORTERS = [nodeExporter(), processExporter()]
 
 /** What a test may look into, and break. */
 export interface World {
-  readonly published: Array<StreamEntry>
+  /** A snapshot each, whatever entry it came in. */
+  readonly published: Array<{ readonly serverId: string; readonly exporterName: string; readonly snapshot: string }>
+  /** What the entries hold. */
+  readonly contents: Array<StreamContent>
+  /** What they shall hold. */
+  entry: EntryKind
   /** Whether what was published last was of the past. */
   publishedPast: boolean
   /** What the stream does instead of taking entries. */
@@ -50,14 +75,22 @@ export interface World {
   readonly servers: Map<string, Server>
   readonly tokens: Map<string, { readonly info: TokenInfo; readonly principal: Principal }>
   databaseDown: boolean
+  /** What the database does before it answers anything but who a token speaks for. */
+  reading: Effect.Effect<void, DatabaseUnavailable>
   lastSeen: Map<string, number>
+  /** How far apart a server's scrapes are, microseconds; as declared where it is not here. */
+  readonly intervals: Map<string, number>
   readonly deadLetters: Array<DeadLetter>
+  readonly notes: Array<Note>
+  readonly alerts: Array<Alert>
   readonly asked: Array<unknown>
 }
 
 const makeWorld = (): World => {
   const world: World = {
     published: [],
+    contents: [],
+    entry: "snapshot",
     publishedPast: false,
     publishing: Effect.void,
     servers: new Map(
@@ -65,8 +98,12 @@ const makeWorld = (): World => {
     ),
     tokens: new Map(),
     databaseDown: false,
+    reading: Effect.void,
     lastSeen: new Map(),
+    intervals: new Map(),
     deadLetters: [],
+    notes: [],
+    alerts: [],
     asked: []
   }
   const add = (token: string, principal: Principal) =>
@@ -74,32 +111,45 @@ const makeWorld = (): World => {
   add(AGENT_A, { kind: "agent", tokenId: "t1", serverId: "alpha" })
   add(AGENT_B, { kind: "agent", tokenId: "t2", serverId: "beta" })
   add(READ, { kind: "read", tokenId: "t3" })
+  add(OPERATOR, { kind: "operator", tokenId: "t4" })
   return world
 }
 
 const infoOf = (principal: Principal, note: string): TokenInfo => ({
   tokenId: principal.tokenId,
   kind: principal.kind,
+  prefix: principal.tokenId,
   serverId: principal.kind === "agent" ? principal.serverId : null,
   note,
+  createdBy: "admin",
   createdAt: 1_700_000_000_000,
-  revokedAt: null
+  expiresAt: null,
+  usedAt: null,
+  revokedAt: null,
+  usesLeft: null,
+  networks: []
 })
 
 const ports = (world: World) => {
   const reachable = <A, E>(operation: string, effect: Effect.Effect<A, E>) =>
     Effect.suspend(
-      (): Effect.Effect<A, E | RowsUnavailable> =>
+      (): Effect.Effect<A, E | DatabaseUnavailable> =>
         world.databaseDown
-          ? Effect.fail(new RowsUnavailable({ operation, cause: new Error("secret address 10.1.2.3") }))
-          : effect
+          ? Effect.fail(
+              new DatabaseUnavailable({ operation, because: "away", cause: new Error("secret address 10.1.2.3") })
+            )
+          : operation === "verify"
+            ? effect
+            : Effect.andThen(world.reading, effect)
     )
+  const unknownGrouping = (reference: string) => reachable("groupings", Effect.fail(new UnknownGrouping({ reference })))
   const find = (serverId: string) => {
     const server = world.servers.get(serverId)
     return server === undefined ? Effect.fail(new UnknownServer({ serverId })) : Effect.succeed(server)
   }
   let made = 0
   return Layer.mergeAll(
+    Agents.layerMemory,
     Layer.succeed(Servers, {
       register: (name) =>
         reachable(
@@ -119,44 +169,10 @@ const ports = (world: World) => {
       ),
       get: (serverId) => reachable("get", find(serverId))
     }),
-    Layer.succeed(Tokens, {
-      create: (options) =>
-        reachable(
-          "create",
-          Effect.gen(function* () {
-            if (options.kind === "agent") yield* find(options.serverId)
-            const tokenId = `made-${++made}`
-            const principal: Principal =
-              options.kind === "agent"
-                ? { kind: "agent", tokenId, serverId: options.serverId }
-                : { kind: options.kind, tokenId }
-            const info = infoOf(principal, options.note ?? "")
-            world.tokens.set(tokenId, { principal, info })
-            return { info, token: Redacted.make(tokenId) }
-          })
-        ),
-      list: reachable(
-        "list",
-        Effect.sync(() => [...world.tokens.values()].map(({ info }) => info))
-      ),
-      revoke: (tokenId) =>
-        reachable(
-          "revoke",
-          Effect.suspend(() => {
-            for (const [token, { info }] of world.tokens) {
-              if (info.tokenId === tokenId) {
-                world.tokens.delete(token)
-                return Effect.void
-              }
-            }
-            return Effect.fail(new UnknownToken({ tokenId }))
-          })
-        ),
-      verify: (token) =>
-        reachable(
-          "verify",
-          Effect.sync(() => Option.fromUndefinedOr(world.tokens.get(Redacted.value(token))?.principal))
-        )
+    tokensPort(world, reachable, find),
+    Layer.succeed(Audit, {
+      list: () => reachable("audit", Effect.succeed({ entries: [], next: null })),
+      note: () => Effect.void
     }),
     Layer.succeed(Rankings, {
       top: (request) =>
@@ -168,6 +184,19 @@ const ports = (world: World) => {
               world.asked.push(request)
               return topAnswer(request.window)
             })
+          )
+        ),
+      tops: ({ serverIds, ...request }) =>
+        reachable(
+          "top",
+          Effect.map(
+            Effect.forEach(serverIds, (serverId) =>
+              Effect.map(find(serverId), () => {
+                world.asked.push({ ...request, serverId })
+                return [serverId, topAnswer(request.window)] as const
+              })
+            ),
+            (answers) => new Map(answers)
           )
         ),
       history: (request) =>
@@ -186,11 +215,138 @@ const ports = (world: World) => {
               }
             })
           )
+        )
+    }),
+    Layer.succeed(Changes, {
+      between: (request) =>
+        reachable(
+          "compare",
+          Effect.map(Effect.all([find(request.before.serverId), find(request.after.serverId)]), () => {
+            world.asked.push(request)
+            return changesAnswer(request)
+          })
+        )
+    }),
+    Layer.succeed(Comparisons, {
+      totals: ({ interval, ...request }) =>
+        reachable(
+          "totals",
+          Effect.map(Effect.forEach(request.serverIds, find), (found) => {
+            world.asked.push({ ...request, interval })
+            const groups = [null, 12.345_67]
+            return {
+              stepSeconds: 30,
+              first: request.window.to - 30_000_000,
+              steps: 2,
+              servers: new Map(found.map(({ serverId }) => [serverId, { groups, host: [null, 20] }]))
+            }
+          })
         ),
-      lastSeen: reachable(
-        "lastSeen",
-        Effect.sync(() => world.lastSeen)
-      )
+      spread: (request) =>
+        reachable(
+          "spread",
+          Effect.map(Effect.forEach(request.serverIds, find), (found) => {
+            world.asked.push(request)
+            return new Map(
+              found.map(({ serverId }, n) => [
+                serverId,
+                { coverage: 1, value: 10 * (n + 1), ran: true, facts: { cores: 4, memory: null } }
+              ])
+            )
+          })
+        )
+    }),
+    Layer.succeed(Alerts, {
+      pass: Effect.succeed({ moments: 0, fired: 0, resolved: 0 }),
+      run: Effect.never,
+      list: ({ limit }) =>
+        reachable(
+          "alerts",
+          Effect.sync(() => world.alerts.slice(0, limit))
+        )
+    }),
+    Layer.succeed(Backtest, {
+      run: (rule, window) =>
+        reachable(
+          "backtest",
+          Effect.sync(() => {
+            world.asked.push({ rule: rule.name, window })
+            const from = window.from / 1_000
+            return { incidents: [{ serverId: "alpha", group: "g", from, to: null, value: 91.5 }], more: 0, servers: 2 }
+          })
+        )
+    }),
+    Layer.succeed(Groupings, {
+      list: reachable("groupings", Effect.succeed([])),
+      get: (reference) => unknownGrouping(reference),
+      versions: (reference) => unknownGrouping(reference),
+      save: ({ name }) => unknownGrouping(name),
+      retire: (reference) => unknownGrouping(reference),
+      regrouping: ({ name }) => unknownGrouping(name)
+    }),
+    Layer.succeed(Marks, {
+      of: (serverId, window) =>
+        reachable(
+          "marks",
+          Effect.map(find(serverId), () => {
+            world.asked.push({ serverId, window })
+            const exporter = "process_exporter"
+            return [
+              { kind: "outage" as const, at: window.from, exporter, until: null },
+              { kind: "restart" as const, at: window.to - 2, exporter },
+              { kind: "clock" as const, at: window.to, exporter, bySeconds: -3.5 }
+            ]
+          })
+        )
+    }),
+    Layer.succeed(Notes, {
+      add: (note) =>
+        reachable(
+          "note",
+          Effect.map(note.serverId === null ? Effect.void : find(note.serverId), () => {
+            const added = { ...note, noteId: String(world.notes.length + 1), author: "somebody" }
+            world.notes.push(added)
+            return added
+          })
+        ),
+      remove: (noteId, whose) =>
+        reachable(
+          "note",
+          Effect.suspend((): Effect.Effect<void, UnknownNote | NoteOfSomebodyElse> => {
+            const place = world.notes.findIndex((note) => note.noteId === noteId)
+            if (place < 0) return Effect.fail(new UnknownNote({ noteId }))
+            const { author } = world.notes[place]!
+            if (whose === "own") return Effect.fail(new NoteOfSomebodyElse({ author }))
+            world.notes.splice(place, 1)
+            return Effect.void
+          })
+        ),
+      between: () =>
+        reachable(
+          "notes",
+          Effect.sync(() => world.notes)
+        )
+    }),
+    Layer.succeed(Sightings, {
+      all: reachable(
+        "all",
+        Effect.sync(
+          () => new Map([...world.lastSeen.keys()].map((serverId) => [serverId, sightingsOf(world, serverId)]))
+        )
+      ),
+      of: (serverId) =>
+        reachable(
+          "of",
+          Effect.sync(() => sightingsOf(world, serverId))
+        ),
+      pace: ({ serverId }) =>
+        reachable(
+          "pace",
+          Effect.sync(() => {
+            const interval = world.intervals.get(serverId) ?? 15_000_000
+            return { latest: interval, longest: interval }
+          })
+        )
     }),
     Layer.succeed(Overview, {
       fleet: reachable(
@@ -202,7 +358,6 @@ const ports = (world: World) => {
           servers: [...world.servers.values()].map(({ name, serverId }) => ({
             serverId,
             name,
-            lastSeen: world.lastSeen.get(serverId) ?? null,
             cpuCores: null,
             cpuPercent: null,
             memoryTotalBytes: null,
@@ -233,8 +388,10 @@ const ports = (world: World) => {
             })
           )
         ),
-      across: () => reachable("across", Effect.succeed([]))
+      across: () => reachable("across", Effect.succeed([])),
+      running: () => reachable("running", Effect.succeed(new Map()))
     }),
+    fleetGroupsPort(world, reachable),
     Layer.succeed(DeadLetters, {
       put: () => Effect.void,
       list: ({ before, limit }) =>
@@ -248,17 +405,142 @@ const ports = (world: World) => {
       get: (id) => Effect.fail(new UnknownDeadLetter({ id })),
       drop: () => Effect.succeed(0)
     }),
-    Layer.succeed(PipelineView, { snapshot: Effect.succeed({ name: "digest", children: [{ name: "batcher" }] }) })
+    Layer.succeed(PipelineView, { snapshot: Effect.succeed({ name: "digest", children: [] }) })
   )
+}
+
+/** One group, on one server. */
+const fleetGroupsPort = (world: World, reachable: Reachable) => {
+  const values = { total: 12, peak: 99.5 }
+  const growth = { perHour: 3 * 1_048_576 }
+  const frameOf = (window: Frame["window"]): Frame => ({
+    window,
+    first: window.to,
+    stepSeconds: 300,
+    steps: 1,
+    units: { cpu: { total: "core_hours", peak: "percent" }, memory: { total: "gib_hours", peak: "mb" } }
+  })
+  return Layer.succeed(FleetGroups, {
+    ranked: (request) =>
+      reachable(
+        "groups",
+        Effect.sync(() => {
+          world.asked.push(request)
+          const worst = { worst: { serverId: "alpha", total: 7 }, highest: "beta" }
+          return {
+            ...frameOf(request.window),
+            servers: { all: 2, seen: 2, coverage: 0.5 },
+            totals: { cpu: 20, memory: 30 },
+            groups: [
+              {
+                name: "node",
+                servers: 2,
+                lastSeen: request.window.to - 1.4,
+                values: { cpu: { ...values, ...worst }, memory: { ...values, ...worst } },
+                trend: [null, 12.34567],
+                growth: { ...growth, servers: 1, fastest: "beta" }
+              }
+            ],
+            matching: 1,
+            all: 3,
+            beyond: 0,
+            gone: [{ name: "cron", lastSeen: 1_700_000_000_000_000 }]
+          }
+        })
+      ),
+    servers: (request) =>
+      reachable(
+        "groups",
+        Effect.sync(() => {
+          world.asked.push(request)
+          return {
+            ...frameOf(request.window),
+            growthStepSeconds: 3_600,
+            servers: [
+              {
+                serverId: "alpha",
+                serverName: "ALPHA",
+                lastSeen: null,
+                values: { cpu: values, memory: values },
+                trend: [12.34567],
+                growth: { ...growth, began: 1_700_000_000_000_000, exhaustsIn: 7_200 }
+              }
+            ],
+            all: 1
+          }
+        })
+      )
+  })
+}
+
+type Reachable = <A, E>(operation: string, effect: Effect.Effect<A, E>) => Effect.Effect<A, E | DatabaseUnavailable>
+
+const tokensPort = (
+  world: World,
+  reachable: Reachable,
+  find: (serverId: string) => Effect.Effect<Server, UnknownServer>
+) => {
+  let made = 0
+  const get = (tokenId: string) =>
+    Effect.suspend(() => {
+      const found = [...world.tokens.values()].find(({ info }) => info.tokenId === tokenId)
+      return found === undefined ? Effect.fail(new UnknownToken({ tokenId })) : Effect.succeed(found.info)
+    })
+  const create = Effect.fnUntraced(function* (options: NewToken) {
+    if (options.kind === "agent") yield* find(options.serverId)
+    const tokenId = `minted-${++made}`
+    const principal: Principal =
+      options.kind === "agent"
+        ? { kind: "agent", tokenId, serverId: options.serverId }
+        : { kind: options.kind, tokenId }
+    const info = infoOf(principal, options.note ?? "")
+    world.tokens.set(tokenId, { principal, info })
+    return { info, token: Redacted.make(tokenId) } satisfies MadeToken
+  })
+  const revoke = Effect.fnUntraced(function* (tokenId: string) {
+    yield* get(tokenId)
+    for (const [token, { info }] of world.tokens) if (info.tokenId === tokenId) world.tokens.delete(token)
+  })
+  return Layer.succeed(Tokens, {
+    create: (options) => reachable("create", create(options)),
+    get: (tokenId) => reachable("get", get(tokenId)),
+    rotate: (tokenId) => reachable("rotate", Effect.fail(new UnknownToken({ tokenId }))),
+    exchange: () => reachable("exchange", Effect.fail(new EnrolmentRefused({ reason: "nobody is enrolled here" }))),
+    list: reachable(
+      "list",
+      Effect.sync(() => [...world.tokens.values()].map(({ info }) => info))
+    ),
+    revoke: (tokenId) => reachable("revoke", revoke(tokenId)),
+    isKnown: (token) => world.tokens.has(Redacted.value(token)),
+    verify: (token) =>
+      reachable(
+        "verify",
+        Effect.sync(() => Option.fromUndefinedOr(world.tokens.get(Redacted.value(token))?.principal))
+      )
+  })
+}
+
+const sightingsOf = (world: World, serverId: string): ReadonlyArray<Sighting> => {
+  const lastSeen = world.lastSeen.get(serverId)
+  const interval = world.intervals.get(serverId) ?? 15_000_000
+  return lastSeen === undefined ? [] : EXPORTERS.map(({ name }) => ({ exporter: name, lastSeen, interval }))
 }
 
 const streamPort = (world: World) =>
   Layer.succeed(SnapshotStream, {
-    publish: (entries, { past = false } = {}) =>
+    get entry() {
+      return world.entry
+    },
+    publish: (contents, { past = false } = {}) =>
       Effect.andThen(
         Effect.suspend(() => world.publishing),
         Effect.sync(() => {
-          world.published.push(...entries)
+          world.contents.push(...contents)
+          for (const content of contents) {
+            const { exporterName, serverId } = content
+            const each = "scrape" in content ? eachOfScrape(content.scrape, content.rows)! : content.snapshots
+            world.published.push(...each.map((snapshot) => ({ serverId, exporterName, snapshot })))
+          }
           world.publishedPast = past
         })
       ),
@@ -283,14 +565,42 @@ const topAnswer = (window: TopAnswer["window"]): TopAnswer => ({
   coverage: 0.995,
   scrapes: 240,
   lastSeen: window.to - 5_000_000,
-  stale: false,
   resets: 0,
   clamped: 0,
+  unknown: 0,
   host: { cpuCores: 4, memoryTotalBytes: 8 * 2 ** 30 },
   other: { groups: 3, cpu_seconds: 12, avg_cpu_percent: 0.3, memory_mb: 100 },
   unaccounted: { cpuSeconds: 30, avgCpuPercent: 0.8 },
   memoryOvercounted: false
 })
+
+const changesAnswer = ({ after, before }: ChangesRequest): ChangesAnswer => {
+  const seen = { coveredSeconds: 3_585, coverage: 0.995, scrapes: 240 }
+  const line = { before: 10, after: 40, change: 30, share: 1 }
+  return {
+    unit: "percent",
+    before: { ...before, ...seen },
+    after: { ...after, ...seen },
+    partial: false,
+    groups: [
+      { name: "node", ...line, appeared: false, gone: false, restarted: true, countBefore: 1, countAfter: 2 },
+      {
+        name: "cron",
+        ...line,
+        share: null,
+        appeared: true,
+        gone: false,
+        restarted: false,
+        countBefore: 0,
+        countAfter: 1
+      }
+    ],
+    other: { groups: 3, before: 1, after: 1, change: 0, share: 0 },
+    unaccounted: { before: 2, after: 1, change: -1, share: -0.03 },
+    total: { of: "host", ...line },
+    waiting: [{ field: "cpu_steal_seconds", before: 0, after: null, change: null }]
+  }
+}
 
 export interface Answer {
   readonly status: number
@@ -310,7 +620,10 @@ export interface Ask {
 export interface TestServer {
   readonly world: World
   readonly port: number
-  readonly session: Session["Service"]
+  readonly session: {
+    /** The path of a fresh sign-in link for an administrator. */
+    readonly newLink: Effect.Effect<string>
+  }
   readonly metrics: SelfMetrics["Service"]
   readonly ask: (path: string, ask?: Ask) => Effect.Effect<Answer>
   /** Posts a payload as an agent. */
@@ -325,6 +638,8 @@ export const startServer = (
     readonly page?: string
     readonly hoursMax?: number
     readonly port?: number
+    readonly basePath?: string
+    readonly publicUrl?: string
     readonly checks?: Parameters<typeof Readiness.layer>[0]
     /** Instead of the one that a test can look into. */
     readonly stream?: Layer.Layer<SnapshotStream>
@@ -343,14 +658,18 @@ export const startServer = (
       Layer.succeed(HoursMax, options.hoursMax ?? hoursMaxOf(EXPORTERS)),
       Layer.succeed(Limits, { ...DEFAULT_LIMITS, ...options.limits }),
       AdminToken.layer(Option.some(Redacted.make(ADMIN))),
-      Session.layer,
+      Sessions.layerMemory,
       SelfMetrics.layer,
       Readiness.layer(options.checks),
       Static.layerFolder(options.page ?? "/nonexistent")
+    ).pipe(
+      Layer.provideMerge(Layer.succeed(BasePath, options.basePath ?? "")),
+      Layer.provideMerge(Layer.succeed(PublicUrl, options.publicUrl ?? ""))
     )
     const context = yield* Layer.build(httpLayer.pipe(Layer.provideMerge(around), Layer.provide(base)))
     return yield* Effect.provideContext(
       Effect.gen(function* () {
+        const sessions = yield* Sessions
         const { address } = yield* HttpServer.HttpServer
         const port = "port" in address ? address.port : 0
         const ask = (path: string, ask: Ask = {}) => send(port, path, ask)
@@ -358,7 +677,11 @@ export const startServer = (
           world,
           port,
           ask,
-          session: yield* Session,
+          session: {
+            newLink: Effect.orDie(
+              sessions.newLink({ role: "admin", principal: "admin", name: "", tokenId: null })
+            ).pipe(Effect.map((code) => `${options.basePath ?? ""}${signInPath(code)}`))
+          },
           metrics: yield* SelfMetrics,
           push: (body, more = {}) =>
             ask("/metrics/prometheus", {
@@ -376,7 +699,7 @@ export const startServer = (
   })
 
 /** One request over a connection of its own; the path goes out exactly as it is. */
-export const send = (port: number, path: string, { body, headers, method, token }: Ask): Effect.Effect<Answer> =>
+const send = (port: number, path: string, { body, headers, method, token }: Ask): Effect.Effect<Answer> =>
   Effect.callback((resume) => {
     const request = nodeRequest(
       {

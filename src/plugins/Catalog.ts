@@ -16,7 +16,7 @@ const Nullable = Schema.NullOr(Schema.String)
 const CatalogColumn = Schema.Struct({
   name: Schema.String,
   wire_name: Schema.String,
-  kind: Schema.Literals(["label", "gauge", "counter"]),
+  kind: Schema.Literals(["label", "gauge", "counter", "fingerprint"]),
   type: Schema.Literals(["text", "double", "integer", "bigint"]),
   unit: Nullable,
   nullable: Schema.Boolean,
@@ -131,7 +131,7 @@ export const historyFields = (exporter: Exporter): ReadonlyArray<CatalogSeries> 
     doc: column.doc
   }))
   const others = Object.entries(exporter.table.columns).flatMap(([name, column]) => {
-    if (column.kind === "label" || ranked.has(name)) return []
+    if (column.kind === "label" || column.kind === "fingerprint" || ranked.has(name)) return []
     const field = wireName(name, column)
     const about = { peak: null, column: name, doc: column.doc }
     if (column.kind === "gauge") return [{ ...about, field, unit: column.unit ?? "" }]

@@ -1,7 +1,7 @@
 /**
  * The columns that an exporter's table can have.
  *
- * A column is a plain value: what it means (`label`, `gauge`, `counter`), how it is stored (`type`), what it counts
+ * A column is a plain value: what it means (`label`, `gauge`, `counter`, `fingerprint`), how it is stored (`type`), what it counts
  * (`unit`), and what it is called on the wire (`from`, where that differs from the column's name). Wire schema, table,
  * insert statement, roll-ups, catalog and documentation are derived from it.
  *
@@ -37,9 +37,27 @@ export interface Counter<Nullable extends boolean = boolean> {
   readonly doc: string
   readonly from?: string
   readonly nullable: Nullable
+  /**
+   * Columns that tell what this counter is a sum over (CPUs, disks, interfaces). Such a counter falls when one of them goes
+   * and leaps when one comes back, without having restarted: those steps are unknown (`docs/numbers.md`).
+   */
+  readonly over?: ReadonlyArray<string>
 }
 
-export type Column = Label | Gauge | Counter
+/**
+ * Says what the row's sums are made of, such as a hash of the names of the disks: where it changes, an increase of such a
+ * sum is unknown. It is compared, never shown.
+ */
+export interface Fingerprint {
+  readonly kind: "fingerprint"
+  readonly type: "bigint"
+  readonly unit?: undefined
+  readonly doc: string
+  readonly from?: string
+  readonly nullable: true
+}
+
+export type Column = Label | Gauge | Counter | Fingerprint
 export type Columns = Readonly<Record<string, Column>>
 
 interface NumberOptions {
@@ -53,6 +71,11 @@ interface NumberOptions {
   readonly from?: string
   /** Whether a row may lack the value: some versions of the exporter do not have it. Stored as NULL, never as 0. */
   readonly nullable?: boolean
+}
+
+interface CounterOptions extends NumberOptions {
+  /** The columns, fingerprints or gauges, that tell what this counter is a sum over. */
+  readonly over?: ReadonlyArray<string>
 }
 
 interface GaugeOptions extends NumberOptions {
@@ -78,11 +101,21 @@ export const gauge = <const O extends GaugeOptions>(options: Exactly<O, GaugeOpt
 })
 
 /** A value that only grows, until it restarts from 0. */
-export const counter = <const O extends NumberOptions>(options: Exactly<O, NumberOptions>): Counter<IsNullable<O>> => ({
+export const counter = <const O extends CounterOptions>(
+  options: Exactly<O, CounterOptions>
+): Counter<IsNullable<O>> => ({
   kind: "counter",
   ...options,
   type: options.type ?? "double",
   nullable: (options.nullable ?? false) as IsNullable<O>
+})
+
+/** A hash (a whole number below 2^53) of the names of the things that counters of the row sum up. */
+export const fingerprint = (options: { readonly doc: string; readonly from?: string }): Fingerprint => ({
+  kind: "fingerprint",
+  type: "bigint",
+  nullable: true,
+  ...options
 })
 
 /** The names of the columns of `C` whose kind is `K`. */

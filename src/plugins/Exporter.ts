@@ -36,7 +36,7 @@ export interface ParsedScrape<R> {
   readonly skipped: ReadonlyArray<Skipped>
   /**
    * When the counters of this scrape began, as epoch milliseconds; null where the exporter does not say. It reveals a
-   * counter reset that the values hide (TRUTH.md, vector 17).
+   * counter reset that the values hide (docs/numbers.md).
    */
   readonly countersSince: number | null
 }
@@ -54,12 +54,24 @@ export interface HostFacts<C extends Columns> {
   readonly cpuBusy: ReadonlyArray<NamesOf<C, "counter">>
   /** Counter in seconds: the CPU time that nobody used. A chart of all modes leaves it out. */
   readonly cpuIdle?: NamesOf<C, "counter">
+  /** Counters in seconds: CPU time that was neither used nor free, such as iowait and steal. */
+  readonly cpuWaiting?: ReadonlyArray<NamesOf<C, "counter">>
   /** Gauge: memory in bytes that programs can still get. Used memory is the total less this. */
   readonly memoryAvailable?: NamesOf<C, "gauge">
+  /** Gauge: swap space in bytes that nothing uses. */
+  readonly swapFree?: NamesOf<C, "gauge">
   /** Gauge: how many threads run or wait to run, lately. */
   readonly load?: NamesOf<C, "gauge">
   /** Gauge: seconds since the host started. */
   readonly uptime?: NamesOf<C, "gauge">
+}
+
+/** An exporter that answers and has no rows, where that is a fault: agent, doctor and page say it in these words. */
+export interface EmptyScrape {
+  /** The rest of a sentence that begins with the exporter's name: "matches no process". */
+  readonly complaint: string
+  /** What mends it, one step each: a command, or `put into FILE: LINE`, which the page shows as a line to copy. */
+  readonly remedy: ReadonlyArray<string>
 }
 
 export interface Declaration<C extends Columns, R extends string> {
@@ -76,14 +88,21 @@ export interface Declaration<C extends Columns, R extends string> {
     readonly families?: ReadonlyArray<string>
     /** Which of the agent's built-in collectors (Linux) serves this exporter's format and stands in where none answers. */
     readonly collector?: BuiltInCollector
+    /** What it means that the exporter answers and has no rows. Absent: it has nothing to report, which is as it should be. */
+    readonly empty?: EmptyScrape
   }
   readonly table: {
     /** The table's name in the schema `admiral`. */
     readonly name: string
     /** How long raw rows are kept. */
     readonly retention: Duration.Input
-    /** A longer time between two scrapes is a hole: nothing is said about it. Defaults to 5 minutes (TRUTH.md). */
+    /** A longer time between two scrapes is a hole: nothing is said about it. Defaults to 5 minutes (docs/numbers.md). */
     readonly staleAfter?: Duration.Input
+    /**
+     * Whether a group's counters begin at zero when the group appears: what its first row says was then used since the
+     * scrape before (`docs/numbers.md`). By default a first row says nothing about an increase.
+     */
+    readonly beginsAtZero?: boolean
     /** In the order of the table. Only ever append: messages on their way are read by position. */
     readonly columns: C
   }
@@ -108,11 +127,13 @@ export interface Exporter {
     readonly timeout: Duration.Duration
     readonly families: ReadonlyArray<string> | undefined
     readonly collector: BuiltInCollector | undefined
+    readonly empty: EmptyScrape | undefined
   }
   readonly table: {
     readonly name: string
     readonly retention: Duration.Duration
     readonly staleAfter: Duration.Duration
+    readonly beginsAtZero: boolean
     readonly columns: Columns
   }
   readonly parse: (
@@ -152,12 +173,14 @@ export const defineExporter =
       interval: Duration.fromInputUnsafe(options.interval ?? declaration.scrape.interval),
       timeout: Duration.fromInputUnsafe(options.timeout ?? declaration.scrape.timeout),
       families: declaration.scrape.families,
-      collector: declaration.scrape.collector
+      collector: declaration.scrape.collector,
+      empty: declaration.scrape.empty
     },
     table: {
       name: declaration.table.name,
       retention: Duration.fromInputUnsafe(options.retention ?? declaration.table.retention),
       staleAfter: Duration.fromInputUnsafe(options.staleAfter ?? declaration.table.staleAfter ?? "5 minutes"),
+      beginsAtZero: declaration.table.beginsAtZero ?? false,
       columns: declaration.table.columns
     },
     parse: (samples, scrapedAt) =>

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs"
+import { gzipSync } from "node:zlib"
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import {
   type Exposition,
   type ExpositionOptions,
   formatOf,
+  formatOfBody,
   limits,
   parseExposition,
   type Sample
@@ -183,11 +185,6 @@ describe("a bad line", () => {
     ["a Infinit", 'the value "Infinit" is not a number'],
     ["a 1e999", 'the value "1e999" is beyond the range of a double'],
     ["a -1e309", 'the value "-1e309" is beyond the range of a double'],
-    ["a 1 2.5", 'the timestamp "2.5" is not a whole number of milliseconds'],
-    ["a 1 x", 'the timestamp "x" is not a whole number of milliseconds'],
-    ["a 1 9007199254740993", 'the timestamp "9007199254740993" is out of range'],
-    ["a 1 2 3", 'expected the end of the line after the timestamp, found "3"'],
-    ['a 1 # {b="c"} 1', 'the timestamp "#" is not a whole number of milliseconds'],
     ["a{ 1", 'expected a label name, found "1"'],
     ["a{", "expected a label name, found the end of the line"],
     ["a{,} 1", 'expected a label name, found ","'],
@@ -293,6 +290,65 @@ describe("a bad line", () => {
   })
 })
 
+describe("what cannot be read behind the value", () => {
+  const noted = (format: "text" | "openmetrics", line: string) => {
+    const { notes, samples, skippedCount } = parsed(`${GOOD}${line}\n${format === "text" ? "" : "# EOF\n"}`, { format })
+    expect([samples.length, skippedCount]).toEqual([2, 0])
+    expect(samples[1]).toMatchObject({ name: "a", labels: {}, value: 1 })
+    return { timestamp: samples[1]?.timestamp, notes }
+  }
+
+  it.each<[line: string, reason: string]>([
+    ["a 1 2.5", 'the timestamp "2.5" is not a whole number of milliseconds'],
+    ["a 1 x", 'the timestamp "x" is not a whole number of milliseconds'],
+    ["a 1 9007199254740993", 'the timestamp "9007199254740993" is out of range'],
+    ['a 1 # {b="c"} 1', 'the timestamp "#" is not a whole number of milliseconds'],
+    ["a 1 2 3", 'expected the end of the line after the timestamp, found "3"'],
+    ["a 1 123456789012345678901", 'the timestamp "123456789012345678901" is out of range']
+  ])("is left out of the text format with a note, and the sample is kept: %j", (line, reason) => {
+    expect(noted("text", line)).toEqual({
+      timestamp: undefined,
+      notes: [{ line: 2, reason: `${reason}; the sample is kept without its timestamp` }]
+    })
+  })
+
+  it.each<[line: string, reason: string]>([
+    ["a 1 2 3", 'expected an exemplar after the timestamp, found "3"'],
+    ["a 1 ", 'the timestamp "" is not a number of seconds'],
+    ["a 1 2 ", "expected an exemplar after the timestamp, found the end of the line"],
+    ["a 1 NaN", 'the timestamp "NaN" is not a number of seconds'],
+    ["a 1 +Inf", 'the timestamp "+Inf" is not a number of seconds'],
+    ["a 1 1e300", 'the timestamp "1e300" is out of range'],
+    ["a 1 #", "expected the labels of the exemplar, found the end of the line"],
+    ['a 1 # {b="c"}', "expected the value of the exemplar, found the end of the line"],
+    ['a 1 # {b="c"} x', 'the value "x" is not a number'],
+    ['a 1 # {b="c"} 1 x', 'the timestamp "x" is not a number of seconds'],
+    ['a 1 # {b="c"} 1 2 3', 'expected the end of the line after the exemplar, found " "'],
+    ['a 1 # {b="c",b="d"} 1', 'the label "b" occurs twice'],
+    ["a 1 12345678901234567890", 'the timestamp "12345678901234567890" is out of range']
+  ])("is left out of OpenMetrics with a note, and the sample is kept: %j", (line, reason) => {
+    const what = line.includes("#") ? "exemplar" : "timestamp"
+    expect(noted("openmetrics", line)).toEqual({
+      timestamp: undefined,
+      notes: [{ line: 2, reason: `${reason}; the sample is kept without its ${what}` }]
+    })
+  })
+
+  it("is told of the samples that are asked for, and where there is nothing to tell there are no notes", () => {
+    expect(parsed("a 1 x\nb 1 x\n", { families: ["b"] }).notes?.map(({ line }) => line)).toEqual([2])
+    expect("notes" in parsed("a 1 5\n")).toBe(false)
+    expect(expositionToJson(parsed("a 1 x\n")).notes).toHaveLength(1)
+  })
+
+  it("leaves a timestamp alone that can be read before a bad exemplar", () => {
+    expect(noted("openmetrics", "a 1 5 # x").timestamp).toBe(5_000)
+  })
+
+  it("does not hide a bad value: that line stays bad", () => {
+    expect(badText("a y x")).toBe('the value "y" is not a number')
+  })
+})
+
 describe("the text format", () => {
   it("takes comments, metadata and blank lines for what they are, odd ones too", () => {
     const { samples, skipped } = parsed(
@@ -350,6 +406,30 @@ describe("what is no exposition", () => {
     for (const families of [undefined, ["a"]]) {
       expect(refusal(body, families === undefined ? {} : { families })).toMatch(/^line \d: this is not an exposition/)
     }
+  })
+
+  it.each<[body: string | Uint8Array, what: string]>([
+    ["<!doctype html><title>Sign in</title>", "a web page"],
+    ["\n <html>\n</html>\n", "a web page"],
+    ["<?xml version='1.0'?>\n", "a web page"],
+    ['{"error":"not found"}', "JSON"],
+    ["{}", "JSON"],
+    ["[]\n", "JSON"],
+    [gzipSync("a 1\n"), "gzip data that nothing has unpacked"]
+  ])("is called by its name: %j", (body, what) => {
+    expect(refusal(body)).toContain(`this is not an exposition but ${what}`)
+  })
+
+  it("is a body with line ends of CR LF: that is told, and not that the exporter is another", () => {
+    const told = "its lines end in a carriage return and a line feed (CR LF)"
+    for (const families of [undefined, ["a"]]) {
+      const options = families === undefined ? {} : { families }
+      expect(refusal('# HELP a text\r\n# TYPE a gauge\r\na 1\r\na{b="c"} 2\r\n', options)).toContain(told)
+      expect(refusal("other 1\r\n\r\na 1\r\n", options)).toContain(told)
+    }
+    expect(refusal("a 1\r\n# EOF\r\n", { format: "openmetrics" })).toContain(told)
+    expect(refusal('# TYPE a gauge\na{b="\r\nc 1\r\n')).toContain(told)
+    expect(parsed('a 1\na{b="c\rd"} 2\nb 3\r\n').samples).toHaveLength(2)
   })
 
   it("is refused where it is UTF-16", () => {
@@ -445,18 +525,6 @@ describe("OpenMetrics", () => {
     ['a{ b="c"} 1', 'expected a label name, found " "'],
     ['a{b="c", d="e"} 1', 'expected a label name, found " "'],
     ['a{b ="c"} 1', 'expected = after the label name "b", found " "'],
-    ["a 1 ", 'the timestamp "" is not a number of seconds'],
-    ["a 1 2 ", "expected an exemplar after the timestamp, found the end of the line"],
-    ["a 1 2 3", 'expected an exemplar after the timestamp, found "3"'],
-    ["a 1 NaN", 'the timestamp "NaN" is not a number of seconds'],
-    ["a 1 +Inf", 'the timestamp "+Inf" is not a number of seconds'],
-    ["a 1 1e300", 'the timestamp "1e300" is out of range'],
-    ["a 1 #", "expected the labels of the exemplar, found the end of the line"],
-    ['a 1 # {b="c"}', "expected the value of the exemplar, found the end of the line"],
-    ['a 1 # {b="c"} x', 'the value "x" is not a number'],
-    ['a 1 # {b="c"} 1 x', 'the timestamp "x" is not a number of seconds'],
-    ['a 1 # {b="c"} 1 2 3', 'expected the end of the line after the exemplar, found " "'],
-    ['a 1 # {b="c",b="d"} 1', 'the label "b" occurs twice'],
     ["# a comment", '"# a comment" is neither # HELP, # TYPE, # UNIT nor # EOF'],
     ["#", '"#" is neither # HELP, # TYPE, # UNIT nor # EOF'],
     ["#  TYPE a counter", '"#  TYPE a counter" is neither # HELP, # TYPE, # UNIT nor # EOF'],
@@ -507,6 +575,20 @@ describe("formatOf", () => {
     ["text/plain; note=application/openmetrics-text", "text"]
   ])("of %s is %s", (contentType, format) => {
     expect(formatOf(contentType)).toBe(format)
+  })
+})
+
+describe("formatOfBody", () => {
+  it.each<[body: string, format: string]>([
+    ["a 1\n# EOF\n", "openmetrics"],
+    ["a 1\n# EOF", "openmetrics"],
+    ["# EOF\n", "openmetrics"],
+    ["a 1\n", "text"],
+    ["", "text"],
+    ["# EOF\na 1\n", "text"],
+    ["a 1\n# no # EOF\n", "text"]
+  ])("of %j is %s", (body, format) => {
+    expect(formatOfBody(Buffer.from(body))).toBe(format)
   })
 })
 

@@ -3,7 +3,8 @@
  *
  * Guarantees
  * - Never throws, whatever the body is. A good line beside a bad one is kept; the bad one is counted, and named with
- *   its line and what is wrong with it.
+ *   its line and what is wrong with it. A line is bad only where name, labels or value cannot be read: what is wrong with
+ *   a timestamp or an exemplar is noted, and the sample kept without it.
  * - Nothing is read as something it was not: a body that is cut off, or that is no exposition at all, is refused as a
  *   whole, and a value that does not fit a double, or a name that is not valid UTF-8, is a bad line.
  * - `families` decides which samples are kept, never whether a body is refused.
@@ -11,7 +12,8 @@
  * Bounds: linear in the body, which is at most `limits.bodyBytes`; `limits` bounds a line, its labels and the reasons kept.
  *
  * Decisions, where the formats leave room
- * - Lines end in a line feed and in nothing else: a label value may hold a carriage return or U+2028.
+ * - Lines end in a line feed and in nothing else: a label value may hold a carriage return or U+2028. A body whose lines
+ *   end in CR LF is refused, and told so, as Prometheus refuses it.
  * - The text format's unknown escapes (`\t`) make the line bad, as in Prometheus' own expfmt. OpenMetrics defines them:
  *   the backslash stands for itself.
  * - Numbers are what Prometheus takes: Go's decimal floats, `Inf`, `Infinity`, `NaN` in any case; no hexadecimal, no
@@ -28,7 +30,7 @@ import { isUtf8 } from "node:buffer"
 import { Result, Schema } from "effect"
 import { lineFeed } from "./ExpositionBytes.ts"
 import { CanonicalLines } from "./ExpositionCanonical.ts"
-import { checkMetadata, isMetadata, readSample } from "./ExpositionLine.ts"
+import { checkMetadata, isMetadata, readLine } from "./ExpositionLine.ts"
 import { clipped } from "./ExpositionReason.ts"
 import { type ExpositionFormat, limits, type Sample } from "./ExpositionSample.ts"
 
@@ -39,6 +41,9 @@ export interface ExpositionOptions {
   readonly format?: ExpositionFormat
   /** Keep only the samples of these names. Lines of other names are passed over unread, so their faults are not seen. */
   readonly families?: ReadonlyArray<string>
+  /** Bytes of a line, and of a label's value: a longer one makes a bad line. Default to, and are at most, `limits.lineBytes`. */
+  readonly lineBytes?: number
+  readonly labelBytes?: number
 }
 
 export interface SkippedLine {
@@ -54,6 +59,8 @@ export interface Exposition {
   readonly skipped: ReadonlyArray<SkippedLine>
   /** All bad lines. */
   readonly skippedCount: number
+  /** Lines whose sample was kept without its timestamp or exemplar, and why: the first `limits.reasons`. Absent: none. */
+  readonly notes?: ReadonlyArray<SkippedLine>
 }
 
 /** The body as a whole says nothing that can be trusted: it is cut off, or it is not an exposition. */
@@ -87,19 +94,56 @@ export const parseExposition = (
   const bytes =
     typeof body === "string" ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const extent = format === "text" ? extentOfText(bytes) : extentOfOpenMetrics(bytes)
-  if (Result.isFailure(extent)) return Result.fail(extent.failure)
-  const scan: Scan = { bytes, ...extent.success, format, illFormed: illFormedLines(body) }
+  if (Result.isFailure(extent)) return otherFormat(bytes) ?? Result.fail(extent.failure)
+  const { labelBytes = limits.lineBytes, lineBytes = limits.lineBytes } = options
+  const scan: Scan = { bytes, ...extent.success, format, lineBytes, labelBytes, illFormed: illFormedLines(body) }
   const families = options.families === undefined ? undefined : new Set(options.families)
   const seen = readLines(scan, families)
   // Passed over lines prove nothing. Without one good line, all of them are read to tell an exposition from a web page.
   const judged =
     families !== undefined && seen.goodLines === 0 && seen.passedOver > 0 ? readLines(scan, undefined) : seen
   const first = judged.skipped[0]
-  if (judged.goodLines === 0 && first !== undefined) {
-    return refuse(`this is not an exposition, as not one line is valid; here ${first.reason}`, first.line)
+  if (first !== undefined && judged.samples.length === 0 && judged.carriageReturns > 0) {
+    return refuse(CARRIAGE_RETURNS, first.line)
   }
-  return Result.succeed({ samples: seen.samples, skipped: seen.skipped, skippedCount: seen.skippedCount })
+  if (judged.goodLines === 0 && first !== undefined) {
+    return (
+      otherFormat(bytes) ??
+      refuse(`this is not an exposition, as not one line is valid; here ${first.reason}`, first.line)
+    )
+  }
+  const { notes, samples, skipped, skippedCount } = seen
+  return Result.succeed({ samples, skipped, skippedCount, ...(notes.length > 0 ? { notes } : {}) })
 }
+
+/** The format of a body of which nothing else is known, such as a file: OpenMetrics ends with `# EOF`. */
+export const formatOfBody = (body: Uint8Array): ExpositionFormat => {
+  const end = Buffer.from(body.buffer, body.byteOffset, body.byteLength).subarray(-EOF.length - 2)
+  return /(^|\n)# EOF\n?$/.test(end.toString("latin1")) ? "openmetrics" : "text"
+}
+
+const CARRIAGE_RETURNS =
+  "this is not an exposition as the format has it: its lines end in a carriage return and a line feed (CR LF), but must end " +
+  "in a line feed alone; something between the program that wrote it and here changed them"
+
+/** A body that is refused, and is recognised as something else. */
+const otherFormat = (bytes: Buffer): Result.Result<never, ExpositionRefused> | undefined => {
+  const beginning = bytes.toString("latin1", 0, BEGINNING).trimStart()
+  if (/^<(!doctype|html|head|body|\?xml|!--)/i.test(beginning)) {
+    return refuse("this is not an exposition but a web page: is the path right? It is usually /metrics", 1)
+  }
+  if (/^(\[|\{\s*("[^"]*"\s*:|\}))/.test(beginning)) return refuse("this is not an exposition but JSON", 1)
+  if (beginning.startsWith("\x1f\x8b")) {
+    return refuse(
+      "this is not an exposition but gzip data that nothing has unpacked: its Content-Encoding does not say gzip",
+      1
+    )
+  }
+  return undefined
+}
+
+/** As much of a body as tells what else it is. */
+const BEGINNING = 256
 
 /** The lines to read: `bytes` from `start` to `end`, which is empty or ends in a line feed. */
 interface Extent {
@@ -112,6 +156,8 @@ interface Extent {
 interface Scan extends Extent {
   readonly bytes: Buffer
   readonly format: ExpositionFormat
+  readonly lineBytes: number
+  readonly labelBytes: number
   /** Numbers of the lines that are not valid Unicode, where there are any. */
   readonly illFormed: ReadonlySet<number> | undefined
 }
@@ -120,6 +166,9 @@ interface Seen {
   readonly samples: Array<Sample>
   readonly skipped: Array<SkippedLine>
   skippedCount: number
+  readonly notes: Array<SkippedLine>
+  /** Bad lines that would be good without the carriage return at their end. */
+  carriageReturns: number
   /** Samples, kept or not, and metadata. */
   goodLines: number
   /** Lines of other families, not read any further than their name. */
@@ -139,7 +188,18 @@ const readLines = (scan: Scan, families: ReadonlySet<string> | undefined): Seen 
   const { bytes, end, illFormed } = scan
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const lines = new CanonicalLines(bytes, view)
-  const seen: Seen = { samples: [], skipped: [], skippedCount: 0, goodLines: scan.goodLines, passedOver: 0 }
+  const { goodLines } = scan
+  // A line that is no longer than this breaks neither bound.
+  const unmeasured = Math.min(scan.lineBytes, scan.labelBytes)
+  const seen: Seen = {
+    samples: [],
+    skipped: [],
+    skippedCount: 0,
+    notes: [],
+    carriageReturns: 0,
+    goodLines,
+    passedOver: 0
+  }
   let askedName = ""
   let wanted = families === undefined
   let at = scan.start
@@ -155,7 +215,7 @@ const readLines = (scan: Scan, families: ReadonlySet<string> | undefined): Seen 
         at = lineFeed(view, lines.at) + 1
         continue
       }
-      if (lines.readRest()) {
+      if (lines.readRest() && lines.at - at <= unmeasured) {
         seen.samples.push({ name: lines.name, labels: lines.labels, value: lines.value })
         seen.goodLines++
         at = lines.at + 1
@@ -163,7 +223,7 @@ const readLines = (scan: Scan, families: ReadonlySet<string> | undefined): Seen 
       }
     }
     const lineEnd = lineFeed(view, at)
-    const reason = readCarefully(scan, at, lineEnd, wellFormed, families, seen)
+    const reason = readCarefully(scan, { line, start: at, end: lineEnd, wellFormed }, families, seen)
     if (reason !== undefined) {
       seen.skippedCount++
       if (seen.skipped.length < limits.reasons) seen.skipped.push({ line, reason })
@@ -176,9 +236,7 @@ const readLines = (scan: Scan, families: ReadonlySet<string> | undefined): Seen 
 /** Reads a line that is not in the usual form. Returns what is wrong with it. */
 const readCarefully = (
   scan: Scan,
-  start: number,
-  end: number,
-  wellFormed: boolean,
+  { end, line: number, start, wellFormed }: Place,
   families: ReadonlySet<string> | undefined,
   seen: Seen
 ): string | undefined => {
@@ -195,15 +253,45 @@ const readCarefully = (
   }
   if (!wellFormed) return "the line is not valid Unicode"
   const length = end - start
-  if (length > limits.lineBytes) {
-    return `the line has ${length} bytes, more than the ${limits.lineBytes} that are read`
+  if (length > scan.lineBytes) {
+    return `the line has ${length} bytes, more than the ${scan.lineBytes} that are read`
   }
   const line = bytes.toString("utf8", start, end)
-  const read = comment ? checkMetadata(line) : readSample(line, format)
-  if (typeof read === "string") return read
+  const read = comment ? checkMetadata(line) : readLine(line, format)
+  if (typeof read === "string") {
+    if (line.endsWith("\r") && (line === "\r" || typeof readLine(line.slice(0, -1), format) !== "string")) {
+      seen.carriageReturns++
+    }
+    return read
+  }
+  if (read !== undefined && length > scan.labelBytes) {
+    const long = longLabel(read.sample, scan.labelBytes)
+    if (long !== undefined) return long
+  }
   seen.goodLines++
-  if (read !== undefined && (families === undefined || families.has(read.name))) seen.samples.push(read)
+  if (read === undefined || (families !== undefined && !families.has(read.sample.name))) return undefined
+  seen.samples.push(read.sample)
+  if (read.note !== undefined && seen.notes.length < limits.reasons)
+    seen.notes.push({ line: number, reason: read.note })
   return undefined
+}
+
+/** What is wrong with a sample whose labels are too long; undefined where none is. */
+const longLabel = ({ labels }: Sample, bytesMax: number): string | undefined => {
+  for (const [name, value] of Object.entries(labels)) {
+    const bytes = Buffer.byteLength(value)
+    if (bytes > bytesMax)
+      return `the label ${clipped(name)} has ${bytes} bytes, more than the ${bytesMax} that are read`
+  }
+  return undefined
+}
+
+/** A line: its number, and where it is. */
+interface Place {
+  readonly line: number
+  readonly start: number
+  readonly end: number
+  readonly wellFormed: boolean
 }
 
 const extentOfText = (bytes: Buffer): Result.Result<Extent, ExpositionRefused> => {
@@ -217,6 +305,10 @@ const extentOfText = (bytes: Buffer): Result.Result<Extent, ExpositionRefused> =
 
 const extentOfOpenMetrics = (bytes: Buffer): Result.Result<Extent, ExpositionRefused> => {
   const first = endMarker(bytes)
+  if (first < 0) {
+    const tail = bytes.toString("latin1", Math.max(0, bytes.length - BEGINNING))
+    if (/# EOF\r\n?$/.test(tail) && tail.indexOf("\r\n") < tail.lastIndexOf("# EOF")) return refuse(CARRIAGE_RETURNS)
+  }
   if (first < 0) return refuse(`the body is cut off: it does not end with ${EOF}`)
   const behind = first + EOF.length
   if (behind + 1 >= bytes.length) return Result.succeed({ start: 0, end: first, goodLines: 1 })

@@ -12,6 +12,8 @@ export interface ExpositionJson {
     }
   >
   readonly skipped: ReadonlyArray<SkippedLine>
+  /** Lines whose sample was kept without its timestamp or exemplar, where there are any. */
+  readonly notes?: ReadonlyArray<SkippedLine>
   /** How many lines were skipped, where they are more than `skipped` names. */
   readonly skipped_count?: number
 }
@@ -19,8 +21,13 @@ export interface ExpositionJson {
 /** A value for `JSON.stringify`. */
 export const expositionToJson = (exposition: Exposition): ExpositionJson => {
   const samples = exposition.samples.map((sample) => ({ ...sample, value: jsonValue(sample.value) }))
-  const { skipped, skippedCount } = exposition
-  return skippedCount > skipped.length ? { samples, skipped, skipped_count: skippedCount } : { samples, skipped }
+  const { notes, skipped, skippedCount } = exposition
+  return {
+    samples,
+    skipped,
+    ...(notes === undefined ? {} : { notes }),
+    ...(skippedCount > skipped.length ? { skipped_count: skippedCount } : {})
+  }
 }
 
 const jsonValue = (value: number): number | "NaN" | "+Inf" | "-Inf" => {

@@ -16,8 +16,22 @@ import {
 } from "./ExpositionSample.ts"
 
 /** Reads a sample line, without its line feed. Returns the sample, or what is wrong with the line. */
-export const readSample = (line: string, format: ExpositionFormat): Sample | string =>
-  new LineReader(line, format).sample()
+export const readSample = (line: string, format: ExpositionFormat): Sample | string => {
+  const read = readLine(line, format)
+  return typeof read === "string" ? read : read.sample
+}
+
+/**
+ * The same, with what is wrong behind the value: a timestamp or an exemplar that cannot be read does not make name,
+ * labels and value unreadable. The sample is kept without it.
+ */
+export const readLine = (line: string, format: ExpositionFormat): LineRead | string =>
+  new LineReader(line, format).read()
+
+export interface LineRead {
+  readonly sample: Sample
+  readonly note?: string
+}
 
 /** Whether a comment of the text format, or its beginning, is metadata, which only an exposition has. */
 export const isMetadata = (comment: string): boolean => METADATA.test(comment)
@@ -56,6 +70,8 @@ const CLOSE = 125
 class LineReader {
   private at = 0
   private reason = ""
+  /** What of a line is being read behind the value. */
+  private part: "timestamp" | "exemplar" = "timestamp"
   private readonly line: string
   /** OpenMetrics: single spaces, and only where the grammar has them. */
   private readonly strict: boolean
@@ -65,7 +81,7 @@ class LineReader {
     this.strict = format === "openmetrics"
   }
 
-  sample(): Sample | string {
+  read(): LineRead | string {
     this.blanks()
     const bareName = this.peek() === OPEN ? undefined : this.bareName(true)
     if (bareName === "") return this.line === "" ? "the line is empty" : `expected a metric name, ${this.here()}`
@@ -84,10 +100,10 @@ class LineReader {
     const value = readValue(this.token())
     if (typeof value === "string") return value
     const timestamp = this.strict ? this.strictEnd() : this.end()
-    if (this.reason !== "") return this.reason
-    return timestamp === undefined
-      ? { name: name ?? "", labels, value }
-      : { name: name ?? "", labels, value, timestamp }
+    const sample = { name: name ?? "", labels, value, ...(timestamp === undefined ? {} : { timestamp }) }
+    return this.reason === ""
+      ? { sample }
+      : { sample, note: `${this.reason}; the sample is kept without its ${this.part}` }
   }
 
   /** The rest of a line of the text format: perhaps a timestamp. */
@@ -96,8 +112,8 @@ class LineReader {
     if (this.at >= this.line.length) return undefined
     const timestamp = this.number(readMilliseconds)
     this.blanks()
-    if (this.at < this.line.length) this.fail(`expected the end of the line after the timestamp, ${this.here()}`)
-    return timestamp
+    if (this.at >= this.line.length) return timestamp
+    return this.fail(`expected the end of the line after the timestamp, ${this.here()}`)
   }
 
   /** The rest of a line of OpenMetrics: perhaps a timestamp, perhaps an exemplar, which is checked and left out. */
@@ -106,13 +122,14 @@ class LineReader {
     if (this.skip(SPACE) && this.peek() !== HASH) {
       timestamp = this.number(readSeconds)
       if (this.skip(SPACE) && this.peek() !== HASH)
-        this.fail(`expected an exemplar after the timestamp, ${this.here()}`)
+        return this.fail(`expected an exemplar after the timestamp, ${this.here()}`)
     }
     if (this.reason === "" && this.skip(HASH)) this.exemplar()
     return timestamp
   }
 
   private exemplar(): undefined {
+    this.part = "exemplar"
     if (!this.skip(SPACE) || this.peek() !== OPEN)
       return this.fail(`expected the labels of the exemplar, ${this.here()}`)
     this.labelSet(emptyLabels(), undefined, false)

@@ -74,7 +74,7 @@ describe("a declaration is refused", () => {
     ["a name that is too long", "name", "40 characters", broken({ name: "d".repeat(41) })],
     ["a resource that is no identifier", "resource", "snake_case", broken({ resource: "../tokens" })],
     ["a table that is no identifier", "table.name", "snake_case", withTable({ name: 'x"; drop' })],
-    ["a table of the core", "table.name", "NodePulse itself", withTable({ name: "dead_letters" })],
+    ["a table of the core", "table.name", "NodePulse's own", withTable({ name: "dead_letters" })],
     ["no columns", "table.columns", "at least one", withColumns({})],
     ["a column of every table", "table.columns.server_id", "every table", withColumns({ server_id: GAUGE })],
     ["a column called timestamp", "table.columns.timestamp", "every table", withColumns({ timestamp: GAUGE })],
@@ -92,12 +92,9 @@ describe("a declaration is refused", () => {
       "another column",
       withColumns({ a: GAUGE, b: gauge({ from: "a", doc: "A." }) })
     ],
-    [
-      "a column where a label's number is stored",
-      "table.columns.device",
-      "by number",
-      withColumns({ device: label({ doc: "Device." }), device_id: GAUGE })
-    ],
+    ["a column of PostgreSQL's", "table.columns.xmin", "every table", withColumns({ xmin: GAUGE })],
+    ["a table called like an index of the core", "table.name", "NodePulse's own", withTable({ name: "tokens_pkey" })],
+    ["the dictionary's table", "table.name", "NodePulse's own", withTable({ name: "label_values" })],
     ["a column without a doc", "table.columns.a.doc", "empty", withColumns({ a: gauge({ doc: "" }) })],
     ["per that is no label", "top.per", "label", withTop({ per: "cores" })],
     ["per that does not exist", "top.per", "label", withTop({ per: "constructor" })],
@@ -146,6 +143,26 @@ describe("a declaration is refused", () => {
   ])("for a %s that another exporter has", (field, change) => {
     const invalid = Result.getOrThrow(Result.flip(makeRegistry({ exporters: [valid, broken(change)] })))
     expect(invalid.field).toBe(field)
+  })
+
+  it("for a table that is called like one that is made from another's", () => {
+    for (const name of ["disk_snapshots_scrapes", "disk_snapshots_scrapes_20251122", "disk_snapshots_5m"]) {
+      const other = broken({ name: "a", resource: "a", host: undefined, table: { ...valid.table, name } })
+      for (const exporters of [
+        [valid, other],
+        [other, valid]
+      ]) {
+        const invalid = Result.getOrThrow(Result.flip(makeRegistry({ exporters })))
+        expect(invalid.field).toBe("table.name")
+        expect(invalid.reason).toBe(`is one of the table "${exporters[0]!.table.name}"'s own`)
+      }
+    }
+  })
+
+  it("never for a name that is free: visits, or disk_id beside the label disk", () => {
+    const columns = { ...valid.table.columns, disk: label({ doc: "A disk." }), disk_id: GAUGE }
+    const free = broken({ table: { ...valid.table, name: "visits", columns } })
+    expect(Result.isSuccess(makeRegistry({ exporters: [free] }))).toBe(true)
   })
 
   it("for being one too many", () => {

@@ -9,6 +9,7 @@
 import { Context, Duration, Effect, Layer, Result, Schema } from "effect"
 import type { Column, Columns } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
+import { IDENTIFIER_RULE, isIdentifier, RESERVED_COLUMNS, tableTakenBy } from "./Names.ts"
 import { type AnyRanking, rankingFields } from "./TopQuery.ts"
 import { wireName } from "./Wire.ts"
 
@@ -20,8 +21,7 @@ export interface Config {
 export const defineConfig = (config: Config): Config => config
 
 export const EXPORTERS_MAX = 50
-export const COLUMNS_MAX = 200
-export const IDENTIFIER_LENGTH_MAX = 40
+const COLUMNS_MAX = 200
 
 /** A declaration breaks a rule. Not retryable: the program must be changed. */
 export class InvalidExporter extends Schema.TaggedError<InvalidExporter>()("InvalidExporter", {
@@ -65,19 +65,6 @@ export const makeRegistry = (config: Config): Result.Result<RegistryShape, Inval
   })
 }
 
-/** Columns that every table has, and `constructor`, the one name in snake case that every JavaScript object answers to. */
-const RESERVED_COLUMNS = new Set(["server_id", "timestamp", "created_at", "counters_since", "constructor"])
-
-/** Tables of the core in the same schema. */
-const RESERVED_TABLES = new Set([
-  "servers",
-  "tokens",
-  "sessions",
-  "dead_letters",
-  "migrations",
-  "effect_sql_migrations"
-])
-
 type Rule = (field: string, value: unknown, holds: boolean, reason: string) => void
 
 const findInvalid = (exporters: ReadonlyArray<Exporter>): InvalidExporter | undefined => {
@@ -93,7 +80,8 @@ const findInvalid = (exporters: ReadonlyArray<Exporter>): InvalidExporter | unde
     checkNames(exporter, rule)
     rule("name", exporter.name, !names.has(exporter.name), "is taken by another exporter")
     rule("resource", exporter.resource, !resources.has(exporter.resource), "is taken by another exporter")
-    rule("table.name", exporter.table.name, !tables.has(exporter.table.name), "is taken by another exporter")
+    const owner = tableTakenBy(exporter.table.name, tables)
+    rule("table.name", exporter.table.name, owner === undefined, `is one of ${owner}'s own`)
     rule("host", exporter.name, exporter.host === undefined || host === undefined, `is declared by "${host}" already`)
     checkScrape(exporter, rule)
     checkColumns(exporter.table.columns, rule)
@@ -115,17 +103,13 @@ const findInvalid = (exporters: ReadonlyArray<Exporter>): InvalidExporter | unde
       })
 }
 
-const IDENTIFIER = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/
-const IDENTIFIER_RULE = `must be snake_case (a-z, 0-9, _), at most ${IDENTIFIER_LENGTH_MAX} characters`
-
 const identifier = (rule: Rule, field: string, value: string) =>
-  rule(field, value, IDENTIFIER.test(value) && value.length <= IDENTIFIER_LENGTH_MAX, IDENTIFIER_RULE)
+  rule(field, value, isIdentifier(value), IDENTIFIER_RULE)
 
 const checkNames = (exporter: Exporter, rule: Rule) => {
   identifier(rule, "name", exporter.name)
   identifier(rule, "resource", exporter.resource)
   identifier(rule, "table.name", exporter.table.name)
-  rule("table.name", exporter.table.name, !RESERVED_TABLES.has(exporter.table.name), "is a table of NodePulse itself")
   rule("title", exporter.title, exporter.title.trim() !== "", "must not be empty")
 }
 
@@ -164,8 +148,15 @@ const checkColumns = (columns: Columns, rule: Rule) => {
     rule(`${at}.from`, field, !RESERVED_COLUMNS.has(field), "is a name that every row has")
     rule(`${at}.from`, field, !fields.has(field), "is taken by another column")
     rule(`${at}.doc`, column.doc, column.doc.trim() !== "", "must not be empty")
-    const clash = column.kind === "label" && Object.hasOwn(columns, `${name}_id`)
-    rule(at, `${name}_id`, !clash, `is where the label "${name}" is stored by number`)
+    for (const other of column.kind === "counter" ? (column.over ?? []) : []) {
+      const kind = columnOf(columns, other)?.kind
+      rule(
+        `${at}.over`,
+        other,
+        kind === "fingerprint" || kind === "gauge",
+        "must be a fingerprint or gauge of the table"
+      )
+    }
     fields.add(field)
   }
 }
@@ -210,10 +201,17 @@ const checkHost = ({ host, table: { columns } }: Exporter, rule: Rule) => {
   const memory = columnOf(columns, host.memoryTotal)
   rule("host.memoryTotal", host.memoryTotal, memory?.kind === "gauge", "must be a gauge of the table")
   rule("host.cpuBusy", host.cpuBusy.length, host.cpuBusy.length > 0, "must be at least one")
-  for (const name of host.cpuBusy) {
-    const column = columnOf(columns, name)
-    const seconds = column?.kind === "counter" && column.unit === "seconds"
-    rule("host.cpuBusy", name, seconds, "must be a counter of the table, in seconds")
+  const cpu = {
+    cpuBusy: host.cpuBusy,
+    cpuWaiting: host.cpuWaiting ?? [],
+    cpuIdle: host.cpuIdle === undefined ? [] : [host.cpuIdle]
+  }
+  for (const [field, names] of Object.entries(cpu)) {
+    for (const name of names) {
+      const column = columnOf(columns, name)
+      const seconds = column?.kind === "counter" && column.unit === "seconds"
+      rule(`host.${field}`, name, seconds, "must be a counter of the table, in seconds")
+    }
   }
 }
 

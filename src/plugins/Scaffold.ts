@@ -5,7 +5,7 @@
  * Pure: it returns paths and contents, and writes nothing. Who writes them must not overwrite what is there.
  */
 import { Result, Schema } from "effect"
-import { IDENTIFIER_LENGTH_MAX } from "./Registry.ts"
+import { IDENTIFIER_LENGTH_MAX } from "./Names.ts"
 
 export interface ScaffoldFile {
   /** Relative to the root of the project. */
@@ -25,7 +25,7 @@ export interface Scaffold {
 export class InvalidName extends Schema.TaggedError<InvalidName>()("InvalidName", { name: Schema.String }) {
   readonly retryable = false
   override get message(): string {
-    return `"${this.name}" cannot name an exporter: use a-z, 0-9 and _ or -, such as redis or redis_exporter`
+    return `"${this.name}" cannot name an exporter: use a-z, 0-9 and _ or -, beginning with a letter, with or without _exporter at its end`
   }
 }
 
@@ -54,7 +54,7 @@ export const scaffold = (name: string): Result.Result<Scaffold, InvalidName> => 
       `declare what ${exporter} has in ${folder}/${value}.ts`,
       `put a real scrape into ${folder}/fixtures/<case>/input.prom`,
       `enable it in plugins.config.ts: import { ${constant} } from "./${folder}/${value}.ts"`,
-      "generate its migration: npm run migrations"
+      "generate its migration and all else that is derived: npm run generate"
     ]
   })
 }

@@ -3,7 +3,8 @@ import { Result, Schema } from "effect"
 import { type Columns, counter, gauge, label } from "./Column.ts"
 import { defineExporter } from "./Exporter.ts"
 import type { Snapshot } from "./Snapshot.ts"
-import { fingerprints, makeSnapshotCodec } from "./SnapshotCodec.ts"
+import { eachOfScrape, fingerprints, makeSnapshotCodec } from "./SnapshotCodec.ts"
+import { byScrape, part, snapshotAt, together } from "./Snapshots.ts"
 import { makeWires } from "./Wire.ts"
 
 const NAME = label({ from: "name", doc: "Name." })
@@ -107,5 +108,72 @@ describe("a snapshot in the stream", () => {
   it("with the longest label that ingest accepts still fits", () => {
     const sent = { ...snapshot, values: ["\u001f".repeat(16_384), Number.MIN_VALUE, 1] }
     expect(Result.getOrThrow(codec.decode(entry(codec.encode(sent))))).toEqual(sent)
+  })
+})
+
+describe("a scrape in the stream", () => {
+  const rows = ["postgres", "nginx", "sshd"].map(
+    (name, n): Snapshot => ({ ...snapshot, values: [name, n + 0.5, n * 4096] })
+  )
+  const [snapshots] = together(rows)
+  const decode = (scrape: string, change: object = {}, by = codec) =>
+    by.decodeScrape({ serverId: "web-1", exporterName: "test_exporter", rows: 3, scrape, ...change })
+  const refusedScrape = (...parts: ReadonlyArray<unknown>) => Result.getOrThrow(Result.flip(decode(array(...parts))))
+  const at = 1_761_825_600_000_000
+
+  it("is read as it was written, and is shorter than its rows one by one", () => {
+    const text = codec.encodeScrape(snapshots!)
+    expect(Result.getOrThrow(decode(text))).toEqual(snapshots)
+    expect(text.length).toBeLessThan(0.6 * codec.encodeEach(snapshots!).join("").length)
+  })
+
+  it("may have rows whose counters began at different times", () => {
+    const differ = rows.map((row, n) => ({ ...row, countersSince: n === 1 ? null : row.countersSince! + n }))
+    const read = Result.getOrThrow(decode(codec.encodeScrape(together(differ)[0]!)))
+    expect([0, 1, 2].map((row) => snapshotAt(read, row))).toEqual(differ)
+  })
+
+  it("is cut where its time changes, and where it has more rows than an entry takes", () => {
+    const mixed = together([...rows, ...rows.map((row) => ({ ...row, timestamp: row.timestamp + 1 }))])[0]!
+    const cut = byScrape(mixed, 2)
+    expect(cut.map(({ length, timestamp }) => [length, timestamp])).toEqual([
+      [2, snapshot.timestamp],
+      [1, snapshot.timestamp],
+      [2, snapshot.timestamp + 1],
+      [1, snapshot.timestamp + 1]
+    ])
+    expect(snapshotAt(part(mixed, 2, 5), 1)).toEqual({ ...rows[0], timestamp: snapshot.timestamp + 1 })
+  })
+
+  it("can be taken apart into the texts of its rows, also where its columns are not known", () => {
+    const text = codec.encodeScrape(snapshots!)
+    expect(eachOfScrape(text, 3)).toEqual(rows.map(codec.encode))
+    expect(eachOfScrape(text.replace(/^\["\w+"/, '["zzzzzz"'), 3)).toHaveLength(3)
+    for (const scrape of ["", "{}", "[]", text.slice(0, -1), array(at, null, ["a"], [1, 2, 3], [1, 2, 3])]) {
+      expect(eachOfScrape(scrape, 3), scrape).toBeUndefined()
+    }
+    expect(eachOfScrape(text, 2)).toBeUndefined()
+  })
+
+  it("that was written before columns were appended has null for them", () => {
+    const appended = codecOf({ ...columns, swap_bytes: SWAP })
+    const read = Result.getOrThrow(decode(codec.encodeScrape(snapshots!), {}, appended))
+    expect(snapshotAt(read, 2).values).toEqual([...rows[2]!.values, null])
+    const newer = appended.encodeScrape(read)
+    expect(Result.getOrThrow(Result.flip(decode(newer)))).toContain("are not known to this version")
+  })
+
+  it("is checked again: what ingest would not have let through is refused with its reason", () => {
+    const names = ["a", "b", "c"]
+    const numbers = [1, 2, 3]
+    expect(refusedScrape(at, null, names, [1, -1, 1], numbers)).toContain("cpu_seconds_total is -1")
+    expect(refusedScrape(at, null, ["a", 5, "c"], numbers, numbers)).toContain("name is 5")
+    expect(refusedScrape(at, null, names, [1, 2], numbers)).toContain("cpu_seconds_total has 2 values for 3 rows")
+    expect(refusedScrape(at, null, names, numbers, 7)).toContain("memory_bytes has 7 values for 3 rows")
+    expect(refusedScrape(at, null, names, numbers)).toContain("2 values for 3 columns")
+    expect(refusedScrape([at, at, at], null, names, numbers, numbers)).toContain("timestamp is an array")
+    expect(refusedScrape(at, [at, at], names, numbers, numbers)).toContain("counters_since has 2 values for 3 rows")
+    expect(refusedScrape(at, [at, "x", null], names, numbers, numbers)).toContain('counters_since is "x"')
+    expect(Result.isFailure(decode("x".repeat(10_000_000)))).toBe(true)
   })
 })

@@ -12,7 +12,7 @@ import type { ParsedScrape, Skipped } from "./Exporter.ts"
 export const LABEL_LENGTH_MAX = 16_384
 
 /** The longest list of notes about one scrape; the last one then says how many more there were. */
-export const SKIPPED_MAX = 1_000
+const SKIPPED_MAX = 1_000
 
 const LARGEST: Readonly<Record<NumberType, number>> = {
   double: Number.MAX_VALUE,
@@ -83,7 +83,7 @@ export const storable = <C extends Columns>(
   return {
     rows,
     skipped: bounded(skipped),
-    countersSince: since !== null && since >= 0 && since <= scrapedAt.getTime() + MINUTE_MILLIS ? since : null
+    countersSince: since !== null && since > 0 && since <= scrapedAt.getTime() + MINUTE_MILLIS ? since : null
   }
 }
 

@@ -68,7 +68,7 @@ export interface TopQuery<C extends Columns, R extends string> {
  * | peak, other unit | `threads` (`temperature_celsius`) | `avg_…` | `peak_…` | |
  *
  * `scale` turns the stored unit into the one shown (rates: per second first): 100 for seconds of CPU into percent of one
- * core, 1 / 2^20 for bytes into MiB (TRUTH.md: "MB here is MiB").
+ * core, 1 / 2^20 for bytes into MiB (docs/numbers.md: "MB" is MiB).
  */
 export interface RankingFields {
   readonly now: string

@@ -34,7 +34,7 @@ const row = {
   temperature: -4.5
 }
 const decode = (change: object) => wire.decode({ ...row, ...change }, context)
-const reason = (change: object) => Result.getOrThrow(Result.flip(decode(change)))
+const reason = (change: object) => Result.getOrThrow(Result.flip(decode(change))).reason
 const values = (change: object) => Result.getOrThrow(decode(change)).values
 
 describe("a row that is accepted", () => {
@@ -70,8 +70,10 @@ describe("a row that is accepted", () => {
 
   it("may carry fields that mean nothing here: they are counted", () => {
     const extended = { ...row, counters_since: null, extra: 1, nested: {} }
-    expect(Result.isSuccess(wire.decode(extended, context))).toBe(true)
-    expect(wire.ignoredFields(extended)).toBe(2)
+    const reader = wire.reader(context)
+    for (const input of [extended, row, { ...row, third: 1 }, { ...extended, busy_total: -1 }]) reader.add(input)
+    expect(reader.count()).toBe(3)
+    expect(reader.ignoredFields()).toBe(3)
   })
 })
 
@@ -119,7 +121,10 @@ describe("a row that is refused", () => {
 
   it("does not take a value from the prototype of objects", () => {
     expect(Result.isSuccess(wire.decode(JSON.parse('{"__proto__":{"device":"sda"}}'), context))).toBe(false)
-    expect(wire.ignoredFields(JSON.parse('{"__proto__":{"device":"sda"}}') as object)).toBe(1)
+    const reader = wire.reader(context)
+    expect(reader.add({ ...row, ...JSON.parse('{"constructor":1}') })).toBeUndefined()
+    expect(reader.add(JSON.parse(JSON.stringify(row).replace("{", '{"__proto__":{},')))).toBeUndefined()
+    expect(reader.ignoredFields()).toBe(2)
   })
 })
 
@@ -209,5 +214,18 @@ describe("the schema", () => {
       type: "object",
       required: ["timestamp", "device", "busy_total", "threads"]
     })
+  })
+})
+
+describe("the code of a refusal", () => {
+  const code = (change: object) => Result.getOrThrow(Result.flip(decode(change))).code
+  const at = (micros: number) => new Date(micros / 1_000).toISOString()
+
+  it("tells what may be sent again with its times corrected from what is never taken", () => {
+    expect(code({ timestamp: at(NOW + 2 * SKEW_MICROS_MAX) })).toBe("clock_ahead")
+    expect(code({ counters_since: at(NOW + 2 * SKEW_MICROS_MAX) })).toBe("clock_ahead")
+    expect(code({ timestamp: "2020-01-01T00:00:00Z" })).toBe("too_old")
+    expect(code({ timestamp: "yesterday" })).toBe("invalid")
+    expect(code({ threads: -1 })).toBe("invalid")
   })
 })

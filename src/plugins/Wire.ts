@@ -16,6 +16,7 @@ import { Duration, Result, Schema } from "effect"
 import type { Column, Columns, Row } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
 import type { Snapshot } from "./Snapshot.ts"
+import { PerRow, type Snapshots, snapshotAt, type Value } from "./Snapshots.ts"
 import { display, fits, LABEL_LENGTH_MAX, numberRange, rule } from "./Storable.ts"
 import { formatTimestamp, parseTimestamp, TIMESTAMP_RULE } from "./Timestamp.ts"
 
@@ -27,11 +28,28 @@ export const TIMESTAMP_FIELD = "timestamp"
 /** Optional field of every row: when its counters began. */
 export const COUNTERS_SINCE_FIELD = "counters_since"
 
+/**
+ * Why a row is refused, for programs: what may be sent again (`exporter_unknown`: to a server that knows it; `clock_ahead`,
+ * `too_old`: with the times corrected), and what never (`invalid`; `too_many_groups`: others of its scrape were taken).
+ */
+export const RefusalCode = Schema.Literals(["exporter_unknown", "clock_ahead", "too_old", "too_many_groups", "invalid"])
+export type RefusalCode = typeof RefusalCode.Type
+
+export interface RowRefused {
+  readonly code: RefusalCode
+  /** For people. */
+  readonly reason: string
+}
+
+const refuse = (code: RefusalCode, reason: string): RowRefused => ({ code, reason })
+
 /** What a decoder must know beside the row. */
 export interface DecodeContext {
   readonly serverId: string
   /** Our clock, epoch microseconds. */
   readonly nowMicros: number
+  /** What else may be against a row that could be stored, of an exporter with labels; they are one text. */
+  readonly refuse?: (exporter: string, group: string) => RowRefused | undefined
 }
 
 /** A row as JSON. */
@@ -43,16 +61,30 @@ export interface Wire {
   readonly fields: ReadonlyArray<string>
   /** One row on the wire, for documentation. */
   readonly schema: Schema.Codec<WireRow>
+  /** Reads rows of one server, one after the other. */
+  readonly reader: (context: DecodeContext) => RowReader
   /** The snapshot that a row on the wire is, or why it is none. */
-  readonly decode: (input: unknown, context: DecodeContext) => Result.Result<Snapshot, string>
-  /** How many fields of a row mean nothing here. */
-  readonly ignoredFields: (input: object) => number
+  readonly decode: (input: unknown, context: DecodeContext) => Result.Result<Snapshot, RowRefused>
   /** Why these values, in the order of the columns, cannot be stored; undefined where they can. */
   readonly misfit: (values: ReadonlyArray<unknown>) => string | undefined
+  /** Why a value of these columns cannot be stored; undefined where all can. */
+  readonly misfitIn: (columns: ReadonlyArray<ReadonlyArray<unknown>>) => string | undefined
   /** The row as it is sent; times in epoch milliseconds. */
   readonly encodeRow: (row: Row<Columns>, scrapedAt: Date | number, countersSince: number | null) => WireRow
   /** The row as it is sent, without its times. */
   readonly encodeFields: (row: Row<Columns>) => WireRow
+}
+
+/** Rows on the wire, becoming columns. */
+export interface RowReader {
+  /** Takes a row in, or says why not; then nothing of it is there. */
+  readonly add: (input: unknown) => RowRefused | undefined
+  /** How many rows were taken in. */
+  readonly count: () => number
+  /** What was taken in. There is at least one row. */
+  readonly snapshots: () => Snapshots
+  /** How many fields of the rows taken in mean nothing here. */
+  readonly ignoredFields: () => number
 }
 
 /** The name of a column on the wire. */
@@ -65,9 +97,9 @@ export const makeWire = (exporter: Exporter): Wire => {
     field: wireName(name, column),
     column,
     fits: fits(column),
+    isLabel: column.kind === "label",
     nullable: column.kind !== "label" && column.nullable
   }))
-  const known = new Set([TIMESTAMP_FIELD, COUNTERS_SINCE_FIELD, ...columns.map(({ field }) => field)])
   const retention = Duration.toMillis(exporter.table.retention) * 1_000
   const complain = (index: number, value: unknown) => {
     const { column, field } = columns[index]!
@@ -77,42 +109,84 @@ export const makeWire = (exporter: Exporter): Wire => {
   const readTime = timeReader()
   const readSince = timeReader()
 
-  const decode = (input: unknown, context: DecodeContext): Result.Result<Snapshot, string> => {
-    if (typeof input !== "object" || input === null || Array.isArray(input)) {
-      return Result.fail(`a row must be an object, not ${display(input)}`)
-    }
-    const fields = input as Readonly<Record<string, unknown>>
-    const written = fields[TIMESTAMP_FIELD]
-    const timestamp = typeof written === "string" ? readTime(written) : undefined
-    if (timestamp === undefined) return Result.fail(badTime(TIMESTAMP_FIELD, written))
-    const age = context.nowMicros - timestamp
-    if (age < -SKEW_MICROS_MAX) return Result.fail(ahead(TIMESTAMP_FIELD, written, -age))
-    if (age > retention) {
-      const kept = Duration.format(exporter.table.retention)
-      return Result.fail(`${TIMESTAMP_FIELD} ${display(written)} is older than ${exporter.name} is kept (${kept})`)
-    }
+  /** Why a time of a scrape is refused. */
+  const untimely = (written: unknown, timestamp: number, { nowMicros }: DecodeContext): RowRefused | undefined => {
+    const age = nowMicros - timestamp
+    if (age < -SKEW_MICROS_MAX) return refuse("clock_ahead", ahead(TIMESTAMP_FIELD, written, -age))
+    if (age <= retention) return undefined
+    const kept = Duration.format(exporter.table.retention)
+    const reason = `${TIMESTAMP_FIELD} ${display(written)} is older than ${exporter.name} is kept (${kept})`
+    return refuse("too_old", reason)
+  }
 
-    const begun = fields[COUNTERS_SINCE_FIELD]
-    let countersSince: number | null = null
-    if (begun !== undefined && begun !== null) {
-      const micros = typeof begun === "string" ? readSince(begun) : undefined
-      if (micros === undefined) return Result.fail(badTime(COUNTERS_SINCE_FIELD, begun))
-      if (micros > context.nowMicros + SKEW_MICROS_MAX) {
-        return Result.fail(ahead(COUNTERS_SINCE_FIELD, begun, micros - context.nowMicros))
+  const reader = (context: DecodeContext): RowReader => {
+    const timestamps = new PerRow<number>()
+    const beginnings = new PerRow<number | null>()
+    const values = columns.map((): Array<Value> => [])
+    let count = 0
+    let ignored = 0
+    return {
+      count: () => count,
+      ignoredFields: () => ignored,
+      snapshots: () => ({
+        exporter: exporter.name,
+        serverId: context.serverId,
+        length: count,
+        timestamp: timestamps.value,
+        countersSince: beginnings.value,
+        columns: values
+      }),
+      add: (input) => {
+        if (typeof input !== "object" || input === null || Array.isArray(input)) {
+          return refuse("invalid", `a row must be an object, not ${display(input)}`)
+        }
+        const fields = input as Readonly<Record<string, unknown>>
+        const written = fields[TIMESTAMP_FIELD]
+        const timestamp = typeof written === "string" ? readTime(written) : undefined
+        if (timestamp === undefined) return refuse("invalid", badTime(TIMESTAMP_FIELD, written))
+        const late = untimely(written, timestamp, context)
+        if (late !== undefined) return late
+
+        const begun = fields[COUNTERS_SINCE_FIELD]
+        let countersSince: number | null = null
+        if (begun !== undefined && begun !== null) {
+          const micros = typeof begun === "string" ? readSince(begun) : undefined
+          if (micros === undefined) return refuse("invalid", badTime(COUNTERS_SINCE_FIELD, begun))
+          if (micros > context.nowMicros + SKEW_MICROS_MAX) {
+            return refuse("clock_ahead", ahead(COUNTERS_SINCE_FIELD, begun, micros - context.nowMicros))
+          }
+          countersSince = micros
+        }
+
+        let known = begun === undefined ? 1 : 2
+        let group: string | undefined
+        for (let index = 0; index < columns.length; index++) {
+          const { field, fits, isLabel, nullable } = columns[index]!
+          const value = fields[field]
+          if (value !== undefined) known++
+          if (value === undefined && nullable) values[index]!.push(null)
+          else if (fits(value)) {
+            // Adding 0 turns -0 into 0.
+            values[index]!.push(typeof value === "number" ? value + 0 : (value as string | null))
+            if (isLabel) group = group === undefined ? (value as string) : JSON.stringify([group, value])
+          } else {
+            for (let before = 0; before < index; before++) values[before]!.pop()
+            return refuse("invalid", complain(index, value))
+          }
+        }
+        const unwanted = group === undefined ? undefined : context.refuse?.(exporter.name, group)
+        if (unwanted !== undefined) {
+          for (const column of values) column.pop()
+          return unwanted
+        }
+        timestamps.push(timestamp)
+        beginnings.push(countersSince)
+        count++
+        for (const _ in fields) ignored++
+        ignored -= known
+        return undefined
       }
-      countersSince = micros
     }
-
-    const values: Array<string | number | null> = new Array(columns.length)
-    for (let index = 0; index < columns.length; index++) {
-      const { field, fits, nullable } = columns[index]!
-      const value = fields[field]
-      if (value === undefined && nullable) values[index] = null
-      else if (!fits(value)) return Result.fail(complain(index, value))
-      // Adding 0 turns -0 into 0.
-      else values[index] = typeof value === "number" ? value + 0 : (value as string | null)
-    }
-    return Result.succeed({ exporter: exporter.name, serverId: context.serverId, timestamp, countersSince, values })
   }
 
   const encodeFields = (row: Row<Columns>): Record<string, string | number | null> => {
@@ -125,11 +199,10 @@ export const makeWire = (exporter: Exporter): Wire => {
     exporter,
     fields: columns.map(({ field }) => field),
     schema: rowSchema(exporter),
-    decode,
-    ignoredFields: (input) => {
-      let ignored = 0
-      for (const field in input) if (!known.has(field)) ignored++
-      return ignored
+    decode: (input, context) => {
+      const one = reader(context)
+      const refused = one.add(input)
+      return refused === undefined ? Result.succeed(snapshotAt(one.snapshots(), 0)) : Result.fail(refused)
     },
     misfit: (values) => {
       if (values.length !== columns.length) return `${values.length} values for ${columns.length} columns`
@@ -138,6 +211,14 @@ export const makeWire = (exporter: Exporter): Wire => {
       }
       return undefined
     },
+    misfitIn: (given) => {
+      for (let index = 0; index < columns.length; index++) {
+        const { fits } = columns[index]!
+        for (const value of given[index]!) if (!fits(value)) return complain(index, value)
+      }
+      return undefined
+    },
+    reader,
     encodeFields,
     encodeRow: (row, scrapedAt, countersSince) => ({
       [TIMESTAMP_FIELD]: new Date(scrapedAt).toISOString(),

@@ -1,10 +1,11 @@
 /**
  * Digest: from the stream to the rows, as one pipeline. Every bound of it is a literal on this screen.
  *
- * Guarantees: those of the engine (`src/engine/README.md`) and of the ports it connects. What an entry says is checked
- * again here, since anyone may write to the stream; what can never be stored becomes a dead letter with its reason, and
+ * Guarantees: those of the engine (`src/engine/README.md`) and of the ports it connects. A message is a row, whatever entry it
+ * came in: rows of one server and exporter travel together, as columns, until one is refused. What an entry says is checked
+ * again here, though a stream that others reach is sealed (`SealedStream.ts`); what can never be stored becomes a dead letter with its reason, and
  * only then leaves the stream. An entry that has been handed out `DELIVERIES_MAX` times has taken its consumer down with
- * it again and again: it becomes a dead letter unread.
+ * it again and again: its rows become dead letters unchecked. A scrape that is not even columns is one dead letter.
  *
  * The sizes were chosen by `bench/pipeline.ts`: batches of 5 000, two of them in flight, reading ahead.
  */
@@ -12,12 +13,14 @@ import { createHash } from "node:crypto"
 import { type Duration, Effect, Result } from "effect"
 import * as Pipeline from "../engine/Pipeline.ts"
 import { Registry } from "../plugins/Registry.ts"
-import type { Snapshot } from "../plugins/Snapshot.ts"
-import { makeSnapshotCodec } from "../plugins/SnapshotCodec.ts"
+import { eachOfScrape, makeSnapshotCodec, type SnapshotCodec } from "../plugins/SnapshotCodec.ts"
+import { part, type Snapshots } from "../plugins/Snapshots.ts"
 import { makeWires } from "../plugins/Wire.ts"
-import { DeadLetters } from "./DeadLetters.ts"
-import { SnapshotRows } from "./SnapshotRows.ts"
-import { type Delivery, SnapshotStream, StreamUnavailable, type Subscription } from "./SnapshotStream.ts"
+import { DeadLetters, type NewDeadLetter } from "./storage/DeadLetters.ts"
+import { SnapshotRows } from "./storage/SnapshotRows.ts"
+import { WriteHealth } from "./storage/WriteHealth.ts"
+import { Delivery, SnapshotStream, StreamUnavailable, type Subscription } from "./stream/SnapshotStream.ts"
+import type { ScrapeContent } from "./stream/StreamEntry.ts"
 
 /** Far beyond what restarts and outages cause, far below what a poisonous entry would. */
 const DELIVERIES_MAX = 25
@@ -39,7 +42,8 @@ export const make = (options: {
     const stream = yield* SnapshotStream
     const rows = yield* SnapshotRows
     const deadLetters = yield* DeadLetters
-    const codec = makeSnapshotCodec(makeWires(registry.exporters))
+    const health = yield* WriteHealth
+    const decode = makeDecoder(makeSnapshotCodec(makeWires(registry.exporters)))
 
     let subscription: Subscription | undefined
     const subscribed = <A>(use: (subscription: Subscription) => Effect.Effect<A, StreamUnavailable>) =>
@@ -48,53 +52,50 @@ export const make = (options: {
           ? Effect.fail(new StreamUnavailable({ operation: "read", cause: "not subscribed" }))
           : use(subscription)
       )
-    const ids = (deliveries: ReadonlyArray<Delivery>) => deliveries.map((delivery) => delivery.id)
 
-    const pipeline = Pipeline.make<Delivery, Snapshot, string, Delivery, never>({
+    const pipeline = Pipeline.make<Delivery, Snapshots, string, Delivery, never>({
       name: "digest",
+      parcels: {
+        size: ({ length }) => length,
+        part: (parcel, from, to) =>
+          (parcel instanceof Delivery ? parcel.slice(from, to) : part(parcel, from, to)) as typeof parcel
+      },
       producer: {
         source: {
           ask: (demand) =>
             subscribed((s) => s.read(demand)).pipe(
               Effect.map((deliveries) => deliveries.map((delivery) => ({ value: delivery, ticket: delivery })))
             ),
-          acknowledge: (deliveries) => subscribed((s) => s.acknowledge(ids(deliveries))),
-          release: (deliveries) => subscribed((s) => s.release(ids(deliveries)))
+          acknowledge: (deliveries) => subscribed((s) => s.acknowledge(deliveries)),
+          release: (deliveries) => subscribed((s) => s.release(deliveries))
         },
         demand: 5_000,
         inFlight: 40_000
       },
       processor: {
-        process: (delivery) =>
-          delivery.deliveries > DELIVERIES_MAX
+        process: (delivery) => {
+          if (delivery.content.refused !== undefined) return Result.fail(delivery.content.refused)
+          return delivery.deliveries > DELIVERIES_MAX
             ? Result.fail(`handed out ${delivery.deliveries} times without an outcome`)
-            : codec.decode(delivery),
+            : decode(delivery)
+        },
         mailbox: 10_000
       },
       batcher: {
         keys: registry.exporters.map((exporter) => exporter.name),
-        key: (snapshot) => snapshot.exporter,
+        key: ({ exporter }) => exporter,
         size: 5_000,
         flushAfter: "50 millis",
         mailbox: 10_000
       },
       writer: {
-        write: (exporter, snapshots) => rows.insert(exporter, snapshots),
+        write: (exporter, snapshots) => health.watch(`rows of ${exporter}`, rows.insert(exporter, snapshots)),
         concurrency: 2,
         timeout: "2 minutes",
         backoff: { from: "100 millis", to: "10 seconds" }
       },
       rejecter: {
-        record: (rejected) =>
-          deadLetters.put(
-            rejected.map(({ reason, ticket }) => ({
-              key: letterKey(ticket),
-              exporter: ticket.exporterName,
-              serverId: ticket.serverId,
-              payload: ticket.snapshot,
-              reason
-            }))
-          ),
+        record: (rejected) => health.watch("dead letters", deadLetters.put(lettersOf(rejected))),
         mailbox: 1_000
       },
       drainWithin: options.drainWithin ?? "8 seconds"
@@ -109,8 +110,39 @@ export const make = (options: {
     return { run, view: pipeline.view }
   })
 
-/** By content: an entry that is delivered again, or sent again by its agent, stays one letter. */
-const letterKey = ({ exporterName, serverId, snapshot }: Delivery): string =>
-  createHash("sha256")
-    .update(JSON.stringify([exporterName, serverId, snapshot]))
-    .digest("hex")
+/** What the rows of a delivery are. A scrape is read once, also where it is handed out, or refused, in parts. */
+const makeDecoder = (codec: SnapshotCodec) => {
+  const scrapes = new WeakMap<ScrapeContent, Result.Result<Snapshots, string>>()
+  return ({ content, from, to }: Delivery): Result.Result<Snapshots, string> => {
+    if ("snapshots" in content) return codec.decodeEach({ ...content, snapshots: content.snapshots.slice(from, to) })
+    const read = scrapes.get(content) ?? codec.columnsOfScrape(content)
+    scrapes.set(content, read)
+    return Result.flatMap(read, (snapshots) => codec.fitting(part(snapshots, from, to)))
+  }
+}
+
+/** A letter a row; one where a scrape cannot be taken apart. */
+const lettersOf = (
+  rejected: ReadonlyArray<{ readonly reason: string; readonly ticket: Delivery }>
+): ReadonlyArray<NewDeadLetter> => {
+  const apart = new Map<ScrapeContent, ReadonlyArray<string> | undefined>()
+  const letters = new Map<string, NewDeadLetter>()
+  for (const { reason, ticket } of rejected) {
+    const { content, from, to } = ticket
+    const { exporterName, serverId } = content
+    let texts: ReadonlyArray<string> | undefined
+    if ("snapshots" in content) texts = content.snapshots
+    else {
+      if (!apart.has(content)) apart.set(content, eachOfScrape(content.scrape, content.rows))
+      texts = apart.get(content)
+    }
+    for (const payload of texts?.slice(from, to) ?? [(content as ScrapeContent).scrape]) {
+      // By content: a row that is delivered again, in whatever entry, or sent again by its agent, stays one letter.
+      const key = createHash("sha256")
+        .update(JSON.stringify([exporterName, serverId, payload]))
+        .digest("hex")
+      letters.set(key, { key, exporter: exporterName, serverId, payload, reason })
+    }
+  }
+  return [...letters.values()]
+}

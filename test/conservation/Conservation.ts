@@ -18,7 +18,8 @@ import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Fiber, Redacted, References, type Scope } from "effect"
 import config from "../../plugins.config.ts"
-import * as Database from "../../src/sinks/Database.ts"
+import * as Database from "../../src/sinks/postgres/Database.ts"
+import { EntryKind } from "../../src/sinks/stream/StreamEntry.ts"
 import { makeTestValkey } from "../TestValkey.ts"
 import { keyOf, makeBooks, type SentRow, type StoredRow, type Verdict } from "./Books.ts"
 import { type Chance, makeChance } from "./Chance.ts"
@@ -61,6 +62,9 @@ const KEY = "nodepulse:snapshots"
 const SETTLED_WITHIN = 60
 const FRESH_WITHIN = 5
 
+/** What an entry of the stream holds in the run of a seed: one is even, the next is odd. */
+export const entryKindOf = (seed: number): EntryKind => EntryKind[seed % 2]!
+
 export const run = (options: Options): Effect.Effect<Report> =>
   Effect.gen(function* () {
     const { say } = options
@@ -70,7 +74,9 @@ export const run = (options: Options): Effect.Effect<Report> =>
     const postgres = yield* makeFragilePostgres(folder)
     const databaseUrl = new URL(Redacted.value(postgres.url))
     const toValkey = yield* makeLink({ port: valkey.port })
-    const toPostgres = yield* makeLink({ port: Number(databaseUrl.port) })
+    const socket = `${decodeURIComponent(databaseUrl.hostname)}/.s.PGSQL.${databaseUrl.port}`
+    const toPostgres = yield* makeLink({ path: socket })
+    databaseUrl.hostname = "127.0.0.1"
     databaseUrl.port = String(toPostgres.port)
     const exporters = yield* makeSimulatedExporters
     const books = makeBooks(uniqueValue)
@@ -91,7 +97,10 @@ export const run = (options: Options): Effect.Effect<Report> =>
           ...more
         }
       })
-    const ingest = yield* role("ingest", "ingest", { NODEPULSE_PORT: String(ingestPort) })
+    const ingest = yield* role("ingest", "ingest", {
+      NODEPULSE_PORT: String(ingestPort),
+      NODEPULSE_STREAM_ENTRY: entryKindOf(options.seed)
+    })
     const digests = [yield* role("digest-1", "digest"), yield* role("digest-2", "digest")]
     for (const program of [ingest, ...digests]) program.start()
     const register = (name: string) =>

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Deferred, Effect, type Redacted, Schedule, type Scope } from "effect"
-import { make } from "../../src/sinks/EmbeddedPostgres.ts"
+import { make } from "../../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
 
 export interface FragilePostgres {
   readonly url: Redacted.Redacted<string>

@@ -15,19 +15,27 @@ export interface Link {
   readonly letGo: () => void
 }
 
-export const makeLink = (target: { readonly port: number }): Effect.Effect<Link, never, Scope.Scope> =>
+/** Ends a connection at once, by a reset where it can be: only an open TCP connection knows one, a socket in a folder does not. */
+const drop = (socket: Socket): void => {
+  if (socket.remoteFamily === undefined) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
+export const makeLink = (
+  target: { readonly port: number } | { readonly path: string }
+): Effect.Effect<Link, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Link & { readonly close: () => void }>((resume) => {
       const pairs = new Set<readonly [Socket, Socket]>()
       let held = false
       const reset = () => {
         const count = pairs.size
-        for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy()
+        for (const pair of pairs) for (const socket of pair) drop(socket)
         pairs.clear()
         return count
       }
       const server = createServer({ pauseOnConnect: true }, (near) => {
-        const far = connect({ port: target.port, host: "127.0.0.1" })
+        const far = connect("path" in target ? target : { ...target, host: "127.0.0.1" })
         const pair = [near, far] as const
         pairs.add(pair)
         for (const [one, other] of [
@@ -38,7 +46,7 @@ export const makeLink = (target: { readonly port: number }): Effect.Effect<Link,
           one.on("error", () => {})
           one.on("close", () => {
             pairs.delete(pair)
-            if (!other.destroyed) other.resetAndDestroy()
+            if (!other.destroyed) drop(other)
           })
           one.pipe(other)
           if (held) one.pause()

@@ -3,7 +3,8 @@ import { isUtf8 } from "node:buffer"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Result } from "effect"
-import { readScrape } from "../../agent/Scraper.ts"
+import { readScrape } from "../../agent/scrape/Scraper.ts"
+import { unpackRows } from "../../agent/spool/PackedRows.ts"
 import config from "../../plugins.config.ts"
 import { type ExpositionFormat, parseExposition, type Sample } from "../../src/plugins/Exposition.ts"
 import { readSample } from "../../src/plugins/ExpositionLine.ts"
@@ -76,7 +77,8 @@ export const expositionTarget: Target = {
       taken = true
       let count = 0
       for (const record of read.success.records) {
-        const rows = JSON.parse(record.rows) as ReadonlyArray<unknown>
+        const rows = JSON.parse(unpackRows(record.rows)) as ReadonlyArray<unknown>
+        must(rows.length === record.rows.count, "a record knows how many rows it has")
         count += rows.length
         for (const row of rows) {
           const decoded = wire.decode(row, { serverId: "fuzz", nowMicros: NOW * 1_000 })

@@ -38,14 +38,14 @@ export const shown = (input: Buffer): string =>
 const SHOWN_BYTES = 3_000
 
 /** A second a megabyte, and a twentieth for nothing: far above any, far below a hang. */
-export const millisMax = (bytes: number): number => 50 + bytes / 1_000
+const millisMax = (bytes: number): number => 50 + bytes / 1_000
 
 /**
  * Three hundred times its size, and 4 MiB for nothing. JSON of nothing but brackets costs 30 times its size, in a few forms;
  * an exposition of nothing but bad lines of two bytes 60 times, and it is read three times, once for each exporter and once
  * by itself.
  */
-export const usedMax = (bytes: number): number => 4 * 2 ** 20 + 300 * bytes
+const usedMax = (bytes: number): number => 4 * 2 ** 20 + 300 * bytes
 
 const GROWN_MAX = 16 * 2 ** 20
 /** A garbage collection may fall to any input, and code that is compiled too. */

@@ -1,10 +1,19 @@
 /** Bodies that are posted: unpacked, parsed, decoded, and on their way through the stream. */
 import { gzipSync } from "node:zlib"
 import { Result } from "effect"
-import { parseJson, unpack } from "../../src/http/IngestBody.ts"
-import { DEFAULT_LIMITS } from "../../src/http/Limits.ts"
-import { type DecodedPayload, decodePayload, REASON_LENGTH_MAX, REJECTIONS_MAX } from "../../src/plugins/Payload.ts"
-import { makeSnapshotCodec } from "../../src/plugins/SnapshotCodec.ts"
+import { parseJson, unpack } from "../../src/http/ingest/IngestBody.ts"
+import { DEFAULT_LIMITS } from "../../src/http/server/Limits.ts"
+import {
+  type DecodedPayload,
+  decodePayload,
+  RANGES_MAX,
+  REASON_LENGTH_MAX,
+  REJECTIONS_MAX
+} from "../../src/plugins/Payload.ts"
+import type { Snapshot } from "../../src/plugins/Snapshot.ts"
+import { eachOfScrape, makeSnapshotCodec } from "../../src/plugins/SnapshotCodec.ts"
+import { type Snapshots, snapshotAt } from "../../src/plugins/Snapshots.ts"
+import { contentsOf, type ScrapeContent } from "../../src/sinks/stream/StreamEntry.ts"
 import type { Chance } from "../conservation/Chance.ts"
 import { damaged, nested, repeated } from "./Mutation.ts"
 import { isSame, must, NOW, shaped, type Target, wires } from "./Target.ts"
@@ -87,12 +96,13 @@ export const ingestTarget: Target = {
     }
     const payload = decodePayload(wires, body.success, { serverId: "fuzz", nowMicros: NOW * 1_000 })
     if (Result.isFailure(payload)) return "refused"
-    const { accepted, rejected, rejectedCount } = payload.success
-    must(
-      rejectedCount === rejected.length || rejected.length === REJECTIONS_MAX,
-      "what was rejected is listed, or counted"
-    )
-    for (const { exporter, reason } of rejected) {
+    const { acceptedCount, further, ranges, rejected, rejectedCount } = payload.success
+    const accepted = each(payload.success)
+    must(accepted.length === acceptedCount, "what is accepted is counted")
+    must(rejected.length <= REJECTIONS_MAX && ranges.length <= RANGES_MAX, "what was rejected is told within bounds")
+    const summed = [...ranges.map(({ rows }) => rows), ...further.values()].reduce((sum, rows) => sum + rows, 0)
+    must(rejectedCount === rejected.length + summed, "what was rejected is listed, or counted")
+    for (const { exporter, reason } of [...rejected, ...ranges]) {
       must(reason !== "" && reason.length <= REASON_LENGTH_MAX && reason.isWellFormed(), "a reason is short text")
       must(exporter.isWellFormed() && exporter.length < 100, "an exporter's name is short text")
     }
@@ -102,14 +112,36 @@ export const ingestTarget: Target = {
       const decoded = codec.decode({ serverId, exporterName: snapshot.exporter, snapshot: codec.encode(snapshot) })
       must(Result.isSuccess(decoded) && isSame(decoded.success, snapshot), "a snapshot travels unchanged")
     }
+    for (const snapshots of payload.success.accepted) travelsTogether(snapshots)
     isWhatWasSent(body.success as Readonly<Record<string, unknown>>, payload.success)
     return accepted.length > 0 ? "taken" : "refused"
   }
 }
 
+const each = ({ accepted }: DecodedPayload): ReadonlyArray<Snapshot> =>
+  accepted.flatMap((some) => Array.from({ length: some.length }, (_, row) => snapshotAt(some, row)))
+
+/** A scrape at a time, rows arrive as they do one by one, and can be taken apart into the same texts. */
+const travelsTogether = (snapshots: Snapshots): void => {
+  const texts = codec.encodeEach(snapshots)
+  let from = 0
+  for (const content of contentsOf(snapshots, "scrape", codec)) {
+    must("scrape" in content, "it is one entry")
+    const { rows, scrape } = content as ScrapeContent
+    const read = codec.decodeScrape({ ...content, rows, scrape })
+    must(Result.isSuccess(read), "a scrape is read")
+    const own = texts.slice(from, from + rows)
+    must(String(codec.encodeEach(Result.getOrThrow(read))) === String(own), "a scrape travels unchanged")
+    must(String(eachOfScrape(scrape, rows)) === String(own), "a scrape can be taken apart")
+    from += rows
+  }
+  must(from === snapshots.length, "all rows are in a scrape")
+}
+
 /** Every row is accepted or rejected, and an accepted one has the values that were sent, each in its column. */
 const isWhatWasSent = (body: Readonly<Record<string, unknown>>, payload: DecodedPayload): void => {
-  const { accepted, rejected, rejectedCount } = payload
+  const { rejected, rejectedCount } = payload
+  const accepted = each(payload)
   const sent = Object.values(body).reduce<number>((sum, rows) => sum + (Array.isArray(rows) ? rows.length : 1), 0)
   must(accepted.length + rejectedCount === sent, "every row is accepted or rejected")
   if (rejectedCount > rejected.length) return

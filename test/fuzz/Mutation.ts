@@ -75,7 +75,7 @@ const NUMBERS = [
 const isDigit = (byte: number | undefined) => byte !== undefined && byte >= 48 && byte <= 57
 
 /** One change somewhere: a byte flipped, dropped, doubled, cut off, a number replaced, or something odd put in or over. */
-export const mutated = (bytes: Buffer, chance: Chance): Buffer => {
+const mutated = (bytes: Buffer, chance: Chance): Buffer => {
   const at = chance.between(0, bytes.length)
   switch (chance.between(0, 8)) {
     case 0: {

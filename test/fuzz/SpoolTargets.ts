@@ -2,8 +2,10 @@
  * The files of the spool. `spool-segment` is what we wrote, damaged: the checksums find it. `spool-forged` is what somebody
  * else wrote, with checksums that hold: what lies behind them must hold by itself.
  */
-import { crc32, deflateRawSync } from "node:zlib"
+import { crc32, deflateRawSync, gzipSync } from "node:zlib"
+import { type PackedRows, packRows, unpackRows } from "../../agent/spool/PackedRows.ts"
 import {
+  type Content,
   decodeAcks,
   decodeRecord,
   encodeAcks,
@@ -14,16 +16,13 @@ import {
   ROWS_BYTES_MAX,
   SEGMENT_BYTES_MAX,
   scanSegment
-} from "../../agent/SpoolSegment.ts"
+} from "../../agent/spool/SpoolSegment.ts"
 import type { Chance } from "../conservation/Chance.ts"
 import { damaged, noise, repeated } from "./Mutation.ts"
 import { must, shaped, type Target } from "./Target.ts"
 
 /** What holds of any bytes; `good` is told each record that the scan found. */
-const scanHolds = (
-  input: Buffer,
-  good: (read: { readonly exporter: string; readonly rows: string } | undefined, id: number, rowsBytes: number) => void
-): number => {
+const scanHolds = (input: Buffer, good: (read: Content | undefined, id: number, rowsBytes: number) => void): number => {
   const { lost, nextSequence, records } = scanSegment(input)
   let last = -1
   let lastId = 0
@@ -63,7 +62,10 @@ const RECORDS_MAX = 6
 const PADS_MAX = 40
 /** The n-th record with each padding: packing them is most of the work. */
 const bodies = Array.from({ length: RECORDS_MAX }, (_, n) =>
-  Array.from({ length: PADS_MAX + 1 }, (_, pad) => encodeBody("e", JSON.stringify({ n, pad: "x".repeat(pad) }))!)
+  Array.from(
+    { length: PADS_MAX + 1 },
+    (_, pad) => encodeBody("e", packRows([JSON.stringify({ n, pad: "x".repeat(pad) })]))!
+  )
 )
 
 export const segmentTarget: Target = {
@@ -82,7 +84,10 @@ export const segmentTarget: Target = {
     const found = scanHolds(input, (read, id) => {
       // The checksums hold, so it is what was written, or a second piece of that.
       must(read !== undefined && read.exporter === "e", "a good record can be read")
-      must((JSON.parse(read!.rows) as { readonly n: number }).n === id - 1, "a record has its own value")
+      must(
+        (JSON.parse(unpackRows(read!.rows)) as [{ readonly n: number }])[0].n === id - 1,
+        "a record has its own value"
+      )
     })
     acksHold(input, chance)
     return found > 0 ? "taken" : "refused"
@@ -108,12 +113,24 @@ const forgedBody = (chance: Chance): { readonly bytes: Buffer; readonly rowsByte
   // A thousand times its size.
   const rows = kind < 0.001 ? repeated(chance, 1_048_576) : noise(chance, 60)
   const name = noise(chance, 8)
-  const length = Buffer.alloc(2)
-  length.writeUInt16LE(chance.next() < 0.9 ? name.length : chance.between(0, 0xffff))
-  const packed = deflateRawSync(rows)
+  const isOlder = chance.next() < 0.3
+  const length = Buffer.alloc(isOlder ? 2 : 6, 1)
+  length.writeUInt16LE(chance.next() < 0.9 ? name.length + (isOlder ? 0 : 0x8000) : chance.between(0, 0xffff))
+  const packed = isOlder ? deflateRawSync(rows) : gzipSync(rows)
   const bytes =
-    kind < 0.2 ? noise(chance, 60) : Buffer.concat([length, name, kind < 0.4 ? damaged(packed, chance) : packed])
+    kind < 0.2
+      ? noise(chance, 60)
+      : Buffer.concat([length.subarray(0, 2), name, length.subarray(2), kind < 0.4 ? damaged(packed, chance) : packed])
   return { bytes, rowsBytes: rows.length }
+}
+
+/** What the rows unpack to; nothing where they cannot be. */
+const unpackedBytes = (rows: PackedRows): number => {
+  try {
+    return Buffer.byteLength(unpackRows(rows))
+  } catch {
+    return 0
+  }
 }
 
 export const forgedTarget: Target = {
@@ -132,8 +149,9 @@ export const forgedTarget: Target = {
     scanHolds(input, (read, _, rowsBytes) => {
       if (read === undefined) return
       readable++
+      must(read.rows.bytes <= rowsBytes, "a body has the size that its header says")
       // Text that is not UTF-8 becomes longer by its replacement characters, three bytes for one.
-      must(Buffer.byteLength(read.rows) <= rowsBytes * 3, "a body has the size that its header says")
+      must(unpackedBytes(read.rows) <= rowsBytes * 3 + 2, "rows unpack to no more than their header says")
       must(read.exporter.length <= 0xffff, "a name is short")
     })
     acksHold(input, chance)

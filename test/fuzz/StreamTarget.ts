@@ -2,7 +2,9 @@
 import { Result } from "effect"
 import config from "../../plugins.config.ts"
 import { makeSnapshotCodec } from "../../src/plugins/SnapshotCodec.ts"
-import { delivery } from "../../src/sinks/ValkeySubscription.ts"
+import { snapshotAt, together } from "../../src/plugins/Snapshots.ts"
+import { SCRAPE_ROWS_MAX } from "../../src/sinks/stream/StreamEntry.ts"
+import { delivery } from "../../src/sinks/stream/valkey/ValkeySubscription.ts"
 import { isSame, must, NOW, shaped, type Target, wires } from "./Target.ts"
 
 const codec = makeSnapshotCodec(wires)
@@ -12,35 +14,56 @@ export const streamTarget: Target = {
   input: (chance) =>
     shaped(chance, () => {
       const exporter = chance.oneOf(config.exporters)
-      const values = Object.values(exporter.table.columns).map((column) =>
-        column.kind === "label"
-          ? chance.oneOf(["nginx", "", 'quote " \\ é', "\u2028"])
-          : column.nullable && chance.next() < 0.3
-            ? null
-            : chance.oneOf([0, 1, 4096, column.type === "double" ? 0.1 : 7])
-      )
+      const values = () =>
+        Object.values(exporter.table.columns).map((column) =>
+          column.kind === "label"
+            ? chance.oneOf(["nginx", "", 'quote " \\ é', "\u2028"])
+            : column.nullable && chance.next() < 0.3
+              ? null
+              : chance.oneOf([0, 1, 4096, column.type === "double" ? 0.1 : 7])
+        )
       const since = chance.oneOf([null, (NOW - 5) * 1_000])
-      const snapshot = { exporter: exporter.name, serverId: "s", timestamp: NOW * 1_000, countersSince: since, values }
-      return Buffer.from(`${exporter.name}\n${codec.encode(snapshot)}`)
+      const rows = Array.from({ length: chance.between(1, 3) }, () => ({
+        exporter: exporter.name,
+        serverId: "s",
+        timestamp: NOW * 1_000,
+        countersSince: chance.next() < 0.1 ? null : since,
+        values: values()
+      }))
+      const [snapshots] = together(rows)
+      return chance.next() < 0.5
+        ? Buffer.from(`${exporter.name}\n${codec.encode(rows[0]!)}`)
+        : Buffer.from(`${exporter.name} ${rows.length}\n${codec.encodeScrape(snapshots!)}`)
     }),
   check: (input, chance) => {
     const text = input.toString()
     const line = text.indexOf("\n")
-    const [exporterName, snapshot] = line < 0 ? ["", text] : [text.slice(0, line), text.slice(line + 1)]
-    const fields = ["server_id", "web-1", "exporter_name", exporterName, "snapshot", snapshot]
-    if (chance.next() < 0.1) fields.splice(chance.between(0, 6), chance.between(0, 3), text.slice(0, 20))
-    const decoded = codec.decode(delivery("1-1", 1, fields))
+    const [head, body] = line < 0 ? ["", text] : [text.slice(0, line), text.slice(line + 1)]
+    const [exporterName = "", rows] = head.split(" ")
+    const fields = ["server_id", "web-1", "exporter_name", exporterName]
+    fields.push(...(rows === undefined ? ["snapshot", body] : ["rows", rows, "scrape", body]))
+    if (chance.next() < 0.1) fields.splice(chance.between(0, 8), chance.between(0, 3), text.slice(0, 20))
+    const { content, length } = delivery("1-1", 1, fields)
+    must(length >= 1 && length <= SCRAPE_ROWS_MAX, "an entry has some rows")
+    const decoded = "scrape" in content ? codec.decodeScrape(content) : codec.decodeEach(content)
     if (Result.isFailure(decoded)) {
       must(decoded.failure !== "" && decoded.failure.length < 2_000, "a reason is short")
       return "refused"
     }
-    const { exporter, values } = decoded.success
-    must(wires.get(exporter)!.misfit(values) === undefined, "what is decoded can be stored")
-    const again = codec.decode({ serverId: "web-1", exporterName: exporter, snapshot: codec.encode(decoded.success) })
-    must(
-      Result.isSuccess(again) && isSame(again.success, { ...decoded.success, serverId: "web-1" } as never),
-      "it means one thing"
-    )
+    must(decoded.success.length === length, "its rows are what it says")
+    for (let row = 0; row < length; row++) {
+      const snapshot = snapshotAt(decoded.success, row)
+      must(wires.get(snapshot.exporter)!.misfit(snapshot.values) === undefined, "what is decoded can be stored")
+      const again = codec.decode({
+        serverId: "web-1",
+        exporterName: snapshot.exporter,
+        snapshot: codec.encode(snapshot)
+      })
+      must(
+        Result.isSuccess(again) && isSame(again.success, { ...snapshot, serverId: "web-1" } as never),
+        "it means one thing"
+      )
+    }
     return "taken"
   }
 }

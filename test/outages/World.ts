@@ -14,7 +14,7 @@ import type { Exporter } from "../../src/plugins/Exporter.ts"
 import { defineConfig, Registry } from "../../src/plugins/Registry.ts"
 import * as Server from "../../src/Server.ts"
 import { Settings } from "../../src/Settings.ts"
-import * as Database from "../../src/sinks/Database.ts"
+import * as Database from "../../src/sinks/postgres/Database.ts"
 import { type FragilePostgres, makeFragilePostgres } from "../conservation/FragilePostgres.ts"
 import { makeTestValkey, type TestValkey } from "../TestValkey.ts"
 
@@ -28,7 +28,7 @@ export interface World {
   readonly folder: string
 }
 
-export const folderOf = (name: string) =>
+const folderOf = (name: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const folder = mkdtempSync(join(tmpdir(), `nodepulse-${name}-`))
@@ -112,12 +112,12 @@ export const ask = (method: string, url: string, body?: unknown, token = ADMIN):
     }
   })
 
-/** Asks until it is true, for at most half a minute. */
+/** Asks until it is true. A program takes half a minute to start where the machine has other work. */
 export const eventually = <A, R>(what: string, effect: Effect.Effect<A, unknown, R>, isTrue: (value: A) => boolean) =>
   effect.pipe(
     Effect.option,
     Effect.repeat({ until: (value) => Option.isSome(value) && isTrue(value.value), schedule: Schedule.spaced(50) }),
-    Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error(`never came true: ${what}`)) }),
+    Effect.timeoutOrElse({ duration: "100 seconds", orElse: () => Effect.die(new Error(`never came true: ${what}`)) }),
     Effect.map((value) => Option.getOrThrow(value as Option.Option<A>))
   )
 
@@ -194,7 +194,7 @@ export const balanced = Effect.fnUntraced(function* (url: string) {
 export const promise = (
   title: string,
   test: (world: Omit<World, "url">) => Effect.Effect<void, unknown, Scope.Scope>,
-  timeout = 90_000
+  timeout = 300_000
 ) =>
   it.live(
     title,

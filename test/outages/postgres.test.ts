@@ -2,11 +2,13 @@
 import { join } from "node:path"
 import { assert, describe } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
-import { AgentConfig } from "../../agent/AgentConfig.ts"
+import { layerStatus } from "../../agent/Agent.ts"
 import { AgentStatus } from "../../agent/AgentStatus.ts"
-import { makePush } from "../../agent/Push.ts"
-import { Spool } from "../../agent/Spool.ts"
-import { layerDisk } from "../../agent/SpoolDisk.ts"
+import { AgentConfig } from "../../agent/config/AgentConfig.ts"
+import { makePush } from "../../agent/push/Push.ts"
+import { packArray } from "../../agent/spool/PackedRows.ts"
+import { Spool } from "../../agent/spool/Spool.ts"
+import { layerDisk } from "../../agent/spool/SpoolDisk.ts"
 import { describeValkey } from "../TestValkey.ts"
 import {
   type Answered,
@@ -52,7 +54,8 @@ describeValkey("while PostgreSQL is away", () => {
         assert.isAtLeast(n, 50)
 
         // An agent with a spool on disk: it keeps what it scrapes.
-        const agent = Layer.mergeAll(layerDisk({ path: join(folder, "spool") }), AgentStatus.layer).pipe(
+        const agent = layerStatus.pipe(
+          Layer.provideMerge(layerDisk({ path: join(folder, "spool") })),
           Layer.provideMerge(
             Layer.succeed(AgentConfig, {
               serverName: "web",
@@ -75,7 +78,7 @@ describeValkey("while PostgreSQL is away", () => {
           const push = yield* makePush
           const pushing = yield* Effect.forkChild(push.run)
           for (let at = n; at < n + more; at++) {
-            yield* spool.append([{ exporter, scrapedAt: Date.now(), rows: JSON.stringify(scrape(at)) }])
+            yield* spool.append([{ exporter, scrapedAt: Date.now(), rows: packArray(JSON.stringify(scrape(at)))! }])
           }
           yield* eventually(
             "the push is told to wait",
@@ -109,7 +112,7 @@ describeValkey("while PostgreSQL is away", () => {
       ["a serialization failure", "40001"],
       ["a statement that took too long", "57014"]
     ] as const) {
-      promise(`${what} (${code}) is waited for, and costs no row`, ({ postgres, valkey }) =>
+      promise(`${what} (${code}) is waited for, shows in readiness, and costs no row`, ({ postgres, valkey }) =>
         Effect.gen(function* () {
           const { url } = yield* startServer(postgres, valkey)
           yield* ready(url)
@@ -123,7 +126,7 @@ describeValkey("while PostgreSQL is away", () => {
           )
           yield* query(
             postgres,
-            "create trigger trouble before insert on admiral.process_snapshots_rows for each statement execute function admiral.trouble()"
+            "create trigger trouble before insert on admiral.process_snapshots_scrapes for each statement execute function admiral.trouble()"
           )
           for (let n = 1; n <= 20; n++) assert.strictEqual((yield* postScrape(url, token, n))!.status, 202)
           yield* eventually("it was tried again", balanced(url), ({ stages }) =>
@@ -132,8 +135,10 @@ describeValkey("while PostgreSQL is away", () => {
                 stage === `writer:${exporter}` && retries >= 2 && lastError.reason.includes(code)
             )
           )
-          yield* query(postgres, "drop trigger trouble on admiral.process_snapshots_rows")
+          yield* notReady(url, "writes")
+          yield* query(postgres, "drop trigger trouble on admiral.process_snapshots_scrapes")
           yield* allStored(postgres, server_id, 210)
+          yield* ready(url)
           assert.strictEqual(yield* deadLetters(url), 0)
         })
       )

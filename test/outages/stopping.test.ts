@@ -131,7 +131,8 @@ describeValkey("stopping", () =>
           yield* Effect.sync(postgres.resume)
           // What hangs in the database's client cannot be waited for: it is said, and the limit is kept.
           assert.isTrue(code === 0 || output.includes("not stopped within 20 s"), output)
-          assert.isBelow(seconds, 25)
+          // 20 s, and what a machine with other work takes to end a process.
+          assert.isBelow(seconds, 60)
         })
     )
   })

@@ -1,37 +1,65 @@
 /** The frame of the page: who is signed in, what the catalog says, which view the address names, and the keys. */
 import { useCallback, useEffect, useRef, useState } from "react"
-import { type Answer, AskFailed, ask, type Catalog } from "./Api.ts"
-import { CatalogContext } from "./CatalogContext.ts"
-import { Failure } from "./Failure.tsx"
-import { FleetPage } from "./Fleet.tsx"
-import { Header } from "./Header.tsx"
-import { Help } from "./Help.tsx"
-import { useKeys } from "./Keys.ts"
-import { PipelinePage } from "./Pipeline.tsx"
-import { forgetAnswers, Heartbeat } from "./Refresh.tsx"
-import { ResourcePage } from "./Resource.tsx"
-import { ServerPage } from "./Server.tsx"
-import { SignIn } from "./SignIn.tsx"
-import { go, usePlace } from "./Url.ts"
+import { AskFailed, ask, type Catalog, onSessionEnd } from "./ask/Api.ts"
+import { CatalogContext } from "./ask/CatalogContext.ts"
+import { forgetAnswers, Heartbeat } from "./ask/Refresh.tsx"
+import { go, nameOfPart, usePlace } from "./ask/Url.ts"
+import { type Who, WhoContext } from "./ask/WhoContext.ts"
+import { FleetPage } from "./fleet/Fleet.tsx"
+import { Header } from "./frame/Header.tsx"
+import { Help } from "./frame/Help.tsx"
+import { useKeys } from "./frame/Keys.ts"
+import { NotReadyLine } from "./frame/NotReady.tsx"
+import { SessionEnded } from "./frame/SessionEnded.tsx"
+import { SignIn } from "./frame/SignIn.tsx"
+import { UnencryptedLine } from "./frame/Unencrypted.tsx"
+import { MarksOf } from "./marks/MarksOf.tsx"
+import { Failure } from "./parts/Failure.tsx"
+import { late } from "./parts/Late.tsx"
+import { ResourcePage } from "./server/Resource.tsx"
+import { ServerPage } from "./server/Server.tsx"
+
+const AccessPage = late(async () => (await import("./access/Access.tsx")).AccessPage)
+const ComparePage = late(async () => (await import("./compare/Compare.tsx")).ComparePage)
+const SpreadPage = late(async () => (await import("./compare/Spread.tsx")).SpreadPage)
+const GroupingsPage = late(async () => (await import("./groupings/Groupings.tsx")).GroupingsPage)
+const GroupsPage = late(async () => (await import("./processes/Groups.tsx")).GroupsPage)
+const GroupServersPage = late(async () => (await import("./processes/GroupServers.tsx")).GroupServersPage)
+const PipelinePage = late(async () => (await import("./pipeline/Pipeline.tsx")).PipelinePage)
 
 type State =
   | { readonly is: "asking" }
   | { readonly is: "signed-out" }
   | { readonly is: "failed"; readonly failure: AskFailed }
-  | { readonly is: "ready"; readonly who: Answer<"session.whoAmI">; readonly catalog: Catalog }
+  | {
+      readonly is: "ready"
+      readonly who: Who
+      readonly catalog: Catalog
+      /** The session is over while the page is open: what was typed stays, and whoever signs in again goes on. */
+      readonly ended: boolean
+    }
 
 export const App = () => {
   const [state, setState] = useState<State>({ is: "asking" })
   const start = useCallback(async () => {
     try {
       const who = await ask("session.whoAmI")
-      setState({ is: "ready", who, catalog: await ask("exporters.catalog") })
+      setState({ is: "ready", who, catalog: await ask("exporters.catalog"), ended: false })
     } catch (error) {
       const failure = error instanceof AskFailed ? error : new AskFailed(0, "The page cannot start", String(error))
       setState(failure.status === 401 ? { is: "signed-out" } : { is: "failed", failure })
     }
   }, [])
   useEffect(() => void start(), [start])
+  useEffect(() => onSessionEnd(() => setState((now) => (now.is === "ready" ? { ...now, ended: true } : now))), [])
+  const signedInAgain = useCallback((who: Who) => {
+    setState((now) => {
+      if (now.is !== "ready") return now
+      // Somebody else sees nothing of what was there.
+      if (now.who.principal !== who.principal || now.who.kind !== who.kind) forgetAnswers()
+      return { ...now, who, ended: false }
+    })
+  }, [])
   const signedOut = useCallback(() => {
     forgetAnswers()
     setState({ is: "signed-out" })
@@ -42,20 +70,24 @@ export const App = () => {
   if (state.is === "failed") {
     return (
       <main className="lonely">
-        <Failure failure={state.failure} what="NodePulse" onRetry={() => void start()} />
+        <Failure alone failure={state.failure} what="NodePulse" onRetry={() => void start()} />
       </main>
     )
   }
+  const { catalog, ended, who } = state
   return (
-    <CatalogContext value={state.catalog}>
-      <Heartbeat onSignedOut={signedOut}>
-        <Frame admin={state.who.kind === "admin"} onSignedOut={signedOut} />
-      </Heartbeat>
+    <CatalogContext value={catalog}>
+      <WhoContext value={who}>
+        <Heartbeat key={`${who.principal} ${who.kind}`} stopped={ended}>
+          <Frame onSignedOut={signedOut} />
+        </Heartbeat>
+        {ended && <SessionEnded onSignedIn={signedInAgain} />}
+      </WhoContext>
     </CatalogContext>
   )
 }
 
-const Frame = ({ admin, onSignedOut }: { readonly admin: boolean; readonly onSignedOut: () => void }) => {
+const Frame = ({ onSignedOut }: { readonly onSignedOut: () => void }) => {
   const { path } = usePlace()
   const [help, setHelp] = useState(false)
   const where = path.join("/")
@@ -85,25 +117,46 @@ const Frame = ({ admin, onSignedOut }: { readonly admin: boolean; readonly onSig
       </a>
       <Header onHelp={() => setHelp(true)} onSignedOut={onSignedOut} />
       <main id="content" tabIndex={-1}>
-        <View path={path} admin={admin} />
+        <UnencryptedLine />
+        {path[0] !== "pipeline" && <NotReadyLine />}
+        <View path={path} />
       </main>
       {help && <Help onClose={() => setHelp(false)} />}
     </>
   )
 }
 
-const View = ({ admin, path }: { readonly path: ReadonlyArray<string>; readonly admin: boolean }) => {
+const View = ({ path }: { readonly path: ReadonlyArray<string> }) => {
   const [first, id, resource] = path
-  if (first === undefined) return <FleetPage admin={admin} />
+  if (first === undefined) return <FleetPage />
   if (first === "servers" && id !== undefined) {
     return resource === undefined ? (
-      <ServerPage key={id} id={id} />
+      <MarksOf key={id} id={id}>
+        <ServerPage id={id} />
+      </MarksOf>
     ) : (
-      <ResourcePage key={`${id}/${resource}`} id={id} resource={resource} />
+      <MarksOf key={`${id}/${resource}`} id={id}>
+        <ResourcePage id={id} resource={resource} />
+      </MarksOf>
+    )
+  }
+  if (first === "compare" && id === undefined) return <ComparePage />
+  if (first === "compare" && id === "process") return <SpreadPage />
+  if (first === "processes") {
+    return id === undefined || resource === undefined ? (
+      <GroupsPage key={id} resource={id} />
+    ) : (
+      <GroupServersPage key={`${id}/${resource}`} resource={id} name={nameOfPart(resource)} />
     )
   }
   if (first === "pipeline") return <PipelinePage />
+  if (first === "groupings") return <GroupingsPage />
+  if (first === "access" && resource === undefined) return <AccessPage part={id} />
   return (
-    <Failure what="This page" failure={new AskFailed(404, "There is no such page", "The address leads nowhere.")} />
+    <Failure
+      alone
+      what="This page"
+      failure={new AskFailed(404, "Page not found", "There is nothing at this address.")}
+    />
   )
 }

@@ -14,8 +14,9 @@ const row = (...samples: ReadonlyArray<Sample>) =>
 
 describe("a host's row", () => {
   it("has null, not 0, for every metric that the scrape lacks", () => {
-    const { cpu_cores, cpu_idle_seconds, ...rest } = row()
+    const { cpu_cores, cpu_idle_seconds, cpu_set, ...rest } = row()
     expect(cpu_cores).toBe(1)
+    expect(cpu_set).toBeGreaterThan(0)
     expect(cpu_idle_seconds).toBe(10)
     expect(new Set(Object.values(rest))).toEqual(new Set([null]))
   })
@@ -39,6 +40,56 @@ describe("a host's row", () => {
         ...["lo", "eth0", "wlan0", "docker0", "veth12ab", "br-9f", "br0", "bond0", "eth0.100"].map(net)
       )
     ).toMatchObject({ disk_read_bytes_total: 2, network_receive_bytes_total: 2 })
+  })
+
+  it("counts a series once that is there twice, whatever the order of its labels", () => {
+    const once = sample("node_network_receive_bytes_total", 5, { device: "eth0", job: "a" })
+    const again = sample("node_network_receive_bytes_total", 9, { job: "a", device: "eth0" })
+    const parsed = Result.getOrThrow(nodeExporter().parse([idle, idle, once, again], new Date(0)))
+    expect(parsed.rows[0]).toMatchObject({ cpu_idle_seconds: 10, cpu_cores: 1, network_receive_bytes_total: 5 })
+    expect(parsed.skipped.map(({ reason }) => reason)).toEqual([
+      'node_cpu_seconds_total{cpu="0",mode="idle"} is there more than once; the first counts',
+      'node_network_receive_bytes_total{job="a",device="eth0"} is there more than once; the first counts'
+    ])
+  })
+
+  it("sums the series of several hosts, all of them alike, and judges each host's devices by its own facts", () => {
+    const host = (instance: string, bytes: number, named: number) => [
+      sample("node_cpu_seconds_total", 10, { cpu: "0", mode: "idle", instance }),
+      sample("node_cpu_seconds_total", 1, { cpu: "0", mode: "user", instance }),
+      sample("node_memory_MemTotal_bytes", 1_000, { instance }),
+      sample("node_disk_read_bytes_total", bytes, { device: "sda", instance }),
+      sample("node_network_receive_bytes_total", bytes, { device: "lan-x", instance }),
+      sample("node_network_name_assign_type", named, { device: "lan-x", instance }),
+      sample("node_filesystem_size_bytes", bytes, { device: "/dev/sda1", fstype: "ext4", mountpoint: "/", instance })
+    ]
+    const samples = [...host("a", 10, 4), ...host("b", 20, 3)]
+    expect(Result.getOrThrow(nodeExporter().parse(samples, new Date(0))).rows[0]).toMatchObject({
+      cpu_cores: 2,
+      cpu_idle_seconds: 20,
+      cpu_user_seconds: 2,
+      memory_total_bytes: 2_000,
+      disk_read_bytes_total: 30,
+      disk_total_bytes: 30,
+      network_receive_bytes_total: 10
+    })
+  })
+
+  it("does not know since when its counters count, nor its uptime, where the boot time is none", () => {
+    const now = new Date(1_700_000_000_000)
+    const parsed = (boot: number) =>
+      Result.getOrThrow(
+        nodeExporter().parse(
+          [idle, sample("node_boot_time_seconds", boot), sample("node_time_seconds", 1_700_000_000)],
+          now
+        )
+      )
+    expect(parsed(1_699_999_000).countersSince).toBe(1_699_999_000_000)
+    expect(parsed(1_699_999_000).rows[0]!.uptime_seconds).toBe(1_000)
+    for (const boot of [0, -1, Number.NaN, Infinity, 1_700_000_061]) {
+      expect(parsed(boot).countersSince, `${boot}`).toBeNull()
+      expect(parsed(boot).rows[0]!.uptime_seconds, `${boot}`).toBeNull()
+    }
   })
 
   it("says nothing of disks or network where there is no physical one", () => {
@@ -81,8 +132,13 @@ describe("a host's row", () => {
   })
 
   it("is refused, not filled with zeros, where the exporter is too old or another", () => {
-    const parsed = nodeExporter().parse([sample("node_cpu", 10, { cpu: "cpu0", mode: "idle" })], new Date(0))
-    expect(Result.isFailure(parsed) && parsed.failure.message).toContain("unsupported exporter")
+    const refusal = (name: string) => {
+      const parsed = nodeExporter().parse([sample(name, 10, { cpu: "cpu0", mode: "idle" })], new Date(0))
+      return Result.isFailure(parsed) ? parsed.failure.message : ""
+    }
+    expect(refusal("node_cpu")).toContain("unsupported exporter, too old: it tells CPU time as node_cpu")
+    expect(refusal("node_load1")).toContain('is its collector "cpu" switched off?')
+    expect(refusal("redis_up")).toContain("this is not node_exporter")
   })
 })
 
@@ -110,7 +166,19 @@ describe("a device's name tells whether it is physical", () => {
 
   it.each([
     ...["lo", "docker0", "veth9f", "br-1a2b", "br0", "vmbr0", "virbr0", "virbr0-nic", "lxcbr0", "tun0", "tap0"],
-    ...["cali1", "flannel.1", "cni0", "dummy0", "wg0", "bond0", "team0", "ifb0", "eth0.5", "vnet3", undefined]
+    ...["cali1", "flannel.1", "cni0", "dummy0", "wg0", "bond0", "team0", "ifb0", "eth0.5", "vnet3", undefined],
+    ...["cilium_host", "lxc3f2a91c07b5e", "eni0a1b2c3d4e5", "gke5ae0c2f1a8d", "azv4f2a9c1d3e7", "bond-lan", "incusbr0"],
+    ...[
+      "wg-office",
+      "ovn-k8s-mp0",
+      "ovs-system",
+      "genev_sys_6081",
+      "vif3.0",
+      "vmnet8",
+      "vboxnet0",
+      "ppp0",
+      "tailscale0"
+    ]
   ])("no interface: %s", (device) => {
     expect(isPhysicalInterface(device)).toBe(false)
   })

@@ -3,24 +3,40 @@
  *
  * Every column is nullable: a metric that this version or this machine lacks is null, never 0. CPU time is summed over
  * cores, `nice` into user, `irq` and `softirq` into system, so that the modes sum to the whole; `guest` is part of user
- * already. Disk and network are summed over physical devices (`Devices.ts`). A scrape without node_cpu_seconds_total,
- * such as one of a version before 0.16, is a `ParseError`.
+ * already. Disk and network are summed over physical devices (`Devices.ts`). A repeated series counts once; series under
+ * different labels, as a federation of several hosts has, are summed, all of them, cores too (`Series.ts`). A scrape
+ * without node_cpu_seconds_total, such as one of a version before 0.16, is a `ParseError`.
  */
 import { Result } from "effect"
-import { counter, gauge } from "../Column.ts"
+import { counter, fingerprint, gauge } from "../Column.ts"
 import { defineExporter, ParseError } from "../Exporter.ts"
 import type { Sample } from "../Exposition.ts"
-import { isPhysicalDisk, isPhysicalInterface, isRootFilesystem } from "./Devices.ts"
+import { beginning, distinctSeries, seriesOf } from "../Series.ts"
+import {
+  DEVICE_FAMILIES,
+  type Families,
+  type HostOf,
+  hostsOf,
+  isRootFilesystem,
+  physicalDisks,
+  physicalInterfaces
+} from "./Devices.ts"
 
 const CPU = "node_cpu_seconds_total"
 const BOOT_TIME = "node_boot_time_seconds"
 const TIME = "node_time_seconds"
+/** CPU time as node_exporter told it before 0.16 (2018). */
+const BEFORE_0_16 = "node_cpu"
 
 const bytes = (doc: string) => gauge({ type: "bigint", unit: "bytes", nullable: true, doc })
-const seconds = (doc: string) => counter({ unit: "seconds", nullable: true, doc })
-const events = (doc: string) => counter({ type: "bigint", nullable: true, doc })
+// Where an exporter is too old to list the CPUs, their number tells most changes.
+const CPUS = ["cpu_set", "cpu_cores"]
+const DISKS = ["disk_set"]
+const INTERFACES = ["network_set"]
+const seconds = (over: ReadonlyArray<string>, doc: string) => counter({ unit: "seconds", nullable: true, over, doc })
+const events = (over: ReadonlyArray<string>, doc: string) => counter({ type: "bigint", nullable: true, over, doc })
 // Not bigint: a fast disk or network passes 2^53 bytes within weeks; a double then loses bits, bigint would lose the value.
-const traffic = (doc: string) => counter({ unit: "bytes", nullable: true, doc })
+const traffic = (over: ReadonlyArray<string>, doc: string) => counter({ unit: "bytes", nullable: true, over, doc })
 const load = (doc: string) => gauge({ nullable: true, doc })
 const count = (doc: string) => gauge({ type: "integer", nullable: true, doc })
 
@@ -84,6 +100,8 @@ export const nodeExporter = defineExporter({
       CPU,
       BOOT_TIME,
       TIME,
+      BEFORE_0_16,
+      ...DEVICE_FAMILIES,
       ...[SINGLE, DISK, NETWORK, FILESYSTEM].flatMap((metrics) => Object.values<string>(metrics))
     ],
     collector: "node"
@@ -92,11 +110,11 @@ export const nodeExporter = defineExporter({
     name: "node_snapshots",
     retention: "30 days",
     columns: {
-      cpu_idle_seconds: seconds("CPU time spent idle, all cores."),
-      cpu_iowait_seconds: seconds("CPU time spent idle while waiting for a disk, all cores."),
-      cpu_system_seconds: seconds("CPU time spent in the kernel, interrupts included, all cores."),
-      cpu_user_seconds: seconds("CPU time spent in programs, niced ones and guests included, all cores."),
-      cpu_steal_seconds: seconds("CPU time that the hypervisor gave to others, all cores."),
+      cpu_idle_seconds: seconds(CPUS, "CPU time spent idle, all cores."),
+      cpu_iowait_seconds: seconds(CPUS, "CPU time spent idle while waiting for a disk, all cores."),
+      cpu_system_seconds: seconds(CPUS, "CPU time spent in the kernel, interrupts included, all cores."),
+      cpu_user_seconds: seconds(CPUS, "CPU time spent in programs, niced ones and guests included, all cores."),
+      cpu_steal_seconds: seconds(CPUS, "CPU time that the hypervisor gave to others, all cores."),
       cpu_cores: count("Logical CPUs that are online."),
       memory_total_bytes: bytes("Memory of the host."),
       memory_available_bytes: bytes("Memory that programs can still get without swapping."),
@@ -114,44 +132,46 @@ export const nodeExporter = defineExporter({
       disk_available_bytes: bytes(
         "Space of the root filesystem that unprivileged programs can still use; less than what is free."
       ),
-      disk_reads_completed_total: events("Reads completed, all physical disks."),
-      disk_writes_completed_total: events("Writes completed, all physical disks."),
-      disk_read_bytes_total: traffic("Bytes read, all physical disks."),
-      disk_written_bytes_total: traffic("Bytes written, all physical disks."),
-      disk_io_time_seconds_total: seconds("Time that disks were busy, summed over physical disks."),
-      network_receive_bytes_total: traffic("Bytes received, all physical interfaces."),
-      network_transmit_bytes_total: traffic("Bytes sent, all physical interfaces."),
-      network_receive_packets_total: events("Packets received, all physical interfaces."),
-      network_transmit_packets_total: events("Packets sent, all physical interfaces."),
-      network_receive_errs_total: events("Receive errors, all physical interfaces."),
-      network_transmit_errs_total: events("Send errors, all physical interfaces."),
-      network_receive_drop_total: events("Packets dropped on receipt, all physical interfaces."),
-      network_transmit_drop_total: events("Packets dropped before sending, all physical interfaces."),
+      disk_reads_completed_total: events(DISKS, "Reads completed, all physical disks."),
+      disk_writes_completed_total: events(DISKS, "Writes completed, all physical disks."),
+      disk_read_bytes_total: traffic(DISKS, "Bytes read, all physical disks."),
+      disk_written_bytes_total: traffic(DISKS, "Bytes written, all physical disks."),
+      disk_io_time_seconds_total: seconds(DISKS, "Time that disks were busy, summed over physical disks."),
+      network_receive_bytes_total: traffic(INTERFACES, "Bytes received, all physical interfaces."),
+      network_transmit_bytes_total: traffic(INTERFACES, "Bytes sent, all physical interfaces."),
+      network_receive_packets_total: events(INTERFACES, "Packets received, all physical interfaces."),
+      network_transmit_packets_total: events(INTERFACES, "Packets sent, all physical interfaces."),
+      network_receive_errs_total: events(INTERFACES, "Receive errors, all physical interfaces."),
+      network_transmit_errs_total: events(INTERFACES, "Send errors, all physical interfaces."),
+      network_receive_drop_total: events(INTERFACES, "Packets dropped on receipt, all physical interfaces."),
+      network_transmit_drop_total: events(INTERFACES, "Packets dropped before sending, all physical interfaces."),
       load_1min: load("Load average over 1 minute."),
       load_5min: load("Load average over 5 minutes."),
       load_15min: load("Load average over 15 minutes."),
       processes_running: count("Threads that run or could run."),
       processes_blocked: count("Threads that wait for a disk."),
       processes_total: count("Processes on the host; only where the exporter runs with --collector.processes."),
-      uptime_seconds: gauge({ unit: "seconds", nullable: true, doc: "Time since the host started." })
+      uptime_seconds: gauge({ unit: "seconds", nullable: true, doc: "Time since the host started." }),
+      cpu_set: fingerprint({ doc: "Hash of the CPUs that the CPU columns sum up." }),
+      disk_set: fingerprint({ doc: "Hash of the disks that the disk columns sum up." }),
+      network_set: fingerprint({ doc: "Hash of the interfaces that the network columns sum up." })
     }
   },
-  parse: (samples) => {
-    const byName = groupByName(samples)
+  parse: (samples, scrapedAt) => {
+    const { byName, skipped } = distinctSeries(samples)
     const cpu = byName.get(CPU)
     if (cpu === undefined) {
-      const reason = `unsupported exporter: no ${CPU}, so this is not node_exporter 0.16 or later on Linux`
+      const reason = unsupported(byName)
       return Result.fail(new ParseError({ exporter: "node_exporter", reason }))
     }
-    const single = pick(SINGLE, (metric) => byName.get(metric)?.[0]?.value ?? null)
-    const disk = pick(DISK, (metric) => sum(byName.get(metric), ({ labels }) => isPhysicalDisk(labels.device)))
-    const network = pick(NETWORK, (metric) =>
-      sum(byName.get(metric), ({ labels }) => isPhysicalInterface(labels.device))
-    )
-    const root = pick(FILESYSTEM, (metric) => byName.get(metric)?.find(isRootFilesystem)?.value ?? null)
-    // The kernel could not read the filesystem: what stands in its numbers means nothing.
-    const { available, free, size } = root.error === 1 ? { available: null, free: null, size: null } : root
-    const bootTime = byName.get(BOOT_TIME)?.[0]?.value ?? null
+    const hostOf = hostsOf(cpu)
+    const isDisk = physicalDisks(byName, hostOf, Object.values(DISK))
+    const isInterface = physicalInterfaces(byName, hostOf, Object.values(NETWORK))
+    const single = pick(SINGLE, (metric) => sum(byName.get(metric)))
+    const disk = pick(DISK, (metric) => sum(byName.get(metric), isDisk))
+    const network = pick(NETWORK, (metric) => sum(byName.get(metric), isInterface))
+    const { available, free, size } = rootFilesystem(byName, hostOf)
+    const countersSince = beginning(byName.get(BOOT_TIME), scrapedAt)
     const time = byName.get(TIME)?.[0]?.value ?? null
     return Result.succeed({
       rows: [
@@ -161,7 +181,7 @@ export const nodeExporter = defineExporter({
           cpu_system_seconds: cpuSeconds(cpu, ["system", "irq", "softirq"]),
           cpu_user_seconds: cpuSeconds(cpu, ["user", "nice"]),
           cpu_steal_seconds: cpuSeconds(cpu, ["steal"]),
-          cpu_cores: new Set(cpu.map(({ labels }) => labels.cpu)).size,
+          cpu_cores: new Set(cpu.map(({ labels }) => seriesOf(labels, "mode"))).size,
           ...single,
           swap_used_bytes: minus(single.swap_total_bytes, single.swap_free_bytes),
           disk_total_bytes: size,
@@ -169,11 +189,14 @@ export const nodeExporter = defineExporter({
           disk_available_bytes: available,
           ...disk,
           ...network,
-          uptime_seconds: toMicros(minus(time, bootTime))
+          uptime_seconds: toMicros(minus(time, countersSince === null ? null : countersSince / 1_000)),
+          cpu_set: hashOf(cpu.map((sample) => `${hostOf(sample)}${sample.labels.cpu ?? ""}`)),
+          disk_set: hashOf(devicesOf(byName, DISK, isDisk, hostOf)),
+          network_set: hashOf(devicesOf(byName, NETWORK, isInterface, hostOf))
         }
       ],
-      skipped: [],
-      countersSince: bootTime === null ? null : bootTime * 1_000
+      skipped,
+      countersSince
     })
   },
   host: {
@@ -181,20 +204,40 @@ export const nodeExporter = defineExporter({
     memoryTotal: "memory_total_bytes",
     cpuBusy: ["cpu_user_seconds", "cpu_system_seconds"],
     cpuIdle: "cpu_idle_seconds",
+    cpuWaiting: ["cpu_iowait_seconds", "cpu_steal_seconds"],
     memoryAvailable: "memory_available_bytes",
+    swapFree: "swap_free_bytes",
     load: "load_1min",
     uptime: "uptime_seconds"
   }
 })
 
-const groupByName = (samples: ReadonlyArray<Sample>): ReadonlyMap<string, ReadonlyArray<Sample>> => {
-  const groups = new Map<string, Array<Sample>>()
-  for (const sample of samples) {
-    const group = groups.get(sample.name)
-    if (group === undefined) groups.set(sample.name, [sample])
-    else group.push(sample)
+/** Why the scrape is not one of node_exporter that can be read. */
+const unsupported = (byName: Families): string => {
+  if (byName.has(BEFORE_0_16)) {
+    return `unsupported exporter, too old: it tells CPU time as ${BEFORE_0_16}, as node_exporter did before 0.16; install 1.0 or later`
   }
-  return groups
+  if (byName.has(TIME) || byName.has(SINGLE.load_1min)) {
+    return `unsupported exporter: node_exporter without ${CPU}; is its collector "cpu" switched off?`
+  }
+  return `unsupported exporter: no ${CPU}, so this is not node_exporter 0.16 or later on Linux`
+}
+
+/** The root filesystem of each host, summed; null where none is told, or the kernel could not read it. */
+const rootFilesystem = (byName: Families, hostOf: HostOf) => {
+  const roots = (metric: string) => {
+    const values = new Map<string, number>()
+    for (const sample of byName.get(metric) ?? []) {
+      const host = hostOf(sample)
+      if (isRootFilesystem(sample) && !values.has(host)) values.set(host, sample.value)
+    }
+    return values
+  }
+  const unread = roots(FILESYSTEM.error)
+  return pick({ size: FILESYSTEM.size, free: FILESYSTEM.free, available: FILESYSTEM.available }, (metric) => {
+    const read = [...roots(metric)].filter(([host]) => unread.get(host) !== 1)
+    return read.length === 0 ? null : read.reduce((total, [, value]) => total + value, 0)
+  })
 }
 
 /** One value for each entry of a table of metrics. */
@@ -204,13 +247,42 @@ const pick = <const M extends Readonly<Record<string, string>>>(metrics: M, valu
   }
 
 /** The sum of those that count; null where there are none. */
-const sum = (samples: ReadonlyArray<Sample> = [], counts: (sample: Sample) => boolean): number | null => {
+const sum = (samples: ReadonlyArray<Sample> = [], counts: (sample: Sample) => boolean = () => true): number | null => {
   const counted = samples.filter(counts)
   return counted.length === 0 ? null : counted.reduce((total, { value }) => total + value, 0)
 }
 
 const cpuSeconds = (cpu: ReadonlyArray<Sample>, modes: ReadonlyArray<string>): number | null =>
   toMicros(sum(cpu, ({ labels }) => modes.includes(labels.mode ?? "")))
+
+/** The devices whose samples are summed up, with their hosts, in any order, with repetitions. */
+const devicesOf = (
+  byName: Families,
+  metrics: Readonly<Record<string, string>>,
+  counts: (sample: Sample) => boolean,
+  hostOf: HostOf
+): ReadonlyArray<string> =>
+  Object.values(metrics).flatMap((metric) =>
+    (byName.get(metric) ?? []).filter(counts).map((sample) => `${hostOf(sample)}${sample.labels.device}`)
+  )
+
+/**
+ * A hash of a set of names, whatever their order (FNV-1a over the sorted names, two halves of 26 bits: a whole number that
+ * JSON carries exactly); null where there are none.
+ */
+const hashOf = (names: ReadonlyArray<string>): number | null => {
+  const distinct = [...new Set(names)].sort()
+  if (distinct.length === 0) return null
+  let low = 0x811c9dc5
+  let high = 0x01234567
+  for (const name of distinct) {
+    for (const byte of Buffer.from(`${name}\n`)) {
+      low = Math.imul(low ^ byte, 0x01000193)
+      high = Math.imul(high ^ byte, 0x85ebca6b)
+    }
+  }
+  return (high >>> 6) * 2 ** 26 + (low >>> 6)
+}
 
 const minus = (a: number | null, b: number | null): number | null => (a === null || b === null ? null : a - b)
 

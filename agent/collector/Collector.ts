@@ -1,0 +1,48 @@
+/**
+ * The built-in collectors, as a port: they stand in on Linux where no exporter answers, and serve the exporters' own text
+ * format, so that what they say goes through the same parsers.
+ *
+ * An opened collector begins to count when it is opened, like an exporter that was just started. It is opened anew each
+ * time it stands in: what it had counted before was not seen by anyone.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import type { BuiltInCollector } from "../../src/plugins/Exporter.ts"
+
+/** The collector cannot do its work here: another operating system, or no readable procfs. */
+export class CollectorUnavailable extends Schema.TaggedError<CollectorUnavailable>()("CollectorUnavailable", {
+  reason: Schema.String
+}) {
+  readonly retryable = true
+  override get message(): string {
+    return this.reason
+  }
+}
+
+export interface Collection {
+  /** Prometheus text format 0.0.4. */
+  readonly text: string
+  /** When it was read, epoch milliseconds. */
+  readonly collectedAt: number
+}
+
+export interface OpenCollector {
+  readonly collect: Effect.Effect<Collection, CollectorUnavailable>
+}
+
+export class Collectors extends Context.Service<
+  Collectors,
+  {
+    /** Whether there are built-in collectors for this machine. */
+    readonly available: boolean
+    readonly open: (kind: BuiltInCollector) => Effect.Effect<OpenCollector, CollectorUnavailable>
+  }
+>()("nodepulse/agent/Collectors") {}
+
+/** For other systems, and where nothing may stand in. */
+export const layerNone: Layer.Layer<Collectors> = Layer.succeed(
+  Collectors,
+  Collectors.of({
+    available: false,
+    open: () => Effect.fail(new CollectorUnavailable({ reason: "the built-in collectors need Linux" }))
+  })
+)

@@ -1,0 +1,185 @@
+/**
+ * The built-in collectors beside the real exporters, on this machine: the same groups, CPU, memory and columns.
+ * Needs Linux and Debian's prometheus-node-exporter and prometheus-process-exporter; what is missing is said in one line.
+ */
+import { spawn } from "node:child_process"
+import { accessSync, constants, copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Result } from "effect"
+import type { Exporter } from "../../src/plugins/Exporter.ts"
+import { parseExposition } from "../../src/plugins/Exposition.ts"
+import { nodeExporter } from "../../src/plugins/node-exporter/NodeExporter.ts"
+import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
+import { exchange } from "../scrape/HttpExchange.ts"
+import { closedPort } from "../scrape/HttpPeer.fixture.ts"
+import { Collectors } from "./Collector.ts"
+import { layer } from "./CollectorLinux.ts"
+
+const onPath = (name: string): boolean =>
+  (process.env.PATH ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+
+const PROCESS_EXPORTER = "prometheus-process-exporter"
+const NODE_EXPORTER = "prometheus-node-exporter"
+const missing = [PROCESS_EXPORTER, NODE_EXPORTER].filter((name) => !onPath(name))
+const able = process.platform === "linux" && missing.length === 0
+const suffix = able ? "" : ` (left out: apt-get install ${missing.join(" ")})`
+
+const SCANS = 4
+
+/** A process with all that it starts, in a group of its own, which is killed with the scope. Resolves to its pid. */
+const started = (command: string, args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => spawn(command, args, { stdio: "ignore", detached: true }).pid!),
+    (pid) => Effect.sync(() => process.kill(-pid, "SIGKILL"))
+  )
+
+/** Two readings at the same moment: the load stands still while both look at it, however slow the machine is. */
+const whileStopped = <A, E>(pids: ReadonlyArray<number>, reading: Effect.Effect<A, E>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => pids.forEach((pid) => void process.kill(-pid, "SIGSTOP"))),
+    // A signal arrives at the end of a time slice.
+    () => Effect.andThen(Effect.sleep("100 millis"), reading),
+    () => Effect.sync(() => pids.forEach((pid) => void process.kill(-pid, "SIGCONT")))
+  )
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "nodepulse-collector-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const scrape = (port: number) =>
+  exchange({
+    method: "GET",
+    url: `http://127.0.0.1:${port}/metrics`,
+    headers: {},
+    timeout: Duration.seconds(5),
+    bodyLimit: 64 * 1024 * 1024
+  })
+
+/** Waits until the exporter listens, which it does within a second. */
+const untilUp = (port: number) =>
+  Effect.gen(function* () {
+    for (let attempt = 0; attempt < 200; attempt++) {
+      if (Result.isSuccess(yield* Effect.result(scrape(port)))) return
+      yield* Effect.sleep(50)
+    }
+    assert.fail(`nothing listens on ${port}`)
+  })
+
+const rowsOf = (exporter: Exporter, body: string | Uint8Array) => {
+  const samples = Result.getOrThrow(parseExposition(body)).samples
+  return Result.getOrThrow(exporter.parse(samples, new Date(0))).rows
+}
+
+const groupsOf = (body: string | Uint8Array) =>
+  new Map(
+    rowsOf(processExporter(), body).map((row) => [
+      String(row.process_name),
+      { cpu: Number(row.cpu_seconds_total), memory: Number(row.memory_bytes), processes: Number(row.num_procs) }
+    ])
+  )
+
+describe.skipIf(!able)(`beside the real exporters${suffix}`, () => {
+  it.live(
+    "the process collector sees the same groups, and the same CPU within 2 %",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        const config = join(folder, "config.yml")
+        writeFileSync(config, `process_names:\n  - name: "{{.Comm}}"\n    cmdline: ['.+']\n`)
+        // Names that only this test uses; what else runs on the machine comes and goes between the two scrapes.
+        const names = ["np-steady", "np) (q", "np-forker", "np-sleeper"]
+        for (const name of names) copyFileSync(name === "np-sleeper" ? "/bin/sleep" : "/bin/sh", join(folder, name))
+        yield* started(join(folder, "np-sleeper"), ["3600"])
+
+        const port = yield* closedPort
+        yield* started(PROCESS_EXPORTER, [
+          `-config.path=${config}`,
+          `-web.listen-address=127.0.0.1:${port}`,
+          "-threads=false"
+        ])
+        const collector = yield* (yield* Collectors).open("process")
+        yield* untilUp(port)
+        yield* collector.collect
+        // process-exporter counts a process from its first scrape on where it takes it for older than itself, and it dates
+        // processes by the boot time in whole seconds: what begins less than a second after it can seem older.
+        yield* Effect.sleep("2 seconds")
+
+        const spin = "while :; do :; done"
+        // Children that work and exit: their time must stay with the group as far as it was seen.
+        const fork = "while :; do (i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done); done"
+        const load = yield* Effect.all([
+          started(join(folder, "np-steady"), ["-c", spin]),
+          started(join(folder, "np) (q"), ["-c", spin]),
+          started(join(folder, "np-forker"), ["-c", fork])
+        ])
+        const both = whileStopped(load, Effect.all([collector.collect, scrape(port)]))
+        for (let scan = 0; scan < SCANS; scan++) {
+          yield* Effect.sleep("1500 millis")
+          yield* both
+        }
+        const [ours, theirs] = yield* both
+        const [our, their] = [groupsOf(ours.text), groupsOf(theirs.body)]
+        for (const name of names) {
+          const [one, other] = [our.get(name), their.get(name)]
+          assert.isDefined(one, name)
+          assert.strictEqual(one?.processes, other?.processes, name)
+          const difference = Math.abs(one!.cpu - other!.cpu)
+          assert.isAtMost(difference, 0.02 * other!.cpu + 0.02, `${name}: ${one!.cpu} and ${other!.cpu}`)
+        }
+        assert.isAbove(our.get("np-steady")!.cpu, 0.2)
+        assert.isAbove(our.get("np-forker")!.cpu, 0.2)
+        const sleeper = [our.get("np-sleeper")!.memory, their.get("np-sleeper")!.memory] as const
+        assert.isAtMost(Math.abs(sleeper[0] - sleeper[1]), 0.05 * sleeper[1])
+        const lasting = [...their].filter(([, { processes }]) => processes > 0).map(([name]) => name)
+        const unseen = lasting.filter((name) => !our.has(name))
+        assert.isAtMost(unseen.length, 0.1 * lasting.length, `unseen: ${unseen}`)
+        assert.isFalse([...our.keys()].some((name) => name.startsWith("kworker")))
+      }).pipe(Effect.provide(layer)),
+    180_000
+  )
+
+  it.live("the node collector fills the same columns with the same values", () =>
+    Effect.gen(function* () {
+      const port = yield* closedPort
+      yield* started(NODE_EXPORTER, [`--web.listen-address=127.0.0.1:${port}`])
+      const collector = yield* (yield* Collectors).open("node")
+      yield* untilUp(port)
+      const [ours, theirs] = yield* Effect.all([collector.collect, scrape(port)], { concurrency: 2 })
+      const [our, their] = [rowsOf(nodeExporter(), ours.text)[0]!, rowsOf(nodeExporter(), theirs.body)[0]!]
+      const moving = new Set(["processes_running", "processes_blocked", "processes_total", "cpu_iowait_seconds"])
+      for (const [column, value] of Object.entries(their)) {
+        // The exporter's own default leaves this column out; the collector has it.
+        if (column === "processes_total") assert.isAbove(Number(our[column]), 1)
+        if (moving.has(column) || value === null) continue
+        const [one, other] = [Number(our[column]), Number(value)]
+        assert.isAtMost(Math.abs(one - other), 0.02 * Math.abs(other) + (column.startsWith("load") ? 0.5 : 5e6), column)
+      }
+      assert.strictEqual(our.cpu_cores, their.cpu_cores)
+      assert.strictEqual(our.memory_total_bytes, their.memory_total_bytes)
+      assert.strictEqual(our.disk_total_bytes, their.disk_total_bytes)
+    }).pipe(Effect.provide(layer))
+  )
+})
+
+describe.skipIf(process.platform !== "linux")("the built-in collectors", () => {
+  it.live("leave no file open, however often they are asked", () =>
+    Effect.gen(function* () {
+      const open = () => readdirSync("/proc/self/fd").length
+      const collector = yield* (yield* Collectors).open("process")
+      yield* collector.collect
+      const before = open()
+      for (let scan = 0; scan < 20; scan++) yield* collector.collect
+      assert.isAtMost(open(), before)
+    }).pipe(Effect.provide(layer))
+  )
+})

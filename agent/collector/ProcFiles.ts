@@ -1,0 +1,121 @@
+/**
+ * Reads of procfs and sysfs: small files whose content the kernel makes up as they are read, so they are read synchronously.
+ *
+ * Every file is closed before a function returns, and no read is larger than its buffer. What is not there, or may not be
+ * read, is undefined: processes come and go while they are looked at.
+ */
+import * as Fs from "node:fs"
+import { endianness } from "node:os"
+import { basename } from "node:path"
+
+/** A procfs, or sysfs, mounted at `root`. Not for concurrent use: its buffer is shared by its reads. */
+export class ProcFiles {
+  readonly root: string
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
+
+  constructor(root = "/proc") {
+    this.root = root
+  }
+
+  /** The file's bytes in a buffer that the next read overwrites; undefined where it cannot be read or is too long. */
+  bytes(path: string): Buffer | undefined {
+    let file: number
+    try {
+      file = Fs.openSync(`${this.root}/${path}`, "r")
+    } catch {
+      return undefined
+    }
+    try {
+      let length = 0
+      while (length < BUFFER_BYTES) {
+        const read = Fs.readSync(file, this.#buffer, length, BUFFER_BYTES - length, null)
+        if (read === 0) return this.#buffer.subarray(0, length)
+        length += read
+      }
+      return undefined
+    } catch {
+      return undefined
+    } finally {
+      Fs.closeSync(file)
+    }
+  }
+
+  /** The file as text of single bytes: what the kernel writes there is ASCII. */
+  text(path: string): string | undefined {
+    return this.bytes(path)?.toString("latin1")
+  }
+
+  /** Whether the file begins with at least one byte. */
+  isFilled(path: string): boolean {
+    let file: number
+    try {
+      file = Fs.openSync(`${this.root}/${path}`, "r")
+    } catch {
+      return false
+    }
+    try {
+      return Fs.readSync(file, this.#buffer, 0, 1, null) > 0
+    } catch {
+      return false
+    } finally {
+      Fs.closeSync(file)
+    }
+  }
+
+  /** Whether there is such a file or folder. */
+  exists(path: string): boolean {
+    return Fs.existsSync(`${this.root}/${path}`)
+  }
+
+  /** The last part of where a link leads; undefined where it is none. */
+  linkName(path: string): string | undefined {
+    try {
+      return basename(Fs.readlinkSync(`${this.root}/${path}`))
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The ids of all processes; undefined where the folder cannot be read. */
+  pids(): ReadonlyArray<number> | undefined {
+    try {
+      return Fs.readdirSync(this.root)
+        .filter((name) => /^[1-9]\d*$/.test(name))
+        .map(Number)
+    } catch {
+      return undefined
+    }
+  }
+}
+
+/** What the kernel counts in: clock ticks a second (getconf CLK_TCK) and bytes a page (getconf PAGESIZE). */
+export interface KernelUnits {
+  readonly ticksPerSecond: number
+  readonly pageBytes: number
+}
+
+/** From the auxiliary vector that the kernel hands to each process (getauxval(3)); 100 and 4096 where it is not readable. */
+export const kernelUnits = (
+  files: ProcFiles,
+  wordBytes = process.arch === "arm" || process.arch === "ia32" ? 4 : 8
+): KernelUnits => {
+  const vector = files.bytes("self/auxv")
+  const units = { ticksPerSecond: 100, pageBytes: 4096 }
+  if (vector === undefined) return units
+  const little = endianness() === "LE"
+  const word = (at: number): number => {
+    if (wordBytes === 4) return little ? vector.readUInt32LE(at) : vector.readUInt32BE(at)
+    return Number(little ? vector.readBigUInt64LE(at) : vector.readBigUInt64BE(at))
+  }
+  for (let at = 0; at + 2 * wordBytes <= vector.length; at += 2 * wordBytes) {
+    const value = word(at + wordBytes)
+    if (word(at) === AT_CLKTCK && value > 0) units.ticksPerSecond = value
+    if (word(at) === AT_PAGESZ && value > 0) units.pageBytes = value
+  }
+  return units
+}
+
+/** Enough for /proc/stat of a machine with 1 024 cores, whose `intr` line is the longest in procfs. */
+const BUFFER_BYTES = 512 * 1024
+const AT_PAGESZ = 6
+const AT_CLKTCK = 17

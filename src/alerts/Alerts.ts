@@ -1,0 +1,51 @@
+/**
+ * Alerts: what the rules say of the present, as a port.
+ *
+ * Guarantees: one evaluation in the whole installation at a time. State is stored with the moment until which the rules were asked, in
+ * one transaction: whoever goes on, after a restart or on another machine, fires nothing again and forgets nothing. Moments that were
+ * missed are asked afterwards, up to {@link CATCH_UP_MILLIS}; of what is older nobody knows.
+ */
+import { Context, type Effect } from "effect"
+import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
+import type { Severity } from "./Rule.ts"
+
+/** An alert that fires, or did; epoch milliseconds. */
+export interface Alert {
+  readonly id: string
+  readonly rule: string
+  /** What the rule asked when it fired. */
+  readonly sentence: string
+  readonly severity: Severity
+  readonly serverId: string
+  /** The folded name; empty where the alert is about the server. */
+  readonly group: string
+  /** What made it fire, in the unit of the rule's metric; null where it has none. */
+  readonly value: number | null
+  readonly firedAt: number
+  /** Null: it still fires. */
+  readonly resolvedAt: number | null
+  /** Whether nobody knows if it still holds. */
+  readonly isUnknown: boolean
+}
+
+/** How far back moments are asked that nobody asked in time: a restart, an upgrade, a database that was away. */
+export const CATCH_UP_MILLIS = 3_600_000
+
+export interface Evaluated {
+  /** How many moments were asked; 0 where it is too early, or another process is at it. */
+  readonly moments: number
+  readonly fired: number
+  readonly resolved: number
+}
+
+export class Alerts extends Context.Service<
+  Alerts,
+  {
+    /** Asks all rules at the moments until now that nobody has asked yet. */
+    readonly pass: Effect.Effect<Evaluated, DatabaseUnavailable>
+    /** Passes for ever; where the database is away, again a little later. For the supervisor. */
+    readonly run: Effect.Effect<never>
+    /** Those that fire first, then the latest ones that fired. */
+    readonly list: (request: { readonly limit: number }) => Effect.Effect<ReadonlyArray<Alert>, DatabaseUnavailable>
+  }
+>()("nodepulse/alerts/Alerts") {}

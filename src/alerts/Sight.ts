@@ -1,0 +1,129 @@
+/**
+ * What a server's latest scrapes by one exporter say at a moment: the values that rules ask for. Pure, and the only state is its own.
+ *
+ * A window ends with the latest scrape until the moment, so that it is whole whenever scrapes come in time. It is not known
+ * where it was seen for less than {@link COVERAGE_MIN}, or where the server has been silent for longer than
+ * {@link SILENT_INTERVALS} of its own intervals.
+ *
+ * Bound: it holds the scrapes of the longest window and those that a silent server may be late by.
+ */
+import type { Measured, Measures } from "../query/Increases.ts"
+import type { Metric } from "./Rule.ts"
+
+/** Below this, a rule neither fires nor resolves. */
+export const COVERAGE_MIN = 0.8
+/** As `stale` of an answer (docs/numbers.md). */
+const SILENT_INTERVALS = 2.5
+/** Two scrapes of a window are no more than this apart in moments of the clock, microseconds. */
+const JITTER = 1_000_000
+
+/** The scrapes of a window, by their places in the sight. */
+export interface SightWindow {
+  readonly first: number
+  readonly last: number
+  /** Seconds that they cover. */
+  readonly covered: number
+}
+
+export class Sight {
+  private readonly scrapes: Array<Measured> = []
+  private readonly measures: Measures
+  private readonly presence: number
+
+  /** `presence` is the gauge whose 0 says that a group is gone, where there is one. */
+  constructor(measures: Measures, presence: string | undefined) {
+    this.measures = measures
+    this.presence = presence === undefined ? -1 : measures.gauges.indexOf(presence)
+  }
+
+  /** Adds a later scrape. */
+  add(scrape: Measured): void {
+    this.scrapes.push(scrape)
+  }
+
+  /** Forgets what is older, but for the latest scrape; epoch microseconds. */
+  forget(before: number): void {
+    let gone = 0
+    while (gone < this.scrapes.length - 1 && this.scrapes[gone]!.at <= before) gone++
+    if (gone > 0) this.scrapes.splice(0, gone)
+  }
+
+  /** The latest scrape until a moment; epoch microseconds. */
+  lastAt(at: number): number | undefined {
+    return this.scrapes.findLast((scrape) => scrape.at <= at)?.at
+  }
+
+  /** The window of `over` microseconds until a moment; undefined where it is not known. */
+  window(at: number, over: number): SightWindow | undefined {
+    const last = this.scrapes.findLastIndex((scrape) => scrape.at <= at)
+    if (last < 0) return undefined
+    const end = this.scrapes[last]!.at
+    let first = last
+    let covered = 0
+    let intervals = 0
+    for (; first >= 0 && this.scrapes[first]!.at > end - over + JITTER; first--) {
+      const { at: to, coveredFrom } = this.scrapes[first]!
+      if (Number.isNaN(coveredFrom)) continue
+      covered += (to - coveredFrom) / 1_000_000
+      intervals++
+    }
+    const interval = intervals === 0 ? 0 : (covered * 1_000_000) / intervals
+    if (at - end > SILENT_INTERVALS * interval || covered * 1_000_000 < COVERAGE_MIN * over) return undefined
+    return { first: first + 1, last, covered }
+  }
+
+  /**
+   * The value of a metric for each group in a window: the average of a rate over the time that was covered, or the mean level, a scrape
+   * without the group counting 0; in the unit that is shown. `nameOf` puts groups together: those without a name are left out.
+   */
+  values(
+    metric: Metric,
+    { covered, first, last }: SightWindow,
+    nameOf: (group: number) => string | undefined
+  ): Map<string, number> {
+    const sums = new Map<string, number>()
+    const isRate = metric.by === "rate"
+    const place = (isRate ? this.measures.counters : this.measures.gauges).indexOf(metric.column)
+    this.each(first, last, nameOf, (name, scrape, row) => {
+      const value = (isRate ? scrape.increases : scrape.gauges)[place]![row]!
+      sums.set(name, (sums.get(name) ?? 0) + (Number.isNaN(value) ? 0 : value))
+    })
+    const divisor = isRate ? covered : last - first + 1
+    for (const [name, sum] of sums) sums.set(name, (sum / divisor) * metric.scale)
+    return sums
+  }
+
+  /** How often the counters of each group began anew in a window. */
+  restarts({ first, last }: SightWindow, nameOf: (group: number) => string | undefined): Map<string, number> {
+    const sums = new Map<string, number>()
+    this.each(first, last, nameOf, (name, scrape, row) => {
+      const most = scrape.resets.reduce((most, counts) => Math.max(most, counts?.[row] ?? 0), 0)
+      sums.set(name, (sums.get(name) ?? 0) + most)
+    })
+    return sums
+  }
+
+  /** Whether any of the groups with a name runs in the latest scrape of a window. */
+  isPresent({ last }: SightWindow, nameOf: (group: number) => string | undefined): boolean {
+    let found = false
+    this.each(last, last, nameOf, (_, scrape, row) => {
+      found ||= this.presence < 0 || scrape.gauges[this.presence]![row] !== 0
+    })
+    return found
+  }
+
+  private each(
+    first: number,
+    last: number,
+    nameOf: (group: number) => string | undefined,
+    visit: (name: string, scrape: Measured, row: number) => void
+  ): void {
+    for (let n = first; n <= last; n++) {
+      const scrape = this.scrapes[n]!
+      for (let row = 0; row < scrape.groups.length; row++) {
+        const name = nameOf(scrape.groups[row]!)
+        if (name !== undefined) visit(name, scrape, row)
+      }
+    }
+  }
+}

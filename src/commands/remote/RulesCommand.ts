@@ -1,0 +1,144 @@
+/** `nodepulse rules`: rules for alerts, checked here, and tried on the past over the API. */
+import { readFile } from "node:fs/promises"
+import { Clock, Effect, Result } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { metricsOf, sentence } from "../../alerts/Rule.ts"
+import { RULES_MAX, readRules } from "../../alerts/RuleFile.ts"
+import type { BacktestAnswer } from "../../http/api/RulesAnswer.ts"
+import { Registry } from "../../plugins/Registry.ts"
+import { parseTimestamp } from "../../plugins/Timestamp.ts"
+import { CommandFailed } from "../Input.ts"
+import { endsWithItsReader, type Piece, say, sayAside, sayLines } from "../Terminal.ts"
+import { given } from "./Options.ts"
+import { remote } from "./RemoteApi.ts"
+import { MOMENTS, rangeOf, SPANS } from "./TimeRange.ts"
+
+const files = Argument.String("file").pipe(
+  Argument.withDescription("A file of rules (YAML)"),
+  Argument.variadic({ min: 1, max: 100 })
+)
+
+const textOf = (file: string): Effect.Effect<string, CommandFailed> =>
+  Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: (error) => new CommandFailed({ reason: `${file} cannot be read: ${(error as Error).message}` })
+  })
+
+const checkCommand = Command.make(
+  "check",
+  { files },
+  Effect.fnUntraced(function* ({ files }) {
+    const { exporters, get } = yield* Registry
+    const names = new Map<string, string>()
+    let wrong = 0
+    for (const file of files) {
+      const rules = readRules(yield* textOf(file), exporters)
+      const problems = Result.isFailure(rules) ? [...rules.failure] : []
+      for (const { name } of Result.isSuccess(rules) ? rules.success : []) {
+        const other = names.get(name)
+        if (other !== undefined) problems.push(`"${name}" is the name of a rule in ${other}, too`)
+        names.set(name, file)
+      }
+      wrong += problems.length
+      for (const problem of problems) yield* sayAside(`${file}: ${problem}`)
+      if (problems.length > 0 || Result.isFailure(rules)) continue
+      for (const rule of rules.success) yield* say(`${rule.name}: ${sentence(rule, metricsOf(get(rule.exporter)!))}`)
+    }
+    if (names.size > RULES_MAX) {
+      wrong++
+      yield* sayAside(`${names.size} rules in all files, at most ${RULES_MAX}`)
+    }
+    if (wrong > 0) return yield* new CommandFailed({ reason: `${wrong} ${wrong === 1 ? "problem" : "problems"}` })
+  })
+).pipe(
+  Command.withDescription(
+    "Say what each rule asks, or all that is wrong with it. Needs no server. Exits 1 on a problem."
+  )
+)
+
+const optional = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+
+const backtestCommand = Command.make(
+  "backtest",
+  {
+    file: Argument.String("file").pipe(Argument.withDescription("A file of rules (YAML)")),
+    rule: optional("rule", "Only the rule of this name"),
+    last: optional("last", `How far back: ${SPANS}. 7d unless given`),
+    to: optional("to", `until a moment: ${MOMENTS}; now unless given`),
+    json: Flag.Boolean("json").pipe(Flag.withDescription("The API's answer as it is"), Flag.withDefault(false))
+  },
+  Effect.fnUntraced(function* ({ file, json, last, rule, to }) {
+    yield* endsWithItsReader
+    const text = yield* textOf(file)
+    const now = yield* Clock.currentTimeMillis
+    const asked = { at: undefined, from: undefined, to: given(to), last: given(last) ?? "7d" }
+    const range = rangeOf(asked, now * 1_000)
+    if (Result.isFailure(range)) return yield* new CommandFailed({ reason: range.failure })
+    const { at, hours } = range.success
+    const query = at === undefined ? { hours } : { hours, at }
+    const there = yield* remote
+    const answer = yield* there.ask((client) => client.rules.backtest({ payload: { text }, query }))
+    const only = given(rule)
+    const rules = answer.rules.filter(({ name }) => only === undefined || name === only)
+    if (rules.length === 0 && only !== undefined) {
+      const known = answer.rules.map(({ name }) => name).join(", ")
+      return yield* new CommandFailed({ reason: `there is no rule "${only}" in ${file} (there: ${known})` })
+    }
+    if (json) return yield* say(JSON.stringify({ ...answer, rules }, null, 2))
+    yield* sayLines(rules.flatMap((one) => told(one, answer.window.to)))
+  })
+).pipe(
+  Command.withDescription(
+    "Say when rules would have fired in the past, by the machine that asks them now. Nothing is stored. It needs an operator's or an admin token."
+  ),
+  Command.withExamples([
+    { command: "nodepulse rules backtest rules.yml", description: "The last seven days" },
+    { command: 'nodepulse rules backtest rules.yml --rule "PostgreSQL is busy" --last 1d', description: "One rule" }
+  ])
+)
+
+export const rulesCommand = Command.make("rules").pipe(
+  Command.withDescription("Rules for alerts: check them, and try them on the past"),
+  Command.withSubcommands([checkCommand, backtestCommand])
+)
+
+type Tested = BacktestAnswer["rules"][number]
+
+const told = (rule: Tested, until: string): ReadonlyArray<ReadonlyArray<Piece>> => {
+  const { incidents, more, name, sentence, servers } = rule
+  const count = incidents.length + more
+  const times = count === 1 ? "once" : `${count} times`
+  const longest = Math.max(0, ...incidents.map((one) => lengthOf(one, until)))
+  const where = servers === 1 ? "1 server" : `${servers} servers`
+  return [
+    [{ text: name, emphasis: "strong" }, { text: `  ${sentence}` }],
+    [
+      {
+        text:
+          count === 0
+            ? `  would never have fired, on ${where}`
+            : `  would have fired ${times} on ${where}, for ${duration(longest)} at the longest`,
+        ...(count === 0 ? {} : { emphasis: "warning" as const })
+      }
+    ],
+    ...incidents.map(
+      (one): ReadonlyArray<Piece> => [
+        { text: `  ${one.from}  ${one.to === null ? "still" : duration(lengthOf(one, until))}`, emphasis: "faint" },
+        { text: `  ${one.server_id}  ${one.group}${one.value === null ? "" : `  ${Number(one.value.toFixed(1))}`}` }
+      ]
+    ),
+    ...(more === 0 ? [] : [[{ text: `  and ${more} more`, emphasis: "faint" as const }]])
+  ]
+}
+
+/** Seconds. */
+const lengthOf = ({ from, to }: Tested["incidents"][number], until: string): number =>
+  (parseTimestamp(to ?? until)! - parseTimestamp(from)!) / 1_000_000
+
+const duration = (seconds: number): string =>
+  seconds < 120
+    ? `${Math.round(seconds)} s`
+    : seconds < 7_200
+      ? `${Math.round(seconds / 60)} min`
+      : `${Math.round(seconds / 360) / 10} h`

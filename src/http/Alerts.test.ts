@@ -1,0 +1,51 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { AGENT_A, READ, startServer } from "./TestServer.ts"
+
+describe("alerts", () => {
+  it.live("are listed for whoever may read, those that fire first", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      const firedAt = Date.UTC(2025, 9, 30, 12)
+      const one = {
+        rule: "busy",
+        sentence: "g: busy",
+        severity: "warning" as const,
+        serverId: "alpha",
+        firedAt,
+        value: 91
+      }
+      world.alerts.push(
+        { ...one, id: "2", group: "g", resolvedAt: null, isUnknown: true },
+        { ...one, id: "1", group: "", resolvedAt: firedAt + 60_000, isUnknown: false }
+      )
+      const { json } = yield* ask("/api/alerts", { token: READ })
+      expect(json).toEqual({
+        alerts: [
+          {
+            alert_id: "2",
+            rule: "busy",
+            sentence: "g: busy",
+            severity: "warning",
+            server_id: "alpha",
+            group: "g",
+            value: 91,
+            fired_at: "2025-10-30T12:00:00.000000Z",
+            resolved_at: null,
+            unknown: true
+          },
+          expect.objectContaining({
+            alert_id: "1",
+            group: "",
+            resolved_at: "2025-10-30T12:01:00.000000Z",
+            unknown: false
+          })
+        ]
+      })
+      expect((yield* ask("/api/alerts?limit=1", { token: READ })).json).toMatchObject({ alerts: [{ alert_id: "2" }] })
+      expect((yield* ask("/api/alerts?limit=0", { token: READ })).status).toBe(400)
+      expect((yield* ask("/api/alerts", { token: AGENT_A })).status).toBe(403)
+      expect((yield* ask("/api/alerts")).status).toBe(401)
+    })
+  )
+})

@@ -1,0 +1,60 @@
+/**
+ * Whether the server can do its work: named checks, and the truth about each, for `GET /readyz`.
+ *
+ * Guarantee: a check that fails, hangs (`CHECK_WITHIN`) or dies is "not ready" with a reason. Bound: checks run at most
+ * once a second however often they are asked for, since the endpoint is open to everyone.
+ */
+import { Cause, Context, Duration, Effect, Layer } from "effect"
+import { Servers } from "../../access/Servers.ts"
+import { WriteHealth } from "../../sinks/storage/WriteHealth.ts"
+import { SnapshotStream } from "../../sinks/stream/SnapshotStream.ts"
+
+const CHECK_WITHIN = Duration.seconds(2)
+const FRESH_FOR = Duration.seconds(1)
+const REASON_LENGTH_MAX = 200
+
+export interface Check {
+  readonly name: string
+  readonly ready: boolean
+  /** Why not; null where it is ready. */
+  readonly reason: string | null
+}
+
+export class Readiness extends Context.Service<Readiness, { readonly checks: Effect.Effect<ReadonlyArray<Check>> }>()(
+  "nodepulse/http/Readiness"
+) {
+  /**
+   * Database, stream and the last real writes are always checked; `more` are checks of other parts, such as migrations. A process
+   * that writes nothing has nothing to tell about writes.
+   */
+  static readonly layer = (
+    more: Readonly<Record<string, Effect.Effect<unknown, { readonly message: string }>>> = {}
+  ): Layer.Layer<Readiness, never, Servers | SnapshotStream> =>
+    Layer.effect(
+      Readiness,
+      Effect.gen(function* () {
+        const servers = yield* Servers
+        const stream = yield* SnapshotStream
+        const { check: writes } = yield* WriteHealth
+        const all = { database: servers.list, stream: stream.stats, writes, ...more }
+        const run = Effect.forEach(Object.entries(all), ([name, effect]) => check(name, effect), {
+          concurrency: Object.keys(all).length
+        })
+        return Readiness.of({ checks: yield* Effect.cachedWithTTL(run, FRESH_FOR) })
+      })
+    )
+}
+
+const check = (name: string, effect: Effect.Effect<unknown, { readonly message: string }>): Effect.Effect<Check> =>
+  effect.pipe(
+    Effect.timeoutOrElse({
+      duration: CHECK_WITHIN,
+      orElse: () => Effect.fail({ message: `no answer within ${Duration.format(CHECK_WITHIN)}` })
+    }),
+    Effect.as({ name, ready: true, reason: null }),
+    Effect.catchCause((cause) => {
+      const failure = cause.reasons.find(Cause.isFailReason)
+      const reason = failure === undefined ? "unexpected error" : failure.error.message
+      return Effect.succeed({ name, ready: false, reason: reason.slice(0, REASON_LENGTH_MAX) })
+    })
+  )

@@ -1,0 +1,534 @@
+/**
+ * The tables of the schema `admiral`, as SQL made from declarations. Pure: it is text in, text out.
+ *
+ * An exporter's scrapes are stored in `<table>_scrapes`, partitioned by UTC day: a row a scrape, with an array per column and
+ * an element per row of the scrape (`docs/adr/0007-the-scrape-is-the-unit.md`). An exporter without labels has one row a scrape, and
+ * plain columns. Servers and labels are integers (`docs/adr/0002-dictionary-ids.md`). The rows of scrapes that are packed lie in
+ * chunks, in `<table>_packed` (`PackedChunk.ts`); of the scrape its key and moments stay.
+ *
+ * All are read through the view `<table>`, a row a snapshot with the names and types that were asked for, or through the function
+ * `<table>_between`; `<table>_rows` is the same with ids.
+ */
+import { moment } from "../postgres/Moments.ts"
+import type { DeclaredColumn, DeclaredTable } from "./Declared.ts"
+import { FIRST_NUMBER, LAYOUT } from "./PackedChunk.ts"
+
+/** Where an exporter's scrapes are: `admiral.<name>`. */
+export const scrapesTable = (table: string): string => `${table}_scrapes`
+
+/** Where the chunks of an exporter are: `admiral.<name>`. */
+export const packedTable = (table: string): string => `${table}_packed`
+
+/** The rows of an exporter, one per snapshot, with ids: `admiral.<name>`. */
+export const rowsView = (table: string): string => `${table}_rows`
+
+/** When each series of an exporter was first seen: `admiral.<name>`. */
+export const firstSeenTable = (table: string): string => `${table}_first_seen`
+
+const SQL_TYPE = { text: "text", double: "double precision", integer: "integer", bigint: "bigint" } as const
+
+/** 2^53 takes seven bytes. */
+const PLANES_MAX = 7
+
+/** The number that the bytes of a cell are: how many planes it has, and where its least significant byte is. */
+const bytesSql = (count: string, low: string, weight = 0): string => {
+  const byte = `get_byte(planes, ${low}${weight === 0 ? "" : ` - ${weight} * cells`} + shift)${weight === 0 ? "" : ` * ${256 ** weight}::double precision`}`
+  const more = weight + 1 === PLANES_MAX ? "" : ` + ${bytesSql(count, low, weight + 1)}`
+  return `case when ${count} > ${weight} then ${byte}${more} else 0 end`
+}
+
+/** What is read of a column for all rows of a scrape: the last parameters of `packed_number`, with their types. */
+const PACKED_COLUMN = {
+  unit: "double precision",
+  times: "double precision",
+  per: "double precision",
+  count: "integer",
+  low: "integer",
+  base: "integer",
+  slope: "integer",
+  nudge_count: "integer",
+  nudge_low: "integer",
+  nudge_base: "integer",
+  nulls: "integer"
+}
+
+const scaledSql = `(bases[base + series] + ${bytesSql("count", "low")}
+    + coalesce(floor(bases[slope + series] * place), 0)) * times / per`
+const nudgeSql = `(bases[nudge_base + series] + ${bytesSql("nudge_count", "nudge_low")}) * 1.1102230246251565e-16::double precision`
+
+const packedNumberSql = `-- The value of a column in a cell of a chunk: what PackedChunk.ts does. PostgreSQL puts its text in place of the call.
+create function admiral.packed_number(
+  planes bytea, bases double precision[], whole double precision[], cells integer, place integer, series integer, shift integer,
+  ${Object.entries(PACKED_COLUMN)
+    .map(([name, type]) => `${name} ${type}`)
+    .join(", ")}
+) returns double precision
+language sql immutable parallel safe as $function$
+select case
+  when unit is null then null
+  when get_byte(planes, nulls + shift) = 1 then null
+  when unit = 0 then whole[low + shift + 1]
+  when nudge_count is null then ${scaledSql}
+  when ${nudgeSql} < 0 then ${scaledSql} * (1 + ${nudgeSql})
+  else ${scaledSql} / (1 - ${nudgeSql})
+end
+$function$;
+comment on function admiral.packed_number is 'The value of a column in a cell of a chunk.';
+`
+
+/** Tables that do not depend on any exporter. */
+export const coreSql = `-- Servers, label values, tokens, dead letters, and what all exporters share. Tables of exporters follow in migrations of their own.
+create table admiral.servers (
+  id integer generated always as identity primary key,
+  server_id text collate "C" not null unique,
+  name text not null,
+  created_at timestamptz not null default now()
+);
+comment on table admiral.servers is 'The servers that report. Scrapes refer to them by id.';
+
+-- Names can be longer than a btree takes (2.7 kB): the hash index keeps them unique whatever their length.
+create table admiral.label_values (
+  id integer generated always as identity primary key,
+  value text collate "C" not null,
+  used_until date not null default current_date,
+  constraint label_values_value_unique exclude using hash (value with =)
+);
+comment on table admiral.label_values is 'The values of all labels, such as names of processes. Scrapes refer to them by id.';
+comment on column admiral.label_values.used_until is 'No scrape of a later day has the value. It is deleted when nothing of that day is kept any more.';
+
+create table admiral.tokens (
+  id integer generated always as identity primary key,
+  sha256 bytea not null unique,
+  prefix text not null,
+  kind text not null check (kind in ('agent', 'enrolment', 'read', 'operator', 'admin')),
+  server_id integer references admiral.servers (id),
+  note text not null default '',
+  created_by text not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz,
+  used_at timestamptz,
+  revoked_at timestamptz,
+  uses_left integer check (uses_left >= 0),
+  networks text not null default '',
+  constraint tokens_agent_has_server check (kind <> 'agent' or server_id is not null),
+  constraint tokens_enrolment_ends check ((kind = 'enrolment') = (uses_left is not null) and (kind <> 'enrolment' or expires_at is not null))
+);
+comment on column admiral.tokens.sha256 is 'The token itself is stored nowhere.';
+comment on column admiral.tokens.prefix is 'Its first characters, to tell it by.';
+comment on column admiral.tokens.created_by is 'As the audit calls whoever made it.';
+comment on column admiral.tokens.used_at is 'To within some minutes.';
+comment on column admiral.tokens.uses_left is 'How many machines an enrolment token still takes in.';
+comment on column admiral.tokens.networks is 'Where they may come from, separated by blanks; anywhere where it is empty.';
+
+create table admiral.sessions (
+  id integer generated always as identity primary key,
+  sha256 bytea not null unique,
+  role text not null check (role in ('read', 'operator', 'admin')),
+  principal text collate "C" not null,
+  name text not null default '',
+  token_id integer references admiral.tokens (id),
+  proof bytea,
+  via text not null check (via in ('link', 'token', 'provider')),
+  address text,
+  browser text not null default '',
+  created_at timestamptz not null default now(),
+  used_at timestamptz not null default now(),
+  expires_at timestamptz not null
+);
+create index sessions_principal on admiral.sessions (principal, id);
+comment on table admiral.sessions is 'Who is signed in on the page, on every process. Bounded per principal.';
+comment on column admiral.sessions.sha256 is 'Of the cookie, which is stored nowhere.';
+comment on column admiral.sessions.proof is 'Of a session of the configured admin token: a MAC of that token with the cookie as key. It ends with the token.';
+
+create table admiral.sign_in_links (
+  sha256 bytea primary key,
+  role text not null check (role in ('read', 'operator', 'admin')),
+  principal text collate "C" not null,
+  name text not null default '',
+  token_id integer references admiral.tokens (id),
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null
+);
+create index sign_in_links_principal on admiral.sign_in_links (principal, created_at);
+comment on table admiral.sign_in_links is 'One-time links that nobody has opened yet. Bounded per principal.';
+
+create table admiral.stream_keys (
+  id integer generated always as identity primary key,
+  secret bytea not null check (length(secret) = 32),
+  begins_at timestamptz not null
+);
+comment on table admiral.stream_keys is 'What entries of the stream are sealed with: the newest that has begun seals, all are accepted.';
+
+create table admiral.audit (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default now(),
+  author text not null,
+  address text,
+  action text not null,
+  subject text not null,
+  detail text not null default ''
+);
+comment on table admiral.audit is 'Who changed what. Only ever added to.';
+create function admiral.is_append_only() returns trigger language plpgsql set search_path = '' as $$
+begin
+  raise exception '% is only ever added to', tg_table_name;
+end $$;
+create trigger audit_append_only before update or delete or truncate on admiral.audit
+  for each statement execute function admiral.is_append_only();
+
+create table admiral.notes (
+  id bigint generated always as identity primary key,
+  server_id integer references admiral.servers (id) on delete cascade,
+  at timestamptz not null,
+  text text not null,
+  author text not null,
+  created_at timestamptz not null default now()
+);
+create index notes_at on admiral.notes (at);
+comment on table admiral.notes is 'What people say happened, such as a deploy.';
+comment on column admiral.notes.server_id is 'NULL: on all servers.';
+
+create table admiral.groupings (
+  name text collate "C" not null,
+  version integer not null check (version > 0),
+  rules jsonb not null,
+  retired boolean not null default false,
+  comment text not null default '',
+  author text not null,
+  saved_at timestamptz not null default now(),
+  primary key (name, version)
+);
+comment on table admiral.groupings is 'Rules that put names together, a row for each version that was saved. Only ever added to.';
+comment on column admiral.groupings.retired is 'The set is not offered any more; links to earlier versions go on.';
+create trigger groupings_append_only before update or delete or truncate on admiral.groupings
+  for each statement execute function admiral.is_append_only();
+
+-- What agents tell about themselves: identity, clock, what the server does not know.
+create table admiral.agents (
+  server_id integer primary key references admiral.servers (id) on delete cascade,
+  version bigint not null default 1,
+  state text not null
+);
+comment on table admiral.agents is 'What the agent of a server tells about itself. Hashes only: nothing in it opens anything.';
+
+create table admiral.dead_letters (
+  id bigint generated always as identity primary key,
+  key text collate "C" not null unique,
+  exporter text not null,
+  server_id text collate "C" not null,
+  reason text not null,
+  payload text not null,
+  created_at timestamptz not null default now()
+);
+comment on table admiral.dead_letters is 'What could not be stored, with its reason. Bounded in number and age.';
+create index dead_letters_created_at on admiral.dead_letters (created_at);
+
+create table admiral.exporters (
+  name text collate "C" primary key,
+  declared text not null,
+  changed_at timestamptz not null default now()
+);
+comment on table admiral.exporters is 'What the stored rows and roll-ups of each exporter mean: what was declared when they were stored.';
+
+create table admiral.rollup_queue (
+  bucket timestamptz not null,
+  server_id integer not null,
+  seconds integer not null
+);
+create index rollup_queue_server on admiral.rollup_queue (server_id, bucket);
+comment on table admiral.rollup_queue is 'Buckets whose scrapes have changed since they were rolled up. Only ever appended to, in the transaction of the scrapes.';
+comment on column admiral.rollup_queue.bucket is 'The end of the bucket.';
+comment on column admiral.rollup_queue.seconds is 'How long the bucket is.';
+
+create table admiral.packing_queue (
+  exporter text collate "C" not null,
+  hour timestamptz not null,
+  server_id integer not null
+);
+create index packing_queue_hour on admiral.packing_queue (exporter, hour);
+comment on table admiral.packing_queue is 'Hours in which scrapes were stored when their day was packed already, or being packed. Only ever appended to, in the transaction of the scrapes.';
+
+create table admiral.packed_days (
+  exporter text collate "C" not null,
+  day date not null,
+  packed_at timestamptz not null default now(),
+  scrapes bigint not null,
+  bytes bigint not null,
+  primary key (exporter, day)
+);
+comment on table admiral.packed_days is 'Days whose scrapes are packed: how many they were, and what they take.';
+
+create table admiral.alert_states (
+  rule text collate "C" not null,
+  server_id integer not null references admiral.servers (id) on delete cascade,
+  alert_group text collate "C" not null,
+  state text not null check (state in ('pending', 'firing', 'unknown')),
+  since timestamptz,
+  clear_since timestamptz,
+  primary key (rule, server_id, alert_group)
+);
+comment on table admiral.alert_states is 'What the rules found when they were asked last: all that is not inactive.';
+comment on column admiral.alert_states.since is 'Since when it is pending, or fires, also while nobody knows whether it still does.';
+comment on column admiral.alert_states.clear_since is 'Of what fires: since when the rule does not hold any more.';
+
+create table admiral.alerts (
+  id bigint generated always as identity primary key,
+  rule text collate "C" not null,
+  sentence text not null,
+  severity text not null check (severity in ('info', 'warning', 'critical')),
+  server_id integer not null references admiral.servers (id) on delete cascade,
+  alert_group text collate "C" not null,
+  value double precision,
+  fired_at timestamptz not null,
+  resolved_at timestamptz
+);
+create unique index alerts_firing on admiral.alerts (rule, server_id, alert_group) where resolved_at is null;
+create index alerts_fired_at on admiral.alerts (fired_at);
+comment on table admiral.alerts is 'Alerts that fired. Kept for a year.';
+comment on column admiral.alerts.sentence is 'What the rule asked when it fired.';
+comment on column admiral.alerts.value is 'What made it fire, in the unit of the metric.';
+
+create table admiral.alert_progress (
+  single boolean primary key default true check (single),
+  asked_until timestamptz not null
+);
+comment on table admiral.alert_progress is 'Until when the rules were asked: one row.';
+
+${packedNumberSql}`
+
+/** The tables, the view and the function of an exporter that has none yet. */
+export const createTableSql = (declared: DeclaredTable): string => {
+  const labels = labelsOf(declared)
+  const scrapes = `admiral.${scrapesTable(declared.table)}`
+  const rows =
+    labels.length === 0 ? "" : `, an element per ${labels.map(({ name }) => name).join(" and ")} in each array`
+  return `-- ${declared.exporter}: one row per scrape${rows}; one partition per UTC day.
+create table ${scrapes} (
+${storedColumns(declared)
+  .map((line) => `  ${line},`)
+  .join("\n")}
+  primary key (server_id, "timestamp")
+) partition by range ("timestamp");
+comment on table ${scrapes} is ${literal(
+    labels.length === 0
+      ? "One row per scrape."
+      : "One row per scrape. The arrays are as long as the scrape has rows: elements at one place belong together."
+  )};
+comment on column ${scrapes}.packed_in is 'The first moment of the chunk that holds its rows; NULL where they are here.';
+comment on column ${scrapes}.counters_since is 'When the counters of the scrape began; NULL where unknown${labels.length === 0 ? "" : ", or where they differ"}.';
+${labels.length === 0 ? "" : `comment on column ${scrapes}.counters_since_of is 'Per row, where they differ within the scrape.';\n`}${declared.columns.map((column) => commentSql(scrapes, column)).join("")}${createPackedSql(declared)}${createViewSql(declared)}${firstSeenSql(declared)}`
+}
+
+/** Chunks, a row each. The arrays and bytes are what `PackedChunk.ts` says. */
+const createPackedSql = (declared: DeclaredTable): string => {
+  const packed = `admiral.${packedTable(declared.table)}`
+  return `create table ${packed} (
+  "timestamp" timestamptz not null,
+  server_id integer not null,
+  at timestamptz[] not null,
+  labels integer[] not null,
+  layout integer[] not null,
+  units double precision[] not null,
+  bases double precision[] compression pglz not null,
+  planes bytea compression pglz not null,
+  whole double precision[] compression pglz not null,
+  primary key (server_id, "timestamp")
+) partition by range ("timestamp");
+comment on table ${packed} is 'One row per server and hour of days that are over: the rows of some scrapes, packed. Read them through the view.';
+comment on column ${packed}."timestamp" is 'The first of its scrapes.';
+`
+}
+
+/** Columns that were added to a declaration since, in a table that may hold scrapes: they are NULL there. */
+export const addColumnsSql = (declared: DeclaredTable, added: ReadonlyArray<DeclaredColumn>): string => {
+  const scrapes = `admiral.${scrapesTable(declared.table)}`
+  // A view's columns can only be appended to in place, and ours end with created_at: drop and make it again.
+  return `-- ${declared.exporter}: ${added.map((column) => column.name).join(", ")}
+${added.map((column) => `alter table ${scrapes} add column ${quoted(column.name)} ${storedType(declared, column)};\n`).join("")}${added
+  .map((column) => commentSql(scrapes, column))
+  .join("")}drop function admiral.${declared.table}_between(text, timestamptz, timestamptz);
+drop view admiral.${declared.table};
+drop view admiral.${rowsView(declared.table)};
+${createViewSql(declared)}`
+}
+
+const labelsOf = (declared: DeclaredTable) => declared.columns.filter((column) => column.kind === "label")
+
+const storedType = (declared: DeclaredTable, column: DeclaredColumn): string =>
+  column.kind === "label" ? "integer[]" : `${SQL_TYPE[column.type]}${labelsOf(declared).length === 0 ? "" : "[]"}`
+
+/** The columns of the stored table, 8-byte values first: PostgreSQL would fill the gaps before them otherwise. */
+const storedColumns = (declared: DeclaredTable): ReadonlyArray<string> => {
+  const labels = labelsOf(declared)
+  const begin = [
+    '"timestamp" timestamptz not null',
+    "created_at timestamptz not null default now()",
+    "counters_since timestamptz",
+    "packed_in timestamptz"
+  ]
+  if (labels.length > 0) {
+    const arrays = declared.columns.map((column) => `${quoted(column.name)} ${storedType(declared, column)}`)
+    return [...begin, "server_id integer not null", "counters_since_of timestamptz[]", ...arrays]
+  }
+  const plain = (column: DeclaredColumn) => `${quoted(column.name)} ${storedType(declared, column)}`
+  return [
+    ...begin,
+    ...declared.columns.filter(({ type }) => type !== "integer").map(plain),
+    "server_id integer not null",
+    ...declared.columns.filter(({ type }) => type === "integer").map(plain)
+  ]
+}
+
+/**
+ * The views and the function. Left joins: PostgreSQL leaves out those that a query does not look at. The function is one
+ * plain SELECT, which PostgreSQL puts in place of its call; the server is looked up first, so that scrapes are found by
+ * their key whatever the planner thinks of the view.
+ */
+const createViewSql = (declared: DeclaredTable): string => {
+  const view = `admiral.${declared.table}`
+  const labels = labelsOf(declared)
+  const value = (column: DeclaredColumn) => quoted(`${column.name}_value`)
+  const selected = [
+    "server.server_id",
+    'snapshot."timestamp"',
+    ...declared.columns.map((column) =>
+      column.kind === "label" ? `${value(column)}.value as ${quoted(column.name)}` : `snapshot.${quoted(column.name)}`
+    ),
+    "snapshot.created_at",
+    "snapshot.counters_since"
+  ]
+  const from = `select
+  ${selected.join(",\n  ")}
+from admiral.${rowsView(declared.table)} as snapshot
+  left join admiral.servers as server on server.id = snapshot.server_id${labels
+    .map(
+      (column) =>
+        `\n  left join admiral.label_values as ${value(column)} on ${value(column)}.id = snapshot.${quoted(column.name)}`
+    )
+    .join("")}`
+  const between = `${view}_between`
+  return `${rowsViewSql(declared)}create view ${view} as
+${from};
+comment on view ${view} is 'One row per ${["scrape", ...labels.map(({ name }) => name)].join(" and ")}.';
+${declared.columns.map((column) => commentSql(view, column)).join("")}create function ${between}(server text, "from" timestamptz, "to" timestamptz) returns setof ${view}
+language sql stable parallel safe as $function$
+${from}
+where snapshot.server_id = (select known.id from admiral.servers as known where known.server_id = $1)
+  and snapshot."timestamp" >= $2 and snapshot."timestamp" <= $3
+$function$;
+comment on function ${between}(text, timestamptz, timestamptz) is 'The rows of ${declared.table} of one server between two moments, both included: found by the key of the scrapes.';
+`
+}
+
+/** The rows of a scrape, from where they lie: in the scrape itself, or in its chunk. */
+const rowsViewSql = (declared: DeclaredTable): string => {
+  const labels = labelsOf(declared)
+  const names = declared.columns.map(({ name }) => quoted(name))
+  const hot =
+    labels.length === 0
+      ? `select ${[...names.map((name) => `scrape.${name}`), "scrape.counters_since"].join(", ")} where scrape.packed_in is null`
+      : `select ${names.map((name) => `hot.${name}`).join(", ")},
+      case when scrape.counters_since_of is null then scrape.counters_since else hot.counters_since end
+    from unnest(${[...names.map((name) => `scrape.${name}`), "scrape.counters_since_of"].join(", ")})
+      as hot(${[...names, "counters_since"].join(", ")})`
+  return `create view admiral.${rowsView(declared.table)} as
+select scrape.server_id, scrape."timestamp", ${names.map((name) => `snapshot.${name}`).join(", ")}, scrape.created_at, snapshot.counters_since
+from admiral.${scrapesTable(declared.table)} as scrape
+  cross join lateral (
+    ${hot}
+    union all
+    ${packedRowsSql(declared)}
+  ) as snapshot(${[...names, "counters_since"].join(", ")});
+comment on view admiral.${rowsView(declared.table)} is 'As ${declared.table}, with the ids of servers and label values.';
+`
+}
+
+/**
+ * The rows of one scrape in its chunk. Bytes and arrays are taken out once (a single element would unpack all of them), and so is
+ * where each column lies.
+ */
+const packedRowsSql = (declared: DeclaredTable): string => {
+  const labels = labelsOf(declared)
+  const numbers = declared.columns.filter(({ kind }) => kind !== "label")
+  const number = (column: number) =>
+    `admiral.packed_number(chunk.planes, chunk.bases, chunk.whole, chunk.cells, chunk.place, series.no, series.no * chunk.size, ${Object.keys(
+      PACKED_COLUMN
+    )
+      .map((part) => `chunk.${part}_${column}`)
+      .join(", ")})`
+  const columns = declared.columns.map((column) =>
+    column.kind === "label"
+      ? `chunk.labels[${labels.indexOf(column)} * chunk.series + series.no + 1]`
+      : `${number(FIRST_NUMBER + numbers.indexOf(column))}::${SQL_TYPE[column.type]}`
+  )
+  return `select ${columns.join(",\n      ")},
+      case when chunk.unit_0 is null then scrape.counters_since else ${moment(number(0))} end
+    from (
+      select opened.planes, opened.bases, opened.whole, opened.labels, opened.size, opened.place, opened.series, opened.cells,
+        ${[...Array(numbers.length + FIRST_NUMBER).keys()].map(packedColumnSql).join(",\n        ")},
+        ${planeSql("opened.layout[1]")} as present
+      from (
+        select packed.planes || ''::bytea as planes, packed.bases || '{}' as bases, packed.whole || '{}' as whole,
+          packed.labels || '{}' as labels, packed.units || '{}' as units, packed.layout || '{}' as layout,
+          cardinality(packed.at) as size, array_position(packed.at, scrape."timestamp") - 1 as place,
+          ${labels.length === 0 ? "1" : `cardinality(packed.labels) / ${labels.length}`} as series,
+          cardinality(packed.at) * ${labels.length === 0 ? "1" : `cardinality(packed.labels) / ${labels.length}`} as cells
+        from admiral.${packedTable(declared.table)} as packed
+        where scrape.packed_in is not null and packed.server_id = scrape.server_id and packed."timestamp" = scrape.packed_in
+        offset 0
+      ) as opened
+      offset 0
+    ) as chunk
+      cross join lateral generate_series(0, chunk.series - 1) as series(no)
+    where chunk.present is null or get_byte(chunk.planes, chunk.present + series.no * chunk.size) = 1`
+}
+
+/** Where the byte of a scrape's first series is in a plane; NULL where there is no plane. */
+const planeSql = (plane: string): string => `case when ${plane} >= 0 then ${plane} * opened.cells + opened.place end`
+
+/** Where a column lies, as {@link PACKED_COLUMN}. */
+const packedColumnSql = (column: number): string => {
+  const layout = (n: number) => `opened.layout[${1 + column * LAYOUT + n}]`
+  const grid = (n: number) => `case when ${layout(n)} >= 0 then ${layout(n)} * opened.series + 1 end`
+  const low = (first: number) => `(${layout(first)} + ${layout(first + 1)} - 1) * opened.cells + opened.place`
+  const parts: Record<keyof typeof PACKED_COLUMN, string> = {
+    unit: `opened.units[${column + 1}]`,
+    times: `greatest(opened.units[${column + 1}], 1)`,
+    per: `greatest(-opened.units[${column + 1}], 1)`,
+    count: layout(2),
+    low: `case when opened.units[${column + 1}] = 0 then ${layout(1)} * opened.cells + opened.place else ${low(1)} end`,
+    base: grid(6),
+    slope: grid(8),
+    nudge_count: `case when ${layout(4)} >= 0 then ${layout(4)} end`,
+    nudge_low: low(3),
+    nudge_base: grid(7),
+    nulls: planeSql(layout(5))
+  }
+  return Object.entries(parts)
+    .map(([part, text]) => `${text} as ${part}_${column}`)
+    .join(", ")
+}
+
+const firstSeenSql = (declared: DeclaredTable): string => {
+  const labels = labelsOf(declared).map(({ name }) => quoted(name))
+  const table = firstSeenTable(declared.table)
+  if (!declared.beginsAtZero) return ""
+  return `-- ${declared.exporter}: when each series was first seen since its counters began.
+create table admiral.${table} (
+  first_at timestamptz not null,
+  counters_since timestamptz not null,
+  server_id integer not null,
+${labels.map((name) => `  ${name} integer not null,\n`).join("")}  primary key (${["server_id", ...labels, "first_at"].join(", ")})
+);
+create index ${table}_server_at on admiral.${table} (server_id, first_at);
+comment on table admiral.${table} is 'Rows before which none of their series is known since its counters began. An entry does not count where an earlier one of its series lies at or after its counters_since.';
+`
+}
+
+const commentSql = (table: string, column: DeclaredColumn): string =>
+  `comment on column ${table}.${quoted(column.name)} is ${literal(column.unit === null ? column.doc : `${column.doc} In ${column.unit}.`)};\n`
+
+/** Always quoted: a plain name can be a word of SQL, such as `user`. */
+const quoted = (name: string): string => `"${name}"`
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`

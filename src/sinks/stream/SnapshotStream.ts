@@ -1,0 +1,128 @@
+/**
+ * The stream between ingest and digest, as a port. What it carries is rows, of which each is a message with an outcome of its
+ * own; an entry of it holds one row, or the rows of a scrape (`StreamEntry.ts`).
+ *
+ * Guarantees that every layer keeps (`SnapshotStreamSuite.ts` runs on all of them, with both kinds of entries):
+ * - `publish` is atomic per call (everything or nothing) and resolves only once it is durable: in the
+ *   stream's own storage (Valkey), or, in process, in PostgreSQL (it resolves when every row was acknowledged).
+ * - Each row is delivered to one consumer of the group, and again, to any consumer, until it is acknowledged. An entry is
+ *   done with when all of its rows are; until then those that were acknowledged may come again with the rest.
+ * - The stream never holds more rows than its bound: `publish` fails with `StreamFull` instead. Nothing unread is dropped.
+ * - Acknowledged entries are removed.
+ *
+ * It does not look into a snapshot, and does not order entries between servers.
+ */
+import { Context, type Effect, Schema, type Scope } from "effect"
+import { type EntryKind, rowsIn, type StreamContent } from "./StreamEntry.ts"
+
+/** Rows handed to a consumer: all that an entry holds or entries that follow each other hold, or a part of it. */
+export class Delivery {
+  readonly content: StreamContent
+  /** How often these have been handed out, this time included. */
+  readonly deliveries: number
+  /** What the layer that handed them out knows them by. */
+  readonly receipt: object
+  /** The first row of the content that this is, and the one after the last. */
+  readonly from: number
+  readonly to: number
+
+  constructor(content: StreamContent, deliveries: number, receipt: object, from = 0, to = rowsIn(content)) {
+    this.content = content
+    this.deliveries = deliveries
+    this.receipt = receipt
+    this.from = from
+    this.to = to
+  }
+
+  /** How many rows. */
+  get length(): number {
+    return this.to - this.from
+  }
+
+  /** Some of the rows. */
+  slice(from: number, to: number): Delivery {
+    const { content, deliveries, receipt } = this
+    return from === 0 && to === this.length
+      ? this
+      : new Delivery(content, deliveries, receipt, this.from + from, this.from + to)
+  }
+}
+
+/**
+ * The stream is at its bound: digest is behind. Retryable, after `retryAfterSeconds`. `length` and `bound` are rows;
+ * `reason` is there where it was not their number that was too much but the storage's memory.
+ */
+export class StreamFull extends Schema.TaggedError<StreamFull>()("StreamFull", {
+  length: Schema.Number,
+  bound: Schema.Number,
+  retryAfterSeconds: Schema.Number,
+  reason: Schema.optionalKey(Schema.String)
+}) {
+  readonly retryable = true
+  override get message(): string {
+    return this.reason ?? `the stream holds ${this.length} rows of at most ${this.bound}`
+  }
+}
+
+/** The stream cannot be reached, or does not answer in time. Retryable. */
+export class StreamUnavailable extends Schema.TaggedError<StreamUnavailable>()("StreamUnavailable", {
+  operation: Schema.String,
+  cause: Schema.Defect()
+}) {
+  readonly retryable = true
+  override get message(): string {
+    return `stream ${this.operation}: ${this.cause instanceof Error ? this.cause.message : JSON.stringify(this.cause)}`
+  }
+}
+
+export interface StreamStats {
+  /** Rows in the stream: unread and unacknowledged. */
+  readonly length: number
+  /** Rows handed out and not yet acknowledged, those of entries that are not done with included. */
+  readonly pending: number
+  /** The most rows that it takes. */
+  readonly bound: number
+  /** Bytes that the stream's storage uses, where it can tell. */
+  readonly bytes: number | null
+  /** Age of the oldest entry in seconds, where there is one. */
+  readonly oldestSeconds: number | null
+}
+
+/** What a 2xx is worth: on disk before the answer, within a second, or only in memory. */
+export type Durability = "committed" | "fsync-always" | "fsync-everysec" | "memory"
+
+/** One consumer's place in the group. */
+export interface Subscription {
+  /**
+   * The next rows, at most `max`: waits until there is at least one. What this consumer, or one that died, left
+   * unacknowledged comes again. Interruptible: an interrupted read loses nothing.
+   */
+  readonly read: (max: number) => Effect.Effect<ReadonlyArray<Delivery>, StreamUnavailable>
+  /**
+   * Done with these, for good, even where they have been handed to another consumer since or the subscription is closed.
+   * What is unknown or already acknowledged is ignored.
+   */
+  readonly acknowledge: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, StreamUnavailable>
+  /**
+   * Not done with these: they come again, to this consumer or another, without waiting for a time-out, but for those of an
+   * entry of which this subscription still has other rows: they come when it is done with those. What it does not hold is ignored.
+   */
+  readonly release: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, StreamUnavailable>
+}
+
+export class SnapshotStream extends Context.Service<
+  SnapshotStream,
+  {
+    /** What an entry that is published shall hold. What is read may hold either. */
+    readonly entry: EntryKind
+    /** `past`: nobody waits for these, so they may be refused earlier, where others would have to wait behind them. */
+    readonly publish: (
+      contents: ReadonlyArray<StreamContent>,
+      options?: { readonly past?: boolean }
+    ) => Effect.Effect<void, StreamFull | StreamUnavailable>
+    /** Joins the group as `consumer` until the scope closes; what it then holds unacknowledged comes again at once. */
+    readonly subscribe: (consumer: string) => Effect.Effect<Subscription, StreamUnavailable, Scope.Scope>
+    readonly stats: Effect.Effect<StreamStats, StreamUnavailable>
+    readonly durability: Effect.Effect<Durability, StreamUnavailable>
+  }
+>()("nodepulse/sinks/SnapshotStream") {}

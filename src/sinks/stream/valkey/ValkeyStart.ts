@@ -1,0 +1,210 @@
+/**
+ * One look at Valkey before a start relies on it: whether it answers, lets us in, is recent enough and lets us do what we do.
+ *
+ * What may heal is waited for, and the log says so (`Waiting.ts`). What somebody has to mend ends the wait with the remedy: a
+ * certificate, a password, rights, a version, a server that is something else.
+ */
+import { connect } from "node:net"
+import { connect as connectTls } from "node:tls"
+import { Duration, Effect, type Redacted, Schedule, Schema } from "effect"
+import { makeNotice } from "../../../Waiting.ts"
+import type { StreamUnavailable } from "../SnapshotStream.ts"
+import { DEFAULT_KEY } from "./SnapshotStreamValkey.ts"
+import {
+  attempt,
+  type Connection,
+  exposed,
+  open,
+  readAddress,
+  script,
+  type ValkeyAddress,
+  type ValkeyUrlInvalid
+} from "./ValkeyConnection.ts"
+
+/** Valkey cannot be used as it is. Not retryable: the message says what to do. */
+export class ValkeyUnfit extends Schema.TaggedError<ValkeyUnfit>()("ValkeyUnfit", {
+  reason: Schema.String,
+  remedy: Schema.String
+}) {
+  readonly retryable = false
+  override get message(): string {
+    return `Valkey cannot be used: ${this.reason}; ${this.remedy}`
+  }
+}
+
+/** What NodePulse's user of Valkey may do, as `ACL SETUSER` takes it. `docs/deployment.md` shows it. */
+export const VALKEY_RIGHTS =
+  "~nodepulse:* +xadd +xlen +xrange +xtrim +xdel +xack +xclaim +xpending +xreadgroup +xgroup +xinfo +exists +get +incrby +del +time +memory|usage +eval +evalsha +info +client +config|get +ping +select"
+
+/**
+ * Waits until Valkey can be used, and says in the log what it waits for. Fails with what has to be mended; after `within` (60
+ * seconds by default) with what was wrong last.
+ */
+export const awaitValkey = (options: {
+  readonly url: Redacted.Redacted<string> | string
+  readonly key?: string
+  readonly within?: Duration.Input
+}): Effect.Effect<void, StreamUnavailable | ValkeyUrlInvalid | ValkeyUnfit> =>
+  Effect.gen(function* () {
+    const address = yield* readAddress(exposed(options.url))
+    const within = Duration.fromInputUnsafe(options.within ?? "60 seconds")
+    const notice = makeNotice(`Valkey at ${address.shown}`)
+    const connection = yield* open(address, { name: "nodepulse-wait", silence: 5_000, maxBytesInFlight: 1 << 20 })
+    let patience = 500
+    const look = attempt("connect", async () => {
+      await connection.ready(Math.min(patience, Duration.toMillis(within))).finally(() => {
+        patience = 5_000
+      })
+      return {
+        old: tooOld(String(await connection.call("INFO", "server"))),
+        lacking: await lackingRights(connection, options.key ?? DEFAULT_KEY)
+      }
+    })
+    const fit = Effect.flatMap(look, ({ lacking, old }): Effect.Effect<void, ValkeyUnfit> => {
+      if (old !== undefined) return Effect.fail(unfit(old, "Valkey 7.2 or Redis 7.0, or later, is needed"))
+      if (lacking.length === 0) return Effect.void
+      return Effect.fail(unfit(`its user may not run ${lacking.join(", ")}`, GRANT))
+    })
+    const reason = Effect.fnUntraced(function* (error: StreamUnavailable) {
+      const found = mendable(error, address.shown)
+      if (found !== undefined || NOT_THERE.test(error.message)) return yield* found ?? error
+      return yield* (yield* otherEncryption(address)) ?? error
+    })
+    yield* fit.pipe(
+      Effect.catchTag("StreamUnavailable", reason),
+      Effect.tapError((error) => (error._tag === "StreamUnavailable" ? notice(error.message) : Effect.void)),
+      Effect.retry({
+        while: ({ _tag }) => _tag === "StreamUnavailable",
+        schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: within }))
+      })
+    )
+  }).pipe(Effect.scoped)
+
+/** The system's words for a server that cannot be reached at all. */
+const NOT_THERE = /ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/
+
+const PROBED_WITHIN_MILLIS = 2_000
+
+/**
+ * Whether the server speaks the other way than the address says: a client that speaks TLS to a port that does not waits for
+ * an answer for ever, and one that does not is hung up on.
+ */
+const otherEncryption = ({ options, shown }: ValkeyAddress): Effect.Effect<ValkeyUnfit | undefined> =>
+  Effect.callback((resume) => {
+    const { host, port, tls } = options
+    if (host === undefined || port === undefined) return resume(Effect.undefined)
+    const socket =
+      tls === undefined
+        ? connectTls({ host, port, rejectUnauthorized: false })
+        : connect({ host, port }, () => socket.write("PING\r\n"))
+    const answer = (found: ValkeyUnfit | undefined) => {
+      socket.destroy()
+      resume(Effect.succeed(found))
+    }
+    socket.setTimeout(PROBED_WITHIN_MILLIS, () => answer(undefined))
+    socket.on("error", () => answer(undefined))
+    socket.on("close", () => answer(undefined))
+    socket.on("secureConnect", () =>
+      answer(unfit(`${shown} speaks TLS`, "write rediss:// instead of redis:// in VALKEY_URL"))
+    )
+    socket.on("data", (bytes: Buffer) => {
+      if (tls !== undefined && /^[+-]/.test(bytes.toString("latin1"))) {
+        answer(
+          unfit(`${shown} speaks no TLS`, "write redis:// instead of rediss:// in VALKEY_URL, or name its TLS port")
+        )
+      }
+    })
+    return Effect.sync(() => void socket.destroy())
+  })
+
+const unfit = (reason: string, remedy: string) => new ValkeyUnfit({ reason, remedy })
+
+const GRANT = `as its administrator: ACL SETUSER <user> ${VALKEY_RIGHTS}`
+
+const tooOld = (info: string): string | undefined => {
+  const valkey = /^valkey_version:(.*)$/m.exec(info)?.[1]?.trim()
+  const redis = /^redis_version:(.*)$/m.exec(info)?.[1]?.trim()
+  return valkey === undefined && redis !== undefined && Number.parseInt(redis, 10) < 7
+    ? `it is Redis ${redis}`
+    : undefined
+}
+
+/** What we cannot do without. `MEMORY USAGE` and `CONFIG GET` only make what we say and bound more exact. */
+const NEEDED = [
+  ["XADD", "KEY", "*", "a", "b"],
+  ["XLEN", "KEY"],
+  ["XRANGE", "KEY", "-", "+"],
+  ["XTRIM", "KEY", "MINID", "0"],
+  ["XDEL", "KEY", "0-1"],
+  ["XACK", "KEY", "g", "0-1"],
+  ["XCLAIM", "KEY", "g", "c", "0", "0-1"],
+  ["XPENDING", "KEY", "g"],
+  ["XREADGROUP", "GROUP", "g", "c", "STREAMS", "KEY", ">"],
+  ["XGROUP", "CREATE", "KEY", "g", "0"],
+  ["XGROUP", "DELCONSUMER", "KEY", "g", "c"],
+  ["XINFO", "CONSUMERS", "KEY"],
+  ["XINFO", "GROUPS", "KEY"],
+  ["EXISTS", "KEY"],
+  ["GET", "ROWS"],
+  ["INCRBY", "ROWS", "1"],
+  ["DEL", "ROWS"],
+  ["TIME"],
+  ["EVAL", "return 1", "1", "KEY"],
+  ["EVALSHA", "0", "1", "KEY"],
+  ["CLIENT", "ID"],
+  ["CLIENT", "UNBLOCK", "1"]
+] as const
+
+/** Asks the server itself, and runs none of them. */
+const RIGHTS = script(
+  `local lacking = {}\n${NEEDED.map(
+    (command) =>
+      `if not redis.acl_check_cmd(${command.map((part) => (part === "KEY" ? "KEYS[1]" : part === "ROWS" ? "KEYS[2]" : `'${part}'`)).join(", ")}) then lacking[#lacking + 1] = '${nameOf(command)}' end`
+  ).join("\n")}\nreturn lacking`
+)
+
+/** `xgroup|create`, as access lists have it. */
+function nameOf([name, second]: ReadonlyArray<string>): string {
+  return /^(XGROUP|XINFO|CLIENT)$/.test(name!) ? `${name}|${second}`.toLowerCase() : name!.toLowerCase()
+}
+
+const lackingRights = async (connection: Connection, key: string): Promise<ReadonlyArray<string>> =>
+  (await connection.run(RIGHTS, key, [])) as ReadonlyArray<string>
+
+/** What waiting does not heal; undefined for the rest. */
+const mendable = ({ message }: StreamUnavailable, shown: string): ValkeyUnfit | undefined => {
+  const found = MENDABLE.find(({ words }) => words.test(message))
+  return found === undefined ? undefined : unfit(`${shown}: ${found.saw ?? message}`, found.remedy)
+}
+
+const MENDABLE: ReadonlyArray<{ readonly words: RegExp; readonly saw?: string; readonly remedy: string }> = [
+  {
+    words: /WRONGPASS|NOAUTH|AUTH failed/,
+    remedy: "correct user and password in VALKEY_URL: redis://user:password@host"
+  },
+  { words: /NOPERM/, remedy: GRANT },
+  {
+    words: /SELF_SIGNED|self-signed certificate|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|CERT_(UNTRUSTED|SIGNATURE_FAILURE)/,
+    remedy: "name the certificate of its authority in VALKEY_URL: rediss://…?ca_file=/path/to/ca.crt"
+  },
+  { words: /CERT_(HAS_EXPIRED|NOT_YET_VALID)/, remedy: "renew its certificate, and set both machines' clocks" },
+  { words: /ERR_TLS_CERT_ALTNAME_INVALID/, remedy: "connect by a name that its certificate has" },
+  {
+    words: /WRONG_VERSION_NUMBER/,
+    remedy: "it speaks no TLS on this port: redis:// instead of rediss://, or its TLS port"
+  },
+  {
+    words: /ALERT|CERTIFICATE_REQUIRED/,
+    remedy: "name a certificate that it trusts in VALKEY_URL: ?cert_file=…&key_file=…"
+  },
+  {
+    words: /Protocol error/,
+    saw: "what answers is neither Valkey nor Redis",
+    remedy: "correct host and port in VALKEY_URL"
+  },
+  {
+    words: /DB index is out of range|SELECT is not allowed/,
+    remedy: "correct the number of the database in VALKEY_URL"
+  },
+  { words: /EACCES|EPERM/, remedy: "let the user that NodePulse runs as reach its socket" }
+]

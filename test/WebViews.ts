@@ -1,0 +1,161 @@
+/**
+ * Every place of the page, for what must hold everywhere (`web-views.test.ts`): a new place is one more line.
+ *
+ * What they show is `seedViews`: an hour of a server whose groups have hostile and look-alike names, one that never reported, and
+ * one whose own name is hostile.
+ */
+import { Effect } from "effect"
+import type { Page } from "playwright-core"
+import * as TestServer from "./TestServer.ts"
+import { GROUPS, goesOn, groupRow, HOST, hostRow, hour, INTERVAL, push } from "./WebWorld.ts"
+
+/** `node` with a Cyrillic о, all Cyrillic letters that read as "copy", full width, and an honest Cyrillic name. */
+export const LOOK_ALIKES = [
+  "n\u043ede",
+  "\u0441\u043e\u0440\u0443",
+  "\uff4eginx",
+  "\u0441\u0435\u0440\u0432\u0435\u0440"
+]
+/** What a server may be called. */
+const HOSTILE_SERVER = `<b>d\u0430tabase-${"w".repeat(40)}`
+
+export interface View {
+  readonly name: string
+  /** Of the server with an hour of rows it is `one-1`. */
+  readonly path: string
+  /** What is there once it shows what it is for. */
+  readonly ready: (page: Page) => Promise<unknown>
+  readonly signedOut?: boolean
+  /** Looked at on every screen: the others on the narrowest and the widest, which saves minutes. */
+  readonly everyScreen?: boolean
+}
+
+const ranked = async (page: Page) => {
+  await page.locator(".ranked tbody .row-button").first().waitFor()
+  await page.locator(".stack:not(.previous) canvas").waitFor()
+}
+
+export const VIEWS: ReadonlyArray<View> = [
+  {
+    name: "the fleet",
+    path: "/",
+    everyScreen: true,
+    ready: (page) => page.locator(".fleet tbody a").first().waitFor()
+  },
+  {
+    name: "a fleet in which nothing is found",
+    path: "/?q=nobody-runs-this",
+    ready: (page) => page.getByText("No server matches").waitFor()
+  },
+  { name: "a server", path: "/servers/one-1", everyScreen: true, ready: ranked },
+  {
+    name: "a server that never reported",
+    path: "/servers/never-1",
+    ready: (page) => page.getByText("This server has never reported.").waitFor()
+  },
+  {
+    name: "an open process",
+    path: "/servers/one-1?open=nginx",
+    ready: async (page) => {
+      await ranked(page)
+      await page.getByRole("complementary", { name: /nginx/ }).getByText("in this range").waitFor()
+    }
+  },
+  {
+    name: "a resource",
+    path: "/servers/one-1/node",
+    ready: (page) => page.locator(".panel canvas").first().waitFor()
+  },
+  {
+    name: "the pipeline",
+    path: "/pipeline",
+    ready: (page) => page.getByRole("heading", { name: "Supervision tree" }).waitFor()
+  },
+  {
+    name: "a comparison",
+    path: "/compare?s=one-1,never-1",
+    everyScreen: true,
+    ready: (page) => page.getByRole("rowheader", { name: "postgres" }).waitFor()
+  },
+  {
+    name: "a process over all servers",
+    path: "/compare/process?resource=processes&group=postgres",
+    ready: (page) => page.getByRole("link", { name: "one-1" }).first().waitFor()
+  },
+  {
+    name: "a ledger",
+    path: "/servers/one-1?against=previous",
+    ready: (page) => page.locator(".ledger-said").waitFor()
+  },
+  {
+    name: "processes of the fleet",
+    path: "/processes",
+    ready: (page) => page.locator("tbody th .name").first().waitFor()
+  },
+  {
+    name: "servers of a process",
+    path: "/processes/processes/postgres",
+    ready: (page) => page.getByRole("row").filter({ hasText: "one-1" }).first().waitFor()
+  },
+  {
+    name: "rules for names",
+    path: "/groupings",
+    ready: (page) => page.getByRole("heading", { name: "Group names" }).waitFor()
+  },
+  {
+    name: "access",
+    path: "/access",
+    ready: (page) => page.locator("main table tbody tr").first().waitFor()
+  },
+  {
+    name: "the audit",
+    path: "/access/audit",
+    ready: (page) => page.locator(".audit li").first().waitFor()
+  },
+  {
+    name: "no such place",
+    path: "/nowhere",
+    ready: (page) => page.getByRole("alert").waitFor()
+  },
+  {
+    name: "a new server",
+    path: "/",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Add a server" }).click()
+      await page.getByLabel("What is it called?").waitFor()
+    }
+  },
+  {
+    name: "the help",
+    path: "/pipeline",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Keyboard and help" }).click()
+      await page.getByRole("heading", { name: "Keyboard and numbers" }).waitFor()
+    }
+  },
+  {
+    name: "the sign-in",
+    path: "/",
+    signedOut: true,
+    ready: (page) => page.getByText("sign-in link").first().waitFor()
+  }
+]
+
+export const seedViews = Effect.gen(function* () {
+  const { register } = yield* TestServer.TestServer
+  const now = Math.floor(Date.now() / INTERVAL) * INTERVAL
+  const one = yield* register("one-1")
+  for (const payload of hour(now)) yield* push(one.token, payload)
+  yield* push(one.token, {
+    [GROUPS]: [2, 1, 0].flatMap((age) =>
+      LOOK_ALIKES.map((name, n) => groupRow(now - age * INTERVAL, name, 20 - age + n, 30))
+    )
+  })
+  yield* goesOn(one.token, now)
+  yield* register("never-1")
+  const hostile = yield* register(HOSTILE_SERVER)
+  yield* push(hostile.token, {
+    [HOST]: [hostRow(now - INTERVAL, 1), hostRow(now, 2)],
+    [GROUPS]: [1, 0].map((age) => groupRow(now - age * INTERVAL, LOOK_ALIKES[0]!, 20 - age, 30))
+  })
+})

@@ -1,0 +1,200 @@
+/**
+ * Alerts from PostgreSQL: what is evaluated as time goes by is what a back-test says of it later, whoever evaluates, however often
+ * it is interrupted.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
+import { assert, layer } from "@effect/vitest"
+import { Clock, Effect, Layer, Result } from "effect"
+import { type Alert, Alerts } from "../src/alerts/Alerts.ts"
+import * as AlertsPostgres from "../src/alerts/AlertsPostgres.ts"
+import { Backtest } from "../src/alerts/Backtest.ts"
+import * as BacktestPostgres from "../src/alerts/BacktestPostgres.ts"
+import type { Rule } from "../src/alerts/Rule.ts"
+import { Rulebook } from "../src/alerts/Rulebook.ts"
+import { readRules } from "../src/alerts/RuleFile.ts"
+import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
+import type { Snapshot } from "../src/plugins/Snapshot.ts"
+import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import * as TestDatabase from "./TestDatabase.ts"
+import { EPOCH, exporters, processRow, SECOND, store } from "./TruthRows.ts"
+import { seconds, times } from "./TruthVector.ts"
+import { generated, random } from "./TruthWorld.ts"
+
+const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
+const book: { rules: ReadonlyArray<Rule> } = { rules: [] }
+const live = Layer.mergeAll(AlertsPostgres.layer, BacktestPostgres.layer, SnapshotRowsPostgres.layer).pipe(
+  Layer.provideMerge(Layer.succeed(Rulebook, { rules: Effect.sync(() => book.rules) })),
+  Layer.provideMerge(registry),
+  Layer.provideMerge(TestDatabase.layerWith({ exporters }))
+)
+
+const rulesOf = (...texts: ReadonlyArray<string>): ReadonlyArray<Rule> =>
+  Result.getOrThrow(readRules(`rules:\n${texts.map((text, n) => `  - {name: r${n}, ${text}}`).join("\n")}`, exporters))
+
+/** Evaluates at a moment, in seconds since `EPOCH`. */
+const evaluated = (t: number) =>
+  Effect.flatMap(Alerts, ({ pass }) =>
+    Effect.flatMap(Clock.Clock, (clock) =>
+      Effect.provideService(pass, Clock.Clock, {
+        ...clock,
+        currentTimeMillis: Effect.succeed((EPOCH + t * SECOND) / 1_000 + 5_000)
+      } as Clock.Clock)
+    )
+  )
+
+const told = (alerts: ReadonlyArray<Pick<Alert, "rule" | "serverId" | "group" | "firedAt" | "resolvedAt">>) =>
+  alerts
+    .map(({ firedAt, group, resolvedAt, rule, serverId }) => [rule, serverId, group, firedAt, resolvedAt] as const)
+    .sort((a, b) => a[3] - b[3] || (String(a) < String(b) ? -1 : 1))
+
+const all = Effect.flatMap(Alerts, ({ list }) => Effect.map(list({ limit: 1_000 }), told))
+
+/** What a back-test of the same rules says. */
+const lived = Effect.fnUntraced(function* (from: number, to: number) {
+  const backtest = yield* Backtest
+  const found = yield* Effect.forEach(book.rules, (rule) =>
+    Effect.map(backtest.run(rule, seconds(from, to)), ({ incidents }) =>
+      incidents.map(({ from, group, serverId, to }) => ({
+        rule: rule.name,
+        serverId,
+        group,
+        firedAt: from,
+        resolvedAt: to
+      }))
+    )
+  )
+  return told(found.flat())
+})
+
+/** Begins anew: nothing was asked until a moment. */
+const anew = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, t: number) {
+  const sql = yield* PgClient.PgClient
+  yield* sql`delete from admiral.alerts`
+  yield* sql`delete from admiral.alert_states`
+  yield* sql`delete from admiral.alert_progress`
+  book.rules = rules
+  yield* evaluated(t)
+})
+
+const busy = (server: string, at: ReadonlyArray<number>, percent: (t: number) => number): ReadonlyArray<Snapshot> => {
+  let used = 1_000
+  let before = at[0]!
+  return at.map((t) => {
+    used += ((t - before) * percent(t)) / 100
+    before = t
+    return processRow(server, t, "worker", used, { since: -500 })
+  })
+}
+
+layer(live, { timeout: "2 minutes" })("alerts", (it) => {
+  it.effect("fire once an incident, and are over once, however often and by however many they are evaluated", () =>
+    Effect.gen(function* () {
+      yield* anew(rulesOf("resource: processes, server: once, metric: cpu, above: 50, for: 2m, keep_firing_for: 1m"), 0)
+      const rows = busy("once", times(0, 1_800), (t) => (t > 300 && t <= 900 ? 90 : 10))
+      const { list, pass: _ } = yield* Alerts
+      for (let t = 0; t <= 1_800; t += 60) {
+        yield* store(
+          rows.filter(({ timestamp }) => timestamp > EPOCH + (t - 60) * SECOND && timestamp <= EPOCH + t * SECOND)
+        )
+        yield* Effect.all([evaluated(t), evaluated(t), evaluated(t)], { concurrency: 3 })
+      }
+      assert.strictEqual((yield* evaluated(1_800)).moments, 0)
+      const [one, ...more] = yield* list({ limit: 10 })
+      assert.deepStrictEqual(more, [])
+      assert.deepInclude(one, { rule: "r0", serverId: "once", group: "worker", severity: "warning", isUnknown: false })
+      assert.match(one!.sentence, /^any group on once: cpu above 50 % of a core/)
+      assert.deepStrictEqual(yield* all, yield* lived(0, 1_800))
+    })
+  )
+
+  it.effect("are what a back-test says later, whatever goes wrong, evaluated in steps of any length", () =>
+    Effect.gen(function* () {
+      const seeds = [11, 12, 13]
+      const hours = 2
+      for (const seed of seeds) yield* store(generated(`world-${seed}`, seed, hours))
+      const rules = rulesOf(
+        "resource: processes, server: world-*, metric: cpu, above: 30, for: 1m",
+        "resource: processes, server: world-*, metric: cpu, above: 4, of: machine, over: 5m, keep_firing_for: 3m",
+        "resource: processes, server: world-*, metric: memory, above: 60, resolve: 40",
+        "resource: processes, server: world-*, silent: true, over: 2m",
+        "resource: node, server: world-*, metric: load_1min, above: 1, for: 2m"
+      )
+      yield* anew(rules, 0)
+      const next = random(7)
+      for (let t = 0; t < hours * 3_600; ) {
+        t = Math.min(hours * 3_600, t + 15 * Math.ceil(40 * next()))
+        yield* evaluated(t)
+      }
+      const found = yield* all
+      assert.deepStrictEqual(found, yield* lived(0, hours * 3_600))
+      assert.isAbove(found.length, 10)
+    })
+  )
+
+  it.effect("go on while nobody asks, and of more than an hour nobody knows", () =>
+    Effect.gen(function* () {
+      yield* anew(rulesOf("resource: processes, server: away, metric: cpu, above: 50, for: 5m"), 0)
+      yield* store(busy("away", times(0, 10_800), (t) => (t <= 600 ? 90 : t <= 7_200 ? 10 : 90)))
+      yield* evaluated(600)
+      assert.lengthOf(yield* all, 1)
+      // It stops to hold at 600; who comes back 100 minutes later asks the last hour only.
+      yield* evaluated(6_600)
+      const [[, , , , resolvedAt]] = (yield* all) as ReadonlyArray<ReadonlyArray<unknown>> as [[1, 2, 3, 4, number]]
+      assert.approximately((resolvedAt * 1_000 - EPOCH) / SECOND, 3_015, 60)
+    })
+  )
+
+  it.effect("of a rule that is taken away, or that no server matches any more, are over", () =>
+    Effect.gen(function* () {
+      const rules = rulesOf("resource: processes, server: gone, metric: cpu, above: 50")
+      yield* anew(rules, 0)
+      yield* store(busy("gone", times(0, 600), () => 90))
+      yield* evaluated(300)
+      assert.lengthOf(
+        (yield* all).filter(([, , , , resolved]) => resolved === null),
+        1
+      )
+      book.rules = []
+      yield* evaluated(330)
+      assert.lengthOf(
+        (yield* all).filter(([, , , , resolved]) => resolved === null),
+        0
+      )
+      book.rules = rules
+      yield* evaluated(600)
+      assert.lengthOf(yield* all, 2)
+    })
+  )
+
+  it.effect("rules come from a folder; a file with a problem takes nothing away", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "nodepulse-rules-"))),
+        (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
+      )
+      const write = (name: string, text: string) => Effect.promise(() => writeFile(join(folder, name), text))
+      const context = yield* Layer.build(Rulebook.layerFolder(folder))
+      const names = Effect.provideContext(
+        Effect.flatMap(Rulebook, ({ rules }) => Effect.map(rules, (found) => found.map(({ name }) => name))),
+        context
+      )
+      assert.deepStrictEqual(yield* names, [])
+      yield* write("a.yml", "rules:\n  - {name: a, resource: node, silent: true}")
+      yield* write("b.yml", "rules:\n  - {name: b, resource: node, silent: true}")
+      yield* write("notes.txt", "none of ours")
+      assert.deepStrictEqual(yield* names, ["a", "b"])
+      yield* write("a.yml", "rules:\n  - {name: a, resource: node, silnt: true}")
+      assert.deepStrictEqual(yield* names, ["a", "b"])
+      yield* write(
+        "a.yml",
+        "rules:\n  - {name: a2, resource: node, silent: true}\n  - {name: b, resource: node, silent: true}"
+      )
+      assert.deepStrictEqual(yield* names, ["a2", "b"])
+      yield* Effect.promise(() => rm(join(folder, "a.yml")))
+      assert.deepStrictEqual(yield* names, ["b"])
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,109 @@
+/** Marks as they are kept, bundled and told: restarts, reboots, clocks that were set, exporters that said nothing, notes. Pure. */
+import type { Answer } from "../ask/Api.ts"
+import { duration, moment, window as windowText } from "../parts/Format.ts"
+import { legible } from "../parts/Legible.ts"
+
+type Marks = Answer<"marks.marks">
+export type Mark = Marks["marks"][number]
+
+/** Of a page that stays open for days, the latest ones. */
+const HELD_MAX = 4_000
+
+const keyOf = (mark: Mark): string =>
+  mark.kind === "note" ? `note ${mark.note_id}` : `${mark.kind} ${mark.exporter} ${mark.at}`
+
+/** What is known after an answer: of its window that alone, of other times what was known before. In order of time. */
+export const taken = (held: ReadonlyArray<Mark>, { marks, window }: Pick<Marks, "marks" | "window">) => {
+  const told = new Set(marks.map(keyOf))
+  const isKept = (mark: Mark) => !told.has(keyOf(mark)) && (mark.at <= window.from || mark.at > window.to)
+  return [...held.filter(isKept), ...marks]
+    .toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+    .slice(-HELD_MAX)
+}
+
+/** Marks that are too close to each other to be told apart. */
+export interface Bundle {
+  readonly key: string
+  /** Where it is drawn, in pixels. */
+  readonly place: number
+  readonly marks: ReadonlyArray<Mark>
+}
+
+/** Those within `from` and `to` (epoch milliseconds), `apart` pixels or more from each other; `placeOf` is where a time is. */
+export const bundlesOf = (
+  marks: ReadonlyArray<Mark>,
+  from: number,
+  to: number,
+  placeOf: (time: number) => number,
+  apart: number
+): ReadonlyArray<Bundle> => {
+  const bundles: Array<{ readonly first: number; readonly marks: Array<Mark> }> = []
+  for (const mark of marks) {
+    const time = Math.max(Date.parse(mark.at), from)
+    if (endOf(mark) < from || time > to) continue
+    const place = placeOf(time)
+    const last = bundles.at(-1)
+    if (last === undefined || place - last.first >= apart) bundles.push({ first: place, marks: [mark] })
+    else last.marks.push(mark)
+  }
+  return bundles.map(({ first, marks }) => ({ key: keyOf(marks[0]!), place: first, marks }))
+}
+
+/** An outage lasts; of the others the end is the moment itself. */
+const endOf = (mark: Mark): number =>
+  mark.kind === "outage"
+    ? mark.until === null
+      ? Number.POSITIVE_INFINITY
+      : Date.parse(mark.until)
+    : Date.parse(mark.at)
+
+/** What happened, without when. */
+export const whatOf = (mark: Mark): string => {
+  switch (mark.kind) {
+    case "restart":
+      return `${mark.exporter} restarted`
+    case "reboot":
+      return "The machine started"
+    case "clock":
+      return `The clock was set ${mark.by_seconds < 0 ? "back" : "forward"} by ${duration(Math.abs(mark.by_seconds))}`
+    case "outage":
+      return mark.until === null
+        ? `${mark.exporter} said nothing from then on`
+        : `${mark.exporter} said nothing for ${duration((Date.parse(mark.until) - Date.parse(mark.at)) / 1000)}`
+    default:
+      return legible(mark.text, 500)
+  }
+}
+
+export const whenOf = (mark: Mark, now: number): string => moment(Date.parse(mark.at), now, true)
+
+const COUNTED: Readonly<Record<Mark["kind"], readonly [string, string]>> = {
+  note: ["note", "notes"],
+  reboot: ["reboot", "reboots"],
+  restart: ["restart", "restarts"],
+  clock: ["clock set", "clocks set"],
+  outage: ["outage", "outages"]
+}
+
+/** "14:02:10: deploy 1.4", "12 restarts, 14:02 – 14:10". */
+export const bundleText = ({ marks }: Bundle, now: number): string => {
+  const [first] = marks
+  if (first === undefined) return ""
+  if (marks.length === 1) return `${whenOf(first, now)}: ${whatOf(first)}`
+  const times = marks.map(({ at }) => Date.parse(at))
+  return `${countsOf(marks)}, ${windowText(times[0]!, times.at(-1)!, now)}`
+}
+
+/** "12 restarts, 1 note". */
+export const countsOf = (marks: ReadonlyArray<Mark>): string =>
+  (Object.entries(COUNTED) as ReadonlyArray<[Mark["kind"], readonly [string, string]]>)
+    .flatMap(([kind, [one, many]]) => {
+      const count = marks.filter((mark) => mark.kind === kind).length
+      return count === 0 ? [] : [`${count} ${count === 1 ? one : many}`]
+    })
+    .join(", ")
+
+/** The kind that a bundle is drawn as: what matters most of what is in it. */
+export const kindOf = ({ marks }: Bundle): Mark["kind"] =>
+  (Object.keys(COUNTED) as ReadonlyArray<Mark["kind"]>).find((kind) => marks.some((mark) => mark.kind === kind)) ??
+  "note"

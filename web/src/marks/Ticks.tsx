@@ -1,0 +1,226 @@
+/**
+ * Marks under a time axis. Hovering, focusing or tapping one tells what happened and when; a click keeps it open, with what
+ * can be done about it. Those of a page's leading chart are a list for the keyboard and for who listens; arrows go from one
+ * to the next.
+ */
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react"
+import { ask } from "../ask/Api.ts"
+import { useBeforeAndAfter } from "../ask/Choice.ts"
+import { useRange } from "../ask/Range.ts"
+import { useNow } from "../ask/Refresh.tsx"
+import { afterMoment } from "../ask/Spans.ts"
+import { useWho } from "../ask/WhoContext.ts"
+import { type Bundle, bundlesOf, bundleText, countsOf, kindOf, type Mark, whatOf, whenOf } from "./Happened.ts"
+import { useMarks } from "./MarksOf.tsx"
+
+/** In pixels: what is closer than that is one tick, and as wide as a finger needs. */
+const APART = 24
+/** Between a card and the edge of the page, in pixels. */
+const CARD_EDGE = 8
+const LISTED_MAX = 8
+
+interface Props {
+  /** Of the plot within its chart, in pixels. */
+  readonly left: number
+  readonly width: number
+  /** Epoch seconds. */
+  readonly from: number
+  readonly to: number
+  readonly lead: boolean
+}
+
+export const Ticks = ({ from, lead, left, to, width }: Props) => {
+  const { marks } = useMarks()
+  const now = useNow()
+  const [open, setOpen] = useState<{ readonly key: string; readonly kept: boolean }>()
+  const [stop, setStop] = useState<string>()
+  const list = useRef<HTMLUListElement>(null)
+  useKeptOpen(list, open?.kept === true, () => setOpen(undefined))
+  const bundles = useMemo(
+    () => bundlesOf(marks, from * 1000, to * 1000, (time) => ((time / 1000 - from) / (to - from)) * width, APART),
+    [marks, from, to, width]
+  )
+  if (bundles.length === 0 || width < APART) return null
+  const reachable = bundles.some(({ key }) => key === stop) ? stop : bundles.at(-1)?.key
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0
+    const at = bundles.findIndex(({ key }) => key === reachable) + step
+    if (step === 0 || bundles[at] === undefined) return
+    event.preventDefault()
+    list.current?.querySelectorAll<HTMLElement>(".tick")[at]?.focus()
+  }
+  const leave = () => setOpen((now) => (now?.kept === true ? now : undefined))
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveElementInteractions: arrows go from one button of the list to the next.
+    <ul
+      className="ticks"
+      ref={list}
+      aria-label="What happened"
+      aria-hidden={lead ? undefined : true}
+      onKeyDown={onKeyDown}
+    >
+      {bundles.map((bundle) => {
+        const { key, marks, place } = bundle
+        const shown = open?.key === key ? open : undefined
+        const show = () => setOpen((now) => (now?.kept === true ? now : { key, kept: false }))
+        return (
+          <li key={key} ref={placedAt(left + place)} onMouseEnter={show} onMouseLeave={leave}>
+            <button
+              type="button"
+              className={`tick ${kindOf(bundle)}`}
+              aria-label={bundleText(bundle, now)}
+              aria-expanded={shown?.kept === true}
+              tabIndex={lead && key === reachable ? 0 : -1}
+              onFocus={() => {
+                setStop(key)
+                show()
+              }}
+              onBlur={leave}
+              onClick={() => setOpen(shown?.kept === true ? undefined : { key, kept: true })}
+            >
+              <Sign kind={kindOf(bundle)} />
+              {marks.length > 1 && <span className="tick-count">{marks.length}</span>}
+            </button>
+            {shown !== undefined && <Card bundle={bundle} acts={lead && shown.kept} />}
+          </li>
+        )
+      })}
+    </ul>
+  )
+}
+
+/** A place that the style sheet cannot know; the page's policy allows no style attribute. */
+const placedAt = (pixels: number) => (element: HTMLElement | null) => {
+  if (element !== null) element.style.left = `${Math.round(pixels)}px`
+}
+
+/** In the middle above its tick, or as far from there as it takes to be seen whole. */
+const keptOnThePage = (card: HTMLElement | null) => {
+  const tick = card?.parentElement
+  if (card === null || tick == null) return
+  const at = tick.getBoundingClientRect().left
+  const right = document.documentElement.clientWidth - CARD_EDGE - card.offsetWidth
+  const left = Math.max(CARD_EDGE, Math.min(at - card.offsetWidth / 2, right))
+  placedAt(left - at)(card)
+}
+
+/** Esc, and a press elsewhere, close what was kept open. */
+const useKeptOpen = (list: React.RefObject<HTMLElement | null>, kept: boolean, close: () => void) => {
+  const latest = useRef(close)
+  latest.current = close
+  useEffect(() => {
+    if (!kept) return
+    const press = (event: Event) => {
+      if (event.target instanceof Node && list.current?.contains(event.target) !== true) latest.current()
+    }
+    const escape = (event: globalThis.KeyboardEvent) => {
+      if (event.key !== "Escape") return
+      event.preventDefault()
+      latest.current()
+    }
+    document.addEventListener("pointerdown", press)
+    document.addEventListener("keydown", escape, true)
+    return () => {
+      document.removeEventListener("pointerdown", press)
+      document.removeEventListener("keydown", escape, true)
+    }
+  }, [kept, list])
+}
+
+const Card = ({ acts, bundle: { marks } }: { readonly bundle: Bundle; readonly acts: boolean }) => (
+  <div className="mark-card" ref={keptOnThePage}>
+    {marks.length > 1 && <p className="muted small">{countsOf(marks)}</p>}
+    {marks.slice(0, LISTED_MAX).map((mark) => (
+      <Told
+        key={`${mark.kind} ${mark.at} ${mark.kind === "note" ? mark.note_id : mark.exporter}`}
+        mark={mark}
+        acts={acts}
+      />
+    ))}
+    {marks.length > LISTED_MAX && (
+      <p className="muted small">and {marks.length - LISTED_MAX} more: zoom in to see them</p>
+    )}
+  </div>
+)
+
+const Told = ({ acts, mark }: { readonly mark: Mark; readonly acts: boolean }) => {
+  const now = useNow()
+  const range = useRange()
+  const compare = useBeforeAndAfter()
+  const after = afterMoment(range, Date.parse(mark.at))
+  return (
+    <div className="told">
+      <p>
+        <span className="muted">{whenOf(mark, now)}</span> {whatOf(mark)}
+        {mark.kind === "note" && (
+          <span className="muted">
+            {" "}
+            · {mark.author}
+            {mark.server_id === null ? ", all servers" : ""}
+          </span>
+        )}
+      </p>
+      {acts && (
+        <p className="told-acts">
+          {after === undefined ? (
+            <span className="muted small">Nothing came after it yet.</span>
+          ) : (
+            <button type="button" className="button small" onClick={() => compare(after)}>
+              Before and after
+            </button>
+          )}
+          {mark.kind === "note" && <RemoveNote noteId={mark.note_id} author={mark.author} />}
+        </p>
+      )}
+    </div>
+  )
+}
+
+/** For whoever wrote it, and administrators; the audit has it. */
+export const RemoveNote = ({
+  author,
+  label = "Remove",
+  noteId
+}: {
+  readonly author: string
+  readonly noteId: string
+  readonly label?: string
+}) => {
+  const { kind, principal } = useWho()
+  const { removed } = useMarks()
+  const [problem, setProblem] = useState("")
+  if (kind !== "admin" && principal !== author) return null
+  const remove = async () => {
+    try {
+      await ask("marks.removeNote", { id: noteId })
+      removed(noteId)
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error))
+    }
+  }
+  return (
+    <>
+      <button type="button" className="button small" onClick={() => void remove()}>
+        {label}
+      </button>
+      {problem !== "" && <span className="problem">{problem}</span>}
+    </>
+  )
+}
+
+/** By shape as well as by colour. */
+const Sign = ({ kind }: { readonly kind: Mark["kind"] }) => (
+  <svg viewBox="0 0 12 12" aria-hidden="true">
+    {kind === "note" ? (
+      <path d="M3 11V1h7L8 4l2 3H4v4z" />
+    ) : kind === "reboot" ? (
+      <rect x="2" y="2" width="8" height="8" rx="1" />
+    ) : kind === "restart" ? (
+      <path d="M6 1.5 11 10H1z" />
+    ) : kind === "clock" ? (
+      <circle className="hollow" cx="6" cy="6" r="4" />
+    ) : (
+      <path d="M1 4.5h10v3H1z" />
+    )}
+  </svg>
+)

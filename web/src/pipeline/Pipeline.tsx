@@ -1,0 +1,325 @@
+/**
+ * NodePulse's own inside: whether it can do its work, the live supervision tree with every stage's rates, depths against
+ * bounds, restarts and last errors, and what could not be stored.
+ */
+import type { ChildState, PipelineChild, PipelineStage, PipelineTree } from "../../../src/http/api/PipelineAnswer.ts"
+import type { Answer } from "../ask/Api.ts"
+import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
+import { usePlace } from "../ask/Url.ts"
+import { Failure, ShownAsOf } from "../parts/Failure.tsx"
+import { ago, bytes, duration, number, percent } from "../parts/Format.ts"
+import { legible } from "../parts/Legible.ts"
+import { Name } from "../parts/Name.tsx"
+import { Scroller } from "../parts/Scroller.tsx"
+
+export const PipelinePage = () => {
+  const asked = useAsk("pipeline.snapshot", {})
+  const readiness = useAsk("pipeline.readiness", {}, { aside: true })
+  const { failure, value } = asked
+  const { refresh } = useHeart()
+  // Both at once: what comes later would push the rest down.
+  if (value === undefined || (readiness.value === undefined && readiness.failure === undefined)) {
+    return failure === undefined ? (
+      <div className="card skeleton tall" role="status" aria-label="Loading" />
+    ) : (
+      <Failure failure={failure} what="The pipeline" onRetry={refresh} />
+    )
+  }
+  return (
+    <>
+      <div className="page-head">
+        <h1>Pipeline</h1>
+        <p className="muted">How rows get from the agents into the database, right now.</p>
+      </div>
+      <ShownAsOf asked={asked} />
+      <Checks readiness={readiness.value} />
+      <Flow tree={value} />
+      <div className="two-columns">
+        <section className="card flush tree" aria-label="Supervision tree">
+          <h2>Supervision tree</h2>
+          <ul className="branches">
+            <Branch
+              child={{
+                name: value.name,
+                state: "running",
+                since: 0,
+                restarts: 0,
+                lastError: null,
+                retryAt: null,
+                tree: value
+              }}
+              root
+            />
+          </ul>
+        </section>
+        <DeadLetters />
+      </div>
+    </>
+  )
+}
+
+/** What `/readyz` says, part by part. */
+const Checks = ({ readiness: value }: { readonly readiness: Answer<"pipeline.readiness"> | undefined }) => {
+  if (value === undefined) return <div className="card checks" />
+  return (
+    <section className="card checks" aria-label="Readiness">
+      <h2>{value.ready ? "Ready" : "Not ready"}</h2>
+      <ul>
+        {value.checks.map(({ name, ready, reason }) => (
+          <li key={name}>
+            <span className={`dot ${ready ? "well" : "ill"}`} aria-hidden="true" />
+            <b>{name}</b>{" "}
+            {ready ? (
+              <span className="muted">works</span>
+            ) : (
+              <span className="branch-error">{legible(reason ?? "")}</span>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+const pipelinesOf = (tree: PipelineTree): ReadonlyArray<PipelineTree> => [
+  ...(tree.stages === undefined ? [] : [tree]),
+  ...tree.children.flatMap((child) => (child.tree === null ? [] : pipelinesOf(child.tree)))
+]
+
+const Flow = ({ tree }: { readonly tree: PipelineTree }) => (
+  <>
+    {pipelinesOf(tree).map((pipeline) => (
+      <PipelineFlow key={pipeline.name} pipeline={pipeline} />
+    ))}
+  </>
+)
+
+const PipelineFlow = ({ pipeline }: { readonly pipeline: PipelineTree }) => {
+  const now = useNow()
+  return (
+    <section className="card flush" aria-label={`Pipeline ${pipeline.name}`}>
+      <div className="flow-head">
+        <h2>{pipeline.name}</h2>
+        <dl className="facts">
+          {pipeline.books !== undefined &&
+            BOOKS.map(([name, word]) => (
+              <div key={name}>
+                <dt>{word}</dt>
+                <dd>{number(pipeline.books?.[name])}</dd>
+              </div>
+            ))}
+        </dl>
+      </div>
+      <Scroller label={`Stages of ${pipeline.name}`}>
+        <table className="stages">
+          <thead>
+            <tr>
+              <th scope="col">Stage</th>
+              <th scope="col" className="num">
+                Passed
+              </th>
+              <th scope="col" className="num">
+                Per second
+              </th>
+              <th scope="col" className="num">
+                In flight
+              </th>
+              <th scope="col">Mailbox</th>
+              <th scope="col" className="num">
+                Rejected
+              </th>
+              <th scope="col" className="num">
+                Kept
+              </th>
+              <th scope="col" className="num">
+                Retries
+              </th>
+              <th scope="col">Last error</th>
+            </tr>
+          </thead>
+          <tbody>
+            {(pipeline.stages ?? []).map((stage) => (
+              <tr key={stage.stage}>
+                <th scope="row">{stage.stage}</th>
+                <td className="num">{number(stage.passed)}</td>
+                <td className="num">
+                  {stage.perSecond == null ? (
+                    "…"
+                  ) : (
+                    <span title={`Over the last ${duration(stage.perSecond.overSeconds)}`}>
+                      {number(stage.perSecond.passed)}
+                    </span>
+                  )}
+                </td>
+                <td className="num">{number(stage.inHand)}</td>
+                <td>{stage.mailbox === null ? <span className="muted">–</span> : <Depth mailbox={stage.mailbox} />}</td>
+                <td className={stage.rejected > 0 ? "num bad" : "num"}>{number(stage.rejected)}</td>
+                <td className="num">{number(stage.kept)}</td>
+                <td className={stage.retries > 0 ? "num warm" : "num"}>{number(stage.retries)}</td>
+                <td className="error">
+                  {stage.lastError === null ? (
+                    <span className="muted">none</span>
+                  ) : (
+                    <>
+                      {legible(stage.lastError.reason, 160)}{" "}
+                      <span className="muted">({ago(stage.lastError.at, now)})</span>
+                    </>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroller>
+    </section>
+  )
+}
+
+const BOOKS: ReadonlyArray<readonly [keyof NonNullable<PipelineTree["books"]>, string]> = [
+  ["received", "Received"],
+  ["accepted", "Accepted"],
+  ["rejected", "Rejected"],
+  ["kept", "Kept"],
+  ["inFlight", "In flight"]
+]
+
+/** How full a mailbox is, and was at most. */
+const Depth = ({ mailbox }: { readonly mailbox: NonNullable<PipelineStage["mailbox"]> }) => {
+  const part = mailbox.capacity === 0 ? 0 : mailbox.depth / mailbox.capacity
+  const high = mailbox.capacity === 0 ? 0 : mailbox.highWater / mailbox.capacity
+  const amount = mailbox.unit === "bytes" ? bytes : number
+  const text = `${amount(mailbox.depth)} of ${amount(mailbox.capacity)}`
+  return (
+    <span className="depth" title={`At most ${amount(mailbox.highWater)} so far (${percent(high * 100)} %)`}>
+      <svg
+        className={`meter-bar ${part > 0.9 ? "tight" : part > 0.6 ? "warm" : ""}`}
+        role="img"
+        aria-label={`Depth ${text}`}
+        preserveAspectRatio="none"
+        viewBox="0 0 100 4"
+      >
+        <rect className="meter-all" width="100" height="4" />
+        <rect className="meter-high" width={Math.min(1, high) * 100} height="4" />
+        <rect className="meter-part" width={Math.min(1, part) * 100} height="4" />
+      </svg>
+      {text}
+    </span>
+  )
+}
+
+const SIGNS: Readonly<Record<ChildState, "well" | "ill" | "over">> = {
+  starting: "over",
+  running: "well",
+  waiting: "ill",
+  finished: "over",
+  stopped: "over",
+  failed: "ill"
+}
+
+const Branch = ({ child, root = false }: { readonly child: PipelineChild; readonly root?: boolean }) => {
+  const now = useNow()
+  const { lastError: error, retryAt } = child
+  const children = child.tree?.children ?? []
+  return (
+    <li>
+      <div className="branch">
+        <span className={`dot ${SIGNS[child.state]}`} aria-hidden="true" />
+        <span className="branch-name">{child.name}</span>
+        <span className="muted">
+          {child.state}
+          {!root && child.since > 0 ? ` for ${duration((now - child.since) / 1000)}` : ""}
+        </span>
+        {child.restarts > 0 && (
+          <span className="restarts">{child.restarts === 1 ? "1 restart" : `${child.restarts} restarts`}</span>
+        )}
+        {retryAt !== null && retryAt > now && (
+          <span className="muted">next try in {duration((retryAt - now) / 1000)}</span>
+        )}
+        {error !== null && (
+          <span className="branch-error">
+            {legible(error.reason, 200)} ({ago(error.at, now)})
+          </span>
+        )}
+      </div>
+      {children.length > 0 && (
+        <ul>
+          {children.map((below) => (
+            <Branch key={below.name} child={below} />
+          ))}
+        </ul>
+      )}
+    </li>
+  )
+}
+
+const PER_PAGE = 50
+
+const DeadLetters = () => {
+  const { query, set } = usePlace()
+  const now = useNow()
+  const before = query.get("before") ?? undefined
+  const { failure, value } = useAsk("deadLetters.list", { limit: PER_PAGE, before })
+  return (
+    <section className="card flush" aria-label="Dead letters">
+      <div className="flow-head">
+        <h2>Dead letters</h2>
+        <p className="muted">
+          {value === undefined
+            ? ""
+            : value.total === 0
+              ? "none: everything that was received could be stored"
+              : `${number(value.total)} rows that could not be stored, newest first`}
+        </p>
+      </div>
+      {value === undefined && failure !== undefined && <Failure failure={failure} what="Dead letters" />}
+      {value !== undefined && value.dead_letters.length > 0 && (
+        <Scroller label="Dead letters">
+          <table className="dead">
+            <thead>
+              <tr>
+                <th scope="col">When</th>
+                <th scope="col">Server</th>
+                <th scope="col">Exporter</th>
+                <th scope="col">Reason</th>
+                <th scope="col">Payload</th>
+              </tr>
+            </thead>
+            <tbody>
+              {value.dead_letters.map((letter) => (
+                <tr key={letter.id}>
+                  <td title={letter.created_at}>{ago(Date.parse(letter.created_at), now)}</td>
+                  <td>
+                    <Name value={letter.server_id} />
+                  </td>
+                  <td>
+                    <Name value={letter.exporter} />
+                  </td>
+                  <td className="error">{legible(letter.reason, 300)}</td>
+                  <td>
+                    <code className="payload" title={legible(letter.payload, 2_000)}>
+                      {legible(letter.payload, 120)}
+                    </code>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroller>
+      )}
+      {value !== undefined && (value.next !== null || before !== undefined) && (
+        <p className="pager">
+          {before !== undefined && (
+            <button type="button" className="button small" onClick={() => set({ before: undefined })}>
+              Newest
+            </button>
+          )}
+          {value.next !== null && (
+            <button type="button" className="button small" onClick={() => set({ before: value.next ?? undefined })}>
+              Older
+            </button>
+          )}
+        </p>
+      )}
+    </section>
+  )
+}

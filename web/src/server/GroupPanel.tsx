@@ -1,0 +1,289 @@
+/** One group, opened: its history in every series of the catalog, how often it restarted, and where else it runs. */
+import { useEffect, useMemo, useRef } from "react"
+import type { Exporter, Group, History, HistorySeries, Ranking, Series } from "../ask/Api.ts"
+import { useChoice } from "../ask/Choice.ts"
+import { lookingAt, spreadPath } from "../ask/Compared.ts"
+import { useGrouping } from "../ask/Grouping.ts"
+import { useRange } from "../ask/Range.ts"
+import { type Asked, seldom, useAsk, useNow } from "../ask/Refresh.tsx"
+import { shadedOf, windowQuery } from "../ask/Spans.ts"
+import { addressed, serverPath, usePlace } from "../ask/Url.ts"
+import { Chart, type Line } from "../charts/Chart.tsx"
+import { slotsOf } from "../charts/Slots.ts"
+import { coloursOf, useDark } from "../frame/Theme.ts"
+import { Failure } from "../parts/Failure.tsx"
+import { ago, inUnit, moment, words } from "../parts/Format.ts"
+import { legible } from "../parts/Legible.ts"
+import { Link } from "../parts/Link.tsx"
+import { Name } from "../parts/Name.tsx"
+import type { LookedAt } from "./Columns.ts"
+import { typeOf } from "./Panels.tsx"
+
+interface Props {
+  readonly id: string
+  readonly exporter: Exporter
+  readonly name: string
+  /** What the table says of it. */
+  readonly row: Group | undefined
+  /** What the chart was answered: it may know already when the group was last seen, and how often it restarted. */
+  readonly chart: Asked<Series>
+  readonly metric: string
+  /** Whether the table is not there yet. */
+  readonly loading: boolean
+  readonly looked: LookedAt
+  /** Whether it was opened just now, and not gone to from another one. */
+  readonly takesFocus: boolean
+  readonly divisorOf: (ranking: Ranking) => number
+  readonly onClose: () => void
+}
+
+export const GroupPanel = ({
+  chart,
+  divisorOf,
+  exporter,
+  id,
+  metric,
+  name,
+  loading,
+  looked,
+  onClose,
+  row,
+  takesFocus
+}: Props) => {
+  const range = useRange()
+  const grouping = useGrouping()
+  const now = useNow()
+  const heading = useRef<HTMLHeadingElement>(null)
+  const colours = coloursOf(useDark())
+  const colour = colours.slots[slotsOf([name]).get(name) ?? 0] ?? colours.accent
+  const history = useAsk("rankings.history", {
+    id,
+    resource: exporter.resource,
+    name,
+    grouping,
+    points: 120,
+    ...windowQuery(range)
+  })
+  const drawn = chart.value?.series.find((series) => series.name === name)
+  const facts = useAsk(
+    "overview.series",
+    { id, resource: exporter.resource, name, metric, grouping, points: 2, ...windowQuery(range) },
+    { off: chart.loading || drawn !== undefined, ...seldom(3) }
+  )
+  const about = drawn ?? facts.value?.series[0]
+  const lastSeen = about?.last_seen == null ? undefined : Date.parse(about.last_seen)
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is opened takes the focus, so that it is read out, and gives it back.
+  useEffect(() => {
+    const before = document.activeElement
+    if (takesFocus) heading.current?.focus({ preventScroll: true })
+    return () => {
+      const inside = document.activeElement === document.body || document.activeElement === null
+      if (inside && before instanceof HTMLElement && document.contains(before)) before.focus({ preventScroll: true })
+    }
+  }, [])
+  const rankings = exporter.top?.rankings ?? []
+  return (
+    <aside className="group" aria-label={`${legible(name, 80)}: history`}>
+      <header>
+        <div>
+          <p className="eyebrow">{exporter.title}</p>
+          <h2 ref={heading} tabIndex={-1}>
+            <Name value={name} />
+          </h2>
+        </div>
+        <button type="button" className="icon" onClick={onClose} aria-label="Close" title="Close (Esc)">
+          <svg viewBox="0 0 20 20" aria-hidden="true">
+            <path d="m5.5 5.5 9 9m0-9-9 9" />
+          </svg>
+        </button>
+      </header>
+      <p className="group-facts">
+        {about === undefined ? (
+          " "
+        ) : lastSeen === undefined ? (
+          "no data in this range"
+        ) : (
+          <>
+            last seen {moment(lastSeen, now, true)} <span className="muted">({ago(lastSeen, now)})</span> ·{" "}
+            {about.resets === 0 ? "no restart" : about.resets === 1 ? "1 restart" : `${about.resets} restarts`} in this
+            range
+          </>
+        )}
+      </p>
+      {(row !== undefined || loading) && (
+        <dl className="facts tiles">
+          {rankings.flatMap((ranking) =>
+            (looked.single ? (["now"] as const) : (["now", "average", "peak"] as const)).map((part) => {
+              const value = row?.[ranking.fields[part]]
+              return (
+                <div key={ranking.fields[part]}>
+                  <dt>
+                    {words(ranking.key)} {part === "now" && looked.over ? "then" : part}
+                  </dt>
+                  <dd>{inUnit(typeof value === "number" ? value / divisorOf(ranking) : null, ranking.unit)}</dd>
+                </div>
+              )
+            })
+          )}
+        </dl>
+      )}
+      {history.failure !== undefined && history.value === undefined && (
+        <Failure failure={history.failure} what="The history" />
+      )}
+      {history.loading && exporter.history.map(({ field, peak }) => <ChartSpace key={field} caption={peak !== null} />)}
+      {history.value !== undefined &&
+        exporter.history.map((series) => (
+          <HistoryChart
+            key={series.field}
+            series={series}
+            title={
+              series.field === exporter.top?.presence
+                ? "Count"
+                : words(series.field.replace(/_(percent|mb|bytes)$/, ""))
+            }
+            history={history.value as History}
+            colour={colour}
+            whole={series.unit === "" && typeOf(exporter, series.column) === "integer"}
+            divisor={divisorOf(rankings.find(({ fields }) => fields.now === series.field) ?? NO_RANKING)}
+          />
+        ))}
+      <Elsewhere id={id} exporter={exporter} name={name} metric={metric} />
+    </aside>
+  )
+}
+
+/** As high as the chart that comes. */
+const ChartSpace = ({ caption }: { readonly caption: boolean }) => (
+  <div className={caption ? "group-chart group-space captioned" : "group-chart group-space"} />
+)
+
+/** The same name on the other servers. */
+const Elsewhere = ({ exporter, id, metric, name }: Pick<Props, "exporter" | "id" | "metric" | "name">) => {
+  const grouping = useGrouping()
+  const question = { resource: exporter.resource, name, metric, grouping, limit: 200 }
+  const across = useAsk("overview.across", question, seldom(1))
+  const others = (across.value?.servers ?? []).filter(({ server_id }) => server_id !== id)
+  const rankings = exporter.top?.rankings ?? []
+  const { query } = usePlace()
+  return (
+    <section className="elsewhere">
+      <header>
+        <h3>On other servers</h3>
+        {addressed(name) === name && (
+          <Link className="small" href={spreadPath(exporter.resource, name, metric, lookingAt(query))}>
+            Over all servers
+          </Link>
+        )}
+      </header>
+      {across.value === undefined ? (
+        <p className="muted">{across.failure?.message ?? "…"}</p>
+      ) : others.length === 0 ? (
+        <p className="muted">Not seen on any other server in the last day.</p>
+      ) : (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Server</th>
+              {rankings.map(({ key }) => (
+                <th key={key} scope="col" className="num">
+                  {words(key)} now
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {others.map((row) => (
+              <tr key={row.server_id}>
+                <th scope="row">
+                  <Link href={`${serverPath(row.server_id)}${window.location.search}`}>{row.server_id}</Link>
+                </th>
+                {rankings.map(({ fields, key, unit }) => (
+                  <td key={key} className="num">
+                    {inUnit(typeof row[fields.now] === "number" ? (row[fields.now] as number) : null, unit)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {across.value !== undefined && across.value.total > across.value.servers.length && (
+        <p className="muted small">
+          The {across.value.servers.length} that use most, of {across.value.total} servers in all.
+        </p>
+      )}
+    </section>
+  )
+}
+
+const NO_RANKING: Ranking = {
+  key: "",
+  column: "",
+  by: "rate",
+  share: null,
+  unit: "",
+  ranked_by: "",
+  fields: { now: "", average: "", peak: "", total: null }
+}
+
+const HistoryChart = ({
+  colour,
+  divisor,
+  history,
+  series,
+  title,
+  whole
+}: {
+  readonly colour: string
+  /** Of things that there is no half of. */
+  readonly whole: boolean
+  readonly title: string
+  readonly series: HistorySeries
+  readonly history: History
+  readonly divisor: number
+}) => {
+  const range = useRange()
+  const choice = useChoice()
+  const dark = useDark()
+  const colours = coloursOf(dark)
+  const lines = useMemo(() => {
+    const scaled = (field: string | null) =>
+      field === null ? undefined : history.series[field]?.map((value) => (value === null ? null : value / divisor))
+    const made: Array<Line> = []
+    const peaks = scaled(series.peak)
+    const values = scaled(series.field) ?? []
+    if (peaks !== undefined) made.push({ key: "peak", label: "peak", colour: colours.other, values: peaks, over: true })
+    made.push({ key: "value", label: "average", colour, values })
+    return made
+  }, [history, series, colours, colour, divisor])
+  const times = useMemo(() => history.timestamps.map((text) => Date.parse(text) / 1000), [history])
+  const latest = lines.at(-1)?.values.findLast((value) => value !== null) ?? null
+  const step = history.step_seconds
+  return (
+    <section className="group-chart">
+      <header>
+        <h3 title={series.doc}>{title}</h3>
+        <p className="panel-now">{inUnit(latest, series.unit)}</p>
+      </header>
+      <Chart
+        label={`${title} over time, latest ${inUnit(latest, series.unit)}`}
+        times={times}
+        stepSeconds={step}
+        from={Date.parse(history.window.from) / 1000}
+        to={Date.parse(history.window.to) / 1000}
+        lines={lines}
+        filled
+        height={140}
+        binary={series.unit === "mb" || series.unit === "bytes"}
+        whole={whole}
+        format={(value) => inUnit(value, series.unit)}
+        brush={range.brush}
+        moment={range.moment}
+        spans={shadedOf(range, Date.parse(history.window.to))}
+        {...choice}
+      />
+      {series.peak !== null && <p className="muted small">Line: average of each step. Grey: its highest value.</p>}
+    </section>
+  )
+}
