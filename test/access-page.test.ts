@@ -30,6 +30,7 @@ describe.skipIf(executablePath === undefined)("access on the page", () => {
           expect(token).toMatch(/^np_read_[\w-]{43}$/)
           expect(await page.locator("dialog pre").nth(1).textContent()).toContain("nodepulse login http")
           await page.keyboard.press("Escape")
+          await page.locator("dialog").waitFor({ state: "detached" })
           await rowOf(page, "grafana").getByText("never", { exact: true }).waitFor()
           expect(await page.content()).not.toContain(token)
           expect(await rowOf(page, "grafana").textContent()).toContain("by admin")
