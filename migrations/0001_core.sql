@@ -205,6 +205,7 @@ create table admiral.alerts (
 );
 create unique index alerts_firing on admiral.alerts (rule, server_id, alert_group) where resolved_at is null;
 create index alerts_fired_at on admiral.alerts (fired_at);
+create index alerts_resolved_at on admiral.alerts (resolved_at);
 comment on table admiral.alerts is 'Alerts that fired. Kept for a year.';
 comment on column admiral.alerts.sentence is 'What the rule asked when it fired.';
 comment on column admiral.alerts.value is 'What made it fire, in the unit of the metric.';
@@ -214,6 +215,69 @@ create table admiral.alert_progress (
   asked_until timestamptz not null
 );
 comment on table admiral.alert_progress is 'Until when the rules were asked: one row.';
+
+create table admiral.incidents (
+  id bigint generated always as identity primary key,
+  route text collate "C" not null,
+  server text collate "C" not null,
+  receivers text[] not null,
+  opened_at timestamptz not null,
+  due_at timestamptz,
+  closing_at timestamptz,
+  told_at timestamptz,
+  owes_resolve boolean not null default false,
+  took_note boolean not null default false,
+  closed_at timestamptz
+);
+create unique index incidents_open on admiral.incidents (route, server) where closed_at is null;
+comment on table admiral.incidents is 'What is told in one message: alerts of one server by one route. Kept for 30 days after it is closed.';
+comment on column admiral.incidents.due_at is 'When alerts that nobody was told of are told; null where there are none.';
+comment on column admiral.incidents.closing_at is 'When it is over, unless an alert joins it before.';
+comment on column admiral.incidents.owes_resolve is 'Whether somebody was told that something fires, and not yet that it is over.';
+comment on column admiral.incidents.took_note is 'Whether it was told that somebody acknowledged it.';
+
+create table admiral.incident_alerts (
+  alert_id bigint not null references admiral.alerts (id) on delete cascade,
+  incident_id bigint references admiral.incidents (id) on delete cascade,
+  state text not null check (state in ('untold', 'told', 'passed-over'))
+);
+create unique index incident_alerts_key on admiral.incident_alerts (alert_id, incident_id) nulls not distinct;
+create index incident_alerts_incident on admiral.incident_alerts (incident_id);
+comment on table admiral.incident_alerts is 'Which alerts are told with which incident. Without an incident: nobody is told of the alert.';
+
+create table admiral.notifications (
+  id bigint generated always as identity primary key,
+  incident_id bigint not null references admiral.incidents (id) on delete cascade,
+  kind text not null check (kind in ('firing', 'resolved', 'repeated', 'acknowledged')),
+  route text collate "C" not null,
+  receiver text collate "C" not null,
+  title text not null,
+  alerts bigint[] not null,
+  created_at timestamptz not null,
+  due_at timestamptz not null,
+  attempts integer not null default 0,
+  claimed_until timestamptz,
+  claimed_by text,
+  sent_at timestamptz,
+  sent_with bigint,
+  dead_at timestamptz,
+  error text
+);
+create index notifications_waiting on admiral.notifications (due_at) where sent_at is null and dead_at is null;
+create index notifications_sent on admiral.notifications (route, sent_at) where sent_at is not null;
+create index notifications_incident on admiral.notifications (incident_id, receiver);
+comment on table admiral.notifications is 'The outbox: messages to receivers, sent at least once. Kept for 30 days.';
+comment on column admiral.notifications.claimed_until is 'Until when whoever took it may be sending it, by the clock of the database.';
+comment on column admiral.notifications.sent_with is 'The message that this one was a part of, where it was not sent by itself.';
+comment on column admiral.notifications.dead_at is 'When it was given up.';
+comment on column admiral.notifications.error is 'Why it could not be sent the last time.';
+
+create table admiral.delivery_progress (
+  single boolean primary key default true check (single),
+  began_at timestamptz not null,
+  heartbeat_at timestamptz
+);
+comment on table admiral.delivery_progress is 'Since when alerts are told, and when the last heartbeat was sent: one row.';
 
 -- The value of a column in a cell of a chunk: what PackedChunk.ts does. PostgreSQL puts its text in place of the call.
 create function admiral.packed_number(

@@ -28,7 +28,16 @@ export const RESERVED_COLUMNS: ReadonlySet<string> = new Set([
 export const CORE_TABLES: ReadonlyArray<string> = [
   ...["servers", "label_values", "tokens", "dead_letters", "agents", "exporters", "rollup_queue", "migrations"],
   ...["packing_queue", "packed_days", "packed_number", "sessions", "sign_in_links", "audit", "notes", "stream_keys"],
-  ...["groupings", "alerts", "alert_states", "alert_progress"]
+  ...[
+    "groupings",
+    "alerts",
+    "alert_states",
+    "alert_progress",
+    "incidents",
+    "incident_alerts",
+    "notifications",
+    "delivery_progress"
+  ]
 ]
 
 /** What is made from an exporter's table `t`: `t_scrapes`, its partitions, its indexes, and so on. */
