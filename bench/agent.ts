@@ -19,6 +19,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
+import { claimPort } from "../test/Ports.ts"
 
 const GROUPS = 500
 const INTERVAL_SECONDS = 15
@@ -43,15 +44,6 @@ const listen = async (handle: RequestListener): Promise<Server> => {
   return server
 }
 const portOf = (server: Server) => (server.address() as AddressInfo).port
-
-/** A port that nobody has now. */
-const freePort = async (): Promise<number> => {
-  const server = await listen(() => {})
-  const port = portOf(server)
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 /** CPU of the process and its threads so far. */
 const cpuSeconds = (pid: number): number => {
@@ -87,7 +79,7 @@ const startExporters = async () => {
   }
   const names = join(folder, "names.yml")
   writeFileSync(names, `process_names:\n  - name: "{{.Comm}}"\n    cmdline: [".+"]\n`)
-  const [processPort, nodePort] = [await freePort(), await freePort()]
+  const [processPort, nodePort] = [await claimPort(), await claimPort()]
   const address = (port: number) => `--web.listen-address=127.0.0.1:${port}`
   const exporters = [
     ["process-exporter", start("prometheus-process-exporter", [`--config.path=${names}`, address(processPort)])],

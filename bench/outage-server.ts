@@ -4,24 +4,16 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { chmodSync, mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Redacted, Schedule } from "effect"
 import { make as makePostgres } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { freePort } from "../test/Ports.ts"
 import { makeTestValkey, valkeyServer } from "../test/TestValkey.ts"
 
 const ADMIN = "bench-admin-token"
 
 export const print = (what: string, value: string) => process.stdout.write(`${what.padEnd(46)} ${value}\n`)
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** Nothing runs yet but PostgreSQL and Valkey. */
 export const makeServer = Effect.fnUntraced(function* (environment: Readonly<Record<string, string>> = {}) {

@@ -9,13 +9,13 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Redacted } from "effect"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { make as startPostgres } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { freePort } from "../test/Ports.ts"
 import { makeTestValkey } from "../test/TestValkey.ts"
 
 const SECONDS = Number(process.env.NODEPULSE_BENCH_SECONDS ?? 20)
@@ -128,7 +128,7 @@ const measure = (contender: Contender) =>
     })
     const valkey = yield* makeTestValkey({ appendOnly: true, appendFsync: contender.appendFsync })
     const world: World = {
-      port: yield* Effect.promise(freePort),
+      port: yield* freePort,
       valkeyUrl: valkey.url,
       databaseUrl: Redacted.value(postgres.url),
       folder
@@ -255,15 +255,6 @@ const ended = (child: ChildProcess): Promise<void> =>
       resolve()
     })
     child.kill("SIGTERM")
-  })
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
   })
 
 /** CPU seconds so far, by kind of process; zeros where there is no /proc. */

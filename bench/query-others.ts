@@ -8,8 +8,8 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { createWriteStream } from "node:fs"
 import { mkdir, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { join } from "node:path"
+import { claimPort } from "../test/Ports.ts"
 
 /** The values of one group, scrape by scrape. */
 export interface GroupValues {
@@ -48,7 +48,7 @@ export const startOthers = async (
 }
 
 const startVictoria = async (folder: string, times: ReadonlyArray<number>, groups: ReadonlyArray<GroupValues>) => {
-  const port = await freePort()
+  const port = await claimPort()
   const address = `http://127.0.0.1:${port}`
   const child = spawn("victoria-metrics", [
     `-storageDataPath=${folder}`,
@@ -89,7 +89,7 @@ const startPrometheus = async (folder: string, times: ReadonlyArray<number>, gro
   await once(out, "close")
   const made = spawnSync("promtool", ["tsdb", "create-blocks-from", "openmetrics", text, folder], { stdio: "ignore" })
   if (made.status !== 0) throw new Error(`promtool ended with ${made.status}`)
-  const port = await freePort()
+  const port = await claimPort()
   await writeFile(join(folder, "prometheus.yml"), "")
   const child = spawn("prometheus", [
     `--config.file=${join(folder, "prometheus.yml")}`,
@@ -136,12 +136,3 @@ const answers = async (address: string): Promise<void> => {
   }
   throw new Error(`${address} does not answer`)
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })

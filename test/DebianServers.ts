@@ -18,13 +18,13 @@ import {
   rmSync,
   writeFileSync
 } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { describe } from "@effect/vitest"
 import { Effect, Redacted, type Scope } from "effect"
 import * as Database from "../src/sinks/postgres/Database.ts"
+import { freePort } from "./Ports.ts"
 
 const DEBIAN = "/usr/lib/postgresql"
 /** The folder of the newest PostgreSQL that Debian has installed here. */
@@ -71,14 +71,6 @@ const folderFor = (name: string) =>
     }),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   )
-
-export const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 const run = (file: string, args: ReadonlyArray<string>, cwd = "/") =>
   execFileSync(file, args, {

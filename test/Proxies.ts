@@ -11,8 +11,6 @@ import { join } from "node:path"
 import { expect } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 
-export { freePort } from "./DebianServers.ts"
-
 export type ProxyKind = "nginx" | "caddy"
 
 const PROGRAMS: Readonly<Record<ProxyKind, { readonly name: string; readonly path: string | undefined }>> = {

@@ -6,12 +6,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { describe } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { Redis } from "ioredis"
+import { freePort } from "./Ports.ts"
 
 export interface TestValkeyOptions {
   /** Defaults to false: nothing on disk. */
@@ -71,7 +71,7 @@ export const makeTestValkey = (options: TestValkeyOptions = {}): Effect.Effect<T
       Effect.sync(() => mkdtempSync(join(tmpdir(), "nodepulse-valkey-"))),
       (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
     )
-    const port = yield* Effect.promise(freePort)
+    const port = yield* freePort
     const settings: Record<string, string> = {
       port: `${port}`,
       bind: "127.0.0.1",
@@ -149,14 +149,4 @@ export const makeTestValkey = (options: TestValkeyOptions = {}): Effect.Effect<T
       }),
       cutConnections: Effect.promise(() => client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
     }
-  })
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(address)))
-    })
   })

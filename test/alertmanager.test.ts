@@ -5,7 +5,6 @@
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
@@ -19,6 +18,7 @@ import { Rulebook } from "../src/alerts/Rulebook.ts"
 import { readRules } from "../src/alerts/RuleFile.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { freePort } from "./Ports.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, exporters, processRow, SECOND, store } from "./TruthRows.ts"
 
@@ -33,13 +33,6 @@ const live = Layer.mergeAll(AlertsPostgres.layer, SnapshotRowsPostgres.layer, la
   Layer.provideMerge(Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))),
   Layer.provideMerge(TestDatabase.layerWith({ exporters }))
 )
-
-const freePort = Effect.callback<number>((resume) => {
-  const probe = createServer().listen(0, "127.0.0.1", () => {
-    const address = probe.address()
-    probe.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** Its address, once it answers. */
 const alertmanager = Effect.gen(function* () {

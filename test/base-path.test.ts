@@ -7,7 +7,8 @@ import { Effect, Layer } from "effect"
 import { chromium } from "playwright-core"
 import { findChromium, launchOptions } from "../scripts/Browser.ts"
 import { ensurePage } from "../scripts/build-web.ts"
-import { exampleOf, freePort, isThere, type ProxyKind, start } from "./Proxies.ts"
+import { freePort } from "./Ports.ts"
+import { exampleOf, isThere, type ProxyKind, start } from "./Proxies.ts"
 import * as TestServer from "./TestServer.ts"
 
 const executablePath = findChromium()

@@ -8,10 +8,10 @@
  */
 import { execFileSync, spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { describe, expect, inject, test } from "vitest"
 import type {} from "./globalSetup.ts"
+import { claimPort } from "./Ports.ts"
 import { scratch } from "./Scratch.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -47,14 +47,6 @@ const isThere = (program: string) => {
     return false
   }
 }
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { readonly port: number }
-      server.close(() => resolve(port))
-    })
-  })
 
 interface Run {
   readonly code: number | null
@@ -123,7 +115,7 @@ describe.each(documents)("%s", (path) => {
     `runs as it is written${missing.length > 0 ? ` (left out: ${missing.join(", ")} not installed)` : ""}`,
     async () => {
       const folder = scratch()
-      const port = await freePort()
+      const port = await claimPort()
       try {
         const script = tested.map(({ code, line }) => `: "${path}:${line}"\n${code}`).join("\n")
         const text = path === RECIPE ? script.replaceAll(RECIPE_EXAMPLE, "documented") : script

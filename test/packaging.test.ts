@@ -6,7 +6,6 @@
  */
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -15,7 +14,9 @@ import { Effect, Redacted } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { parse } from "yaml"
 import config from "../plugins.config.ts"
+import { ensurePage } from "../scripts/build-web.ts"
 import { rankingFields } from "../src/plugins/TopQuery.ts"
+import { freePort } from "./Ports.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -40,6 +41,8 @@ describe("the bundles", () => {
   const server = () => join(folder, "server", "lib", "nodepulse.mjs")
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "nodepulse-bundles-"))
+    // Another test file that wants the page could be building it while it is copied.
+    ensurePage()
     await run(node, ["scripts/build.ts", "--out", folder], { cwd: root })
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -88,7 +91,7 @@ describe("the bundles", () => {
     it.effect("the server migrates it, answers, pleases the doctor, and stops in peace", () =>
       Effect.gen(function* () {
         const { url } = yield* TestDatabase.TestDatabase
-        const port = yield* Effect.promise(freePort)
+        const port = yield* freePort
         const env = {
           PATH: process.env.PATH,
           DATABASE_URL: Redacted.value(url),
@@ -98,7 +101,8 @@ describe("the bundles", () => {
         const program = spawn(node, [server(), "server"], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] })
         let said = ""
         for (const output of [program.stdout, program.stderr]) output.on("data", (chunk) => (said += chunk))
-        const ended = new Promise<number | null>((resolve) => program.on("exit", resolve))
+        // Once it has ended and all that it said was read.
+        const ended = new Promise<number | null>((resolve) => program.on("close", resolve))
         yield* Effect.promise(async () => {
           while (
             !(await fetch(`http://127.0.0.1:${port}/readyz`).then(
@@ -106,7 +110,7 @@ describe("the bundles", () => {
               () => false
             ))
           ) {
-            if (program.exitCode !== null) throw new Error(`the server ended with ${program.exitCode}: ${said}`)
+            if (program.exitCode !== null) throw new Error(`the server ended with ${await ended}: ${said}`)
             await new Promise((resolve) => setTimeout(resolve, 100))
           }
         })
@@ -119,19 +123,11 @@ describe("the bundles", () => {
         expect(stdout).toMatch(/^ok {4}migrations +all \d+ are applied$/m)
         expect(stdout).toMatch(/^ok {4}server +.* is ready$/m)
         program.kill("SIGTERM")
-        expect(yield* Effect.promise(() => ended)).toBe(0)
+        expect(yield* Effect.promise(() => ended), said).toBe(0)
       })
     )
   })
 })
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { readonly port: number }
-      probe.close(() => resolve(port))
-    })
-  })
 
 describe("the launcher", () => {
   const started = (versions: Readonly<Record<string, string>>) => {

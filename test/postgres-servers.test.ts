@@ -25,12 +25,12 @@ import { statements } from "../src/sinks/storage/SqlScript.ts"
 import {
   type DebianPostgres,
   describeWith,
-  freePort,
   makeAuthority,
   makePgBouncer,
   makePostgres,
   PASSWORD
 } from "./DebianServers.ts"
+import { freePort } from "./Ports.ts"
 
 const broken = (findings: ReadonlyArray<DatabaseFinding>) =>
   findings.find(({ state }) => state === "waits" || state === "mend")

@@ -12,7 +12,6 @@
  * A seed repeats the choices, not the moments at which processes are hit: those are the operating system's.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
@@ -20,6 +19,7 @@ import { Effect, Fiber, Redacted, References, type Scope } from "effect"
 import config from "../../plugins.config.ts"
 import * as Database from "../../src/sinks/postgres/Database.ts"
 import { EntryKind } from "../../src/sinks/stream/StreamEntry.ts"
+import { freePort } from "../Ports.ts"
 import { makeTestValkey } from "../TestValkey.ts"
 import { keyOf, makeBooks, type SentRow, type StoredRow, type Verdict } from "./Books.ts"
 import { type Chance, makeChance } from "./Chance.ts"
@@ -365,14 +365,6 @@ const workFolder = (keep: boolean): Effect.Effect<string, never, Scope.Scope> =>
     }),
     (folder) => Effect.sync(() => (keep ? undefined : rmSync(folder, { recursive: true, force: true })))
   )
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
 const post = (url: string, body: unknown, token = ADMIN_TOKEN): Effect.Effect<any, Error> =>

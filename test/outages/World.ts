@@ -3,7 +3,6 @@
  * real server on them, in this process.
  */
 import { chmodSync, mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
@@ -16,6 +15,7 @@ import * as Server from "../../src/Server.ts"
 import { Settings } from "../../src/Settings.ts"
 import * as Database from "../../src/sinks/postgres/Database.ts"
 import { type FragilePostgres, makeFragilePostgres } from "../conservation/FragilePostgres.ts"
+import { freePort } from "../Ports.ts"
 import { makeTestValkey, type TestValkey } from "../TestValkey.ts"
 
 export const ADMIN = "an-admin-token-for-outages"
@@ -37,14 +37,6 @@ const folderOf = (name: string) =>
     }),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   )
-
-export const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 const settingsOf = (postgres: FragilePostgres, valkey: TestValkey, port: number, folder: string, entriesMax?: number) =>
   Layer.succeed(Settings, {

@@ -9,12 +9,12 @@ import config from "../../plugins.config.ts"
 import { Registry } from "../../src/plugins/Registry.ts"
 import * as Server from "../../src/Server.ts"
 import { Settings } from "../../src/Settings.ts"
+import { freePort } from "../Ports.ts"
 import { describeValkey } from "../TestValkey.ts"
 import {
   ADMIN,
   allStored,
   eventually,
-  freePort,
   notReady,
   postScrape,
   promise,
