@@ -181,14 +181,15 @@ comment on table admiral.packed_days is 'Days whose scrapes are packed: how many
 
 create table admiral.alert_states (
   rule text collate "C" not null,
-  server_id integer not null references admiral.servers (id) on delete cascade,
+  server_id integer references admiral.servers (id) on delete cascade,
   alert_group text collate "C" not null,
   state text not null check (state in ('pending', 'firing', 'unknown')),
   since timestamptz,
   clear_since timestamptz,
-  primary key (rule, server_id, alert_group)
+  unique nulls not distinct (rule, server_id, alert_group)
 );
 comment on table admiral.alert_states is 'What the rules found when they were asked last: all that is not inactive.';
+comment on column admiral.alert_states.server_id is 'NULL: of NodePulse itself.';
 comment on column admiral.alert_states.since is 'Since when it is pending, or fires, also while nobody knows whether it still does.';
 comment on column admiral.alert_states.clear_since is 'Of what fires: since when the rule does not hold any more.';
 
@@ -197,18 +198,23 @@ create table admiral.alerts (
   rule text collate "C" not null,
   sentence text not null,
   severity text not null check (severity in ('info', 'warning', 'critical')),
-  server_id integer not null references admiral.servers (id) on delete cascade,
+  server_id integer references admiral.servers (id) on delete cascade,
   alert_group text collate "C" not null,
   value double precision,
+  asked jsonb not null,
+  story jsonb,
   fired_at timestamptz not null,
   resolved_at timestamptz
 );
-create unique index alerts_firing on admiral.alerts (rule, server_id, alert_group) where resolved_at is null;
+create unique index alerts_firing on admiral.alerts (rule, server_id, alert_group) nulls not distinct where resolved_at is null;
 create index alerts_fired_at on admiral.alerts (fired_at);
 create index alerts_resolved_at on admiral.alerts (resolved_at);
 comment on table admiral.alerts is 'Alerts that fired. Kept for a year.';
 comment on column admiral.alerts.sentence is 'What the rule asked when it fired.';
+comment on column admiral.alerts.server_id is 'NULL: it is about NodePulse itself.';
 comment on column admiral.alerts.value is 'What made it fire, in the unit of the metric.';
+comment on column admiral.alerts.asked is 'What the rule asked when it fired: resource, metric, unit, and milliseconds of over and for.';
+comment on column admiral.alerts.story is 'What is told of it (GET /api/alerts/{id}), once that is complete: rows do not stay as long.';
 
 create table admiral.alert_progress (
   single boolean primary key default true check (single),

@@ -85,7 +85,7 @@ const postable = (alert: Alert, rule: Rule | undefined, now: number, publicUrl: 
   labels: {
     alertname: alert.rule,
     severity: alert.severity,
-    server: alert.serverId,
+    ...(alert.serverId === null ? {} : { server: alert.serverId }),
     ...(alert.group === "" ? {} : { group: alert.group }),
     ...(rule === undefined || rule.owners.length === 0 ? {} : { owner: rule.owners.join(",") })
   },
@@ -96,5 +96,9 @@ const postable = (alert: Alert, rule: Rule | undefined, now: number, publicUrl: 
   },
   startsAt: new Date(alert.firedAt).toISOString(),
   endsAt: new Date(alert.resolvedAt ?? now + ENDS_AFTER_MILLIS).toISOString(),
-  ...(publicUrl === undefined ? {} : { generatorURL: `${publicUrl}/servers/${encodeURIComponent(alert.serverId)}` })
+  ...(publicUrl === undefined ? {} : { generatorURL: publicUrl + pageOf(alert) })
 })
+
+/** Where the page shows what an alert is about. */
+const pageOf = ({ serverId }: Alert): string =>
+  serverId === null ? "/pipeline" : `/servers/${encodeURIComponent(serverId)}`

@@ -9,6 +9,30 @@ import { Context, type Effect } from "effect"
 import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
 import type { Severity } from "./Rule.ts"
 
+/** What the rule asked when an alert fired, for whoever shows it: the rule may have changed since, or be gone. */
+export interface Asked {
+  /** What it is about: the resource of an exporter, or `nodepulse`. */
+  readonly resource: string
+  /** Null where it asks for no number. */
+  readonly metric: string | null
+  /** Of the value, as people read it: "% of a core", "MiB"; empty where it has none. */
+  readonly unit: string
+  /** How long before it fired the rule began to look: `over` and `for`, milliseconds. */
+  readonly span: number
+}
+
+/** Which alerts; all where nothing is said. */
+export interface AlertFilter {
+  readonly id?: string
+  /** Those that fired at any time in (from, to], epoch milliseconds. */
+  readonly from?: number
+  readonly to?: number
+  readonly state?: "firing" | "resolved"
+  readonly serverId?: string
+  /** Its whole name. */
+  readonly rule?: string
+}
+
 /** An alert that fires, or did; epoch milliseconds. */
 export interface Alert {
   readonly id: string
@@ -16,11 +40,13 @@ export interface Alert {
   /** What the rule asked when it fired. */
   readonly sentence: string
   readonly severity: Severity
-  readonly serverId: string
+  /** Null: it is about NodePulse itself. */
+  readonly serverId: string | null
   /** The folded name; empty where the alert is about the server. */
   readonly group: string
   /** What made it fire, in the unit of the rule's metric; null where it has none. */
   readonly value: number | null
+  readonly asked: Asked
   readonly firedAt: number
   /** Null: it still fires. */
   readonly resolvedAt: number | null
@@ -46,6 +72,8 @@ export class Alerts extends Context.Service<
     /** Passes for ever; where the database is away, again a little later. For the supervisor. */
     readonly run: Effect.Effect<never>
     /** Those that fire first, then the latest ones that fired. */
-    readonly list: (request: { readonly limit: number }) => Effect.Effect<ReadonlyArray<Alert>, DatabaseUnavailable>
+    readonly list: (
+      request: AlertFilter & { readonly limit: number }
+    ) => Effect.Effect<ReadonlyArray<Alert>, DatabaseUnavailable>
   }
 >()("nodepulse/alerts/Alerts") {}

@@ -7,8 +7,8 @@ import { answering } from "../sinks/postgres/Database.ts"
 import { micros, moment } from "../sinks/postgres/Moments.ts"
 import { Scrapes } from "../sinks/storage/Scrapes.ts"
 import type { AlertState } from "./AlertState.ts"
-import { type Alert, Alerts, CATCH_UP_MILLIS, type Evaluated } from "./Alerts.ts"
-import { EVERY_MILLIS, type Rule, type Severity, sentence } from "./Rule.ts"
+import { type Alert, Alerts, type Asked, CATCH_UP_MILLIS, type Evaluated } from "./Alerts.ts"
+import { askedOf, EVERY_MILLIS, type Rule, type Severity, sentence } from "./Rule.ts"
 import { Rulebook } from "./Rulebook.ts"
 import {
   isAbout,
@@ -47,7 +47,7 @@ const make = Effect.gen(function* () {
     rules: ReadonlyArray<Rule>,
     servers: ReadonlyArray<WatchedServer>,
     window: Window,
-    stored: ReadonlyMap<number, ReadonlyArray<StoredState>>,
+    stored: ReadonlyMap<number | null, ReadonlyArray<StoredState>>,
     missed: boolean
   ) {
     const ids = servers.map(({ id }) => id)
@@ -87,7 +87,8 @@ const make = Effect.gen(function* () {
       if (turn.to === "resolved") yield* sql.unsafe(RESOLVE, [rule, id, group, at])
       else {
         const told = [PgTypes.text(sentence(turn.rule, source.metrics)), PgTypes.text(turn.rule.severity)]
-        yield* sql.unsafe(FIRE, [rule, id, group, at, ...told, PgTypes.float8(turn.value)])
+        const asked = PgTypes.jsonb(askedOf(turn.rule, source.metrics))
+        yield* sql.unsafe(FIRE, [rule, id, group, at, ...told, PgTypes.float8(turn.value), asked])
       }
     }
     const states = found.flatMap(({ server, states }) =>
@@ -146,8 +147,18 @@ const make = Effect.gen(function* () {
   return Alerts.of({
     pass,
     run: Effect.forever(Effect.flatMap(once, Effect.sleep)),
-    list: Effect.fn("Alerts.list")(function* ({ limit }) {
-      const rows = yield* sql.unsafe<AlertRow>(LIST, [PgTypes.int4(limit)])
+    list: Effect.fn("Alerts.list")(function* (request) {
+      const id = request.id === undefined ? null : idOf(request.id)
+      if (id === undefined) return []
+      const rows = yield* sql.unsafe<AlertRow>(LIST, [
+        PgTypes.int4(request.limit),
+        PgTypes.int8(id),
+        PgTypes.float8(request.from === undefined ? null : request.from * 1_000),
+        PgTypes.float8(request.to === undefined ? null : request.to * 1_000),
+        PgTypes.bool(request.state === undefined ? null : request.state === "firing"),
+        PgTypes.text(request.serverId ?? null),
+        PgTypes.text(request.rule ?? null)
+      ])
       return rows.map(alertOf)
     }, answering("list alerts"))
   })
@@ -172,7 +183,8 @@ interface Found {
 /** As they are stored; epoch milliseconds. */
 interface StoredState {
   readonly rule: string
-  readonly server_id: number
+  /** Null: of NodePulse itself. */
+  readonly server_id: number | null
   readonly alert_group: string
   readonly state: "pending" | "firing" | "unknown"
   readonly since: number | null
@@ -210,12 +222,13 @@ const REPLACE_STATES = `with found as (
   from json_to_recordset($1::json) as found(rule text, server_id int, alert_group text, state text, since float8, clear float8)
 ), gone as (
   delete from admiral.alert_states as stored where not exists (
-    select from found where found.rule = stored.rule and found.server_id = stored.server_id and found.alert_group = stored.alert_group
+    select from found where found.rule = stored.rule and coalesce(found.server_id, 0) = coalesce(stored.server_id, 0)
+      and found.alert_group = stored.alert_group
   )
 )
 insert into admiral.alert_states (rule, server_id, alert_group, state, since, clear_since)
 select found.rule, found.server_id, found.alert_group, found.state, found.since, found.clear_since
-from found join admiral.servers server on server.id = found.server_id
+from found where found.server_id is null or exists (select from admiral.servers server where server.id = found.server_id)
 on conflict (rule, server_id, alert_group)
 do update set state = excluded.state, since = excluded.since, clear_since = excluded.clear_since`
 
@@ -226,36 +239,48 @@ interface AlertRow {
   readonly rule: string
   readonly sentence: string
   readonly severity: Severity
-  readonly server_id: string
+  readonly server_id: string | null
   readonly alert_group: string
   readonly value: number | null
+  readonly asked: Asked
   readonly fired: number
   readonly resolved: number | null
   readonly is_unknown: boolean
 }
 
-const FIRE = `insert into admiral.alerts (rule, server_id, alert_group, fired_at, sentence, severity, value)
-values ($1::text, $2::int4, $3::text, ${moment("$4::float8")}, $5::text, $6::text, $7::float8)
+const FIRE = `insert into admiral.alerts (rule, server_id, alert_group, fired_at, sentence, severity, value, asked)
+values ($1::text, $2::int4, $3::text, ${moment("$4::float8")}, $5::text, $6::text, $7::float8, $8::jsonb)
 on conflict (rule, server_id, alert_group) where resolved_at is null do nothing`
 
 const RESOLVE = `update admiral.alerts as alert set resolved_at = ${moment("$4::float8")}
-where alert.rule = $1::text and alert.server_id = $2::int4 and alert.alert_group = $3::text and alert.resolved_at is null`
+where alert.rule = $1::text and alert.server_id is not distinct from $2::int4 and alert.alert_group = $3::text and alert.resolved_at is null`
 
 const CLOSE_OTHERS = `update admiral.alerts as alert set resolved_at = ${moment("$1::float8")}
 where alert.resolved_at is null and not exists (
   select from admiral.alert_states as stored
-  where stored.rule = alert.rule and stored.server_id = alert.server_id and stored.alert_group = alert.alert_group and stored.since is not null
-    and stored.state in ('firing', 'unknown')
+  where stored.rule = alert.rule and coalesce(stored.server_id, 0) = coalesce(alert.server_id, 0)
+    and stored.alert_group = alert.alert_group and stored.since is not null and stored.state in ('firing', 'unknown')
 )`
 
+/** $1: how many, $2: its id, $3 and $4: the span it fired in, $5: whether it still fires, $6: server, $7: rule; null: any. */
 const LIST = `select alert.id::text as id, alert.rule, alert.sentence, alert.severity, server.server_id, alert.alert_group, alert.value,
-  ${micros("alert.fired_at")} / 1000 as fired, ${micros("alert.resolved_at")} / 1000 as resolved,
+  alert.asked, ${micros("alert.fired_at")} / 1000 as fired, ${micros("alert.resolved_at")} / 1000 as resolved,
   coalesce(stored.state = 'unknown', false) as is_unknown
 from admiral.alerts as alert
-join admiral.servers as server on server.id = alert.server_id
+left join admiral.servers as server on server.id = alert.server_id
 left join admiral.alert_states as stored
-  on alert.resolved_at is null and stored.rule = alert.rule and stored.server_id = alert.server_id and stored.alert_group = alert.alert_group
+  on alert.resolved_at is null and stored.rule = alert.rule and stored.alert_group = alert.alert_group
+    and coalesce(stored.server_id, 0) = coalesce(alert.server_id, 0)
+where ($2::int8 is null or alert.id = $2::int8)
+  and ($3::float8 is null or alert.resolved_at is null or alert.resolved_at > ${moment("$3::float8")})
+  and ($4::float8 is null or alert.fired_at <= ${moment("$4::float8")})
+  and ($5::bool is null or (alert.resolved_at is null) = $5::bool)
+  and ($6::text is null or server.server_id = $6::text)
+  and ($7::text is null or alert.rule = $7::text)
 order by alert.resolved_at is not null, alert.fired_at desc, alert.id desc limit $1::int4`
+
+/** An id as it is handed out; undefined where the text is none. */
+const idOf = (text: string): bigint | undefined => (/^\d{1,18}$/.test(text) ? BigInt(text) : undefined)
 
 const alertOf = (row: AlertRow): Alert => ({
   id: row.id,
@@ -265,6 +290,7 @@ const alertOf = (row: AlertRow): Alert => ({
   serverId: row.server_id,
   group: row.alert_group,
   value: row.value,
+  asked: row.asked,
   firedAt: row.fired,
   resolvedAt: row.resolved,
   isUnknown: row.is_unknown

@@ -8,6 +8,7 @@
 
 import { answerFields, rankingsOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
+import type { Asked } from "./Alerts.ts"
 
 /** Rules are asked at the multiples of this since 1970, so that the past can be asked at the same moments. */
 export const EVERY_MILLIS = 15_000
@@ -128,6 +129,19 @@ export const sentence = (rule: Rule, metrics: ReadonlyMap<string, Metric>): stri
   const known = metrics.get(metric)
   const unit = of === "machine" ? "% of the machine" : unitText(known)
   return `${who}${where}: ${metric} ${side} ${threshold}${unit === "" ? "" : ` ${unit}`}, averaged over ${lengthText(over)}${held}`
+}
+
+/** What is kept of a rule with the alerts that it fires. */
+export const askedOf = (rule: Rule, metrics: ReadonlyMap<string, Metric>): Asked => {
+  const { condition, resource } = rule
+  const metric = condition.kind === "value" ? condition.metric : null
+  const unit =
+    condition.kind !== "value"
+      ? ""
+      : condition.of === "machine"
+        ? "% of the machine"
+        : unitText(metrics.get(condition.metric))
+  return { resource, metric, unit, span: rule.over + rule.for }
 }
 
 const unitText = (metric: Metric | undefined): string => {

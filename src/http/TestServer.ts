@@ -259,10 +259,13 @@ const ports = (world: World) => {
     Layer.succeed(Alerts, {
       pass: Effect.succeed({ moments: 0, fired: 0, resolved: 0 }),
       run: Effect.never,
-      list: ({ limit }) =>
+      list: ({ limit, ...filter }) =>
         reachable(
           "alerts",
-          Effect.sync(() => world.alerts.slice(0, limit))
+          Effect.sync(() => {
+            world.asked.push(filter)
+            return world.alerts.filter(({ id }) => filter.id === undefined || filter.id === id).slice(0, limit)
+          })
         )
     }),
     Layer.succeed(Backtest, {

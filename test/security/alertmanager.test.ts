@@ -14,6 +14,7 @@ const alert = {
   serverId: "web-1",
   group: "a\r\nb",
   value: 1,
+  asked: { resource: "processes", metric: "cpu", unit: "% of a core", span: 60_000 },
   firedAt: 0,
   resolvedAt: null,
   isUnknown: false

@@ -47,6 +47,11 @@ export const ALLOWED = {
   offset: "a whole number from 0 to 1000000",
   grouping: REFERENCE_ALLOWED,
   version: "a whole number from 1 on",
+  alert_from: "a moment in RFC 3339: alerts that still fired after it",
+  alert_to: "a moment in RFC 3339: alerts that fired by then",
+  alert_state: "firing or resolved",
+  alert_server: "the id of a server",
+  alert_rule: "the name of a rule, at most 100 characters, without control characters",
   code: "the code of a sign-in link"
 } as const
 
@@ -84,6 +89,9 @@ const moment = (name: ParameterName) =>
     )
 const At = moment("at")
 
+/** The id of a server, as `Servers.register` makes them. Anything else cannot be one, and is asked of no database. */
+export const isServerId = (text: string): boolean => /^[a-z0-9._-]{1,64}$/.test(text)
+
 const isLinkName = (text: string): boolean => text.trim() !== "" && text.length <= 80 && isPrintable(text)
 
 /** PostgreSQL has no text with such a character. */
@@ -119,7 +127,14 @@ export const DiffQueryParameters = {
 export const MarksQueryParameters = { hours: Schema.optionalKey(Hours), at: Schema.optionalKey(At) }
 
 /** `GET /api/alerts` */
-export const AlertsParameters = { limit: Schema.optionalKey(whole("limit", 1, 1000)) }
+export const AlertsParameters = {
+  limit: Schema.optionalKey(whole("limit", 1, 1000)),
+  from: Schema.optionalKey(moment("alert_from")),
+  to: Schema.optionalKey(moment("alert_to")),
+  state: Schema.optionalKey(Schema.Literals(["firing", "resolved"]).annotate(describe("alert_state"))),
+  server: Schema.optionalKey(Schema.String.check(Schema.makeFilter(isServerId)).annotate(describe("alert_server"))),
+  rule: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^\P{Cc}{1,100}$/u)).annotate(describe("alert_rule")))
+}
 
 /** `POST /api/rules/backtest` */
 export const BacktestParameters = MarksQueryParameters
@@ -249,6 +264,3 @@ export const SessionsParameters = {
 
 /** `GET /signin` */
 export const SignInParameters = { code: Schema.String.check(Schema.isMaxLength(128)).annotate(describe("code")) }
-
-/** The id of a server, as `Servers.register` makes them. Anything else cannot be one, and is asked of no database. */
-export const isServerId = (text: string): boolean => /^[a-z0-9._-]{1,64}$/.test(text)

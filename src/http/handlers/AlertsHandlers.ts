@@ -1,7 +1,7 @@
 /** `GET /api/alerts`: what fires, and what fired. */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Alerts } from "../../alerts/Alerts.ts"
+import { type Alert, Alerts } from "../../alerts/Alerts.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure } from "../api/Problem.ts"
@@ -13,26 +13,36 @@ export const alertsHandlers = HttpApiBuilder.group(
   "alerts",
   Effect.fnUntraced(function* (handlers) {
     const alerts = yield* Alerts
-    return handlers.handle("list", ({ query: { limit = LIMIT_DEFAULT } }) =>
-      alerts.list({ limit }).pipe(
-        Effect.map((found) => ({
-          alerts: found.map(
-            ({ firedAt, group, id, isUnknown, resolvedAt, rule, sentence, serverId, severity, value }) => ({
-              alert_id: id,
-              rule,
-              sentence,
-              severity,
-              server_id: serverId,
-              group,
-              value,
-              fired_at: formatTimestamp(firedAt * 1_000),
-              resolved_at: resolvedAt === null ? null : formatTimestamp(resolvedAt * 1_000),
-              unknown: isUnknown
-            })
-          )
-        })),
-        Effect.mapError((failure) => fromFailure(failure))
-      )
+    return handlers.handle("list", ({ query: { from, limit = LIMIT_DEFAULT, rule, server, state, to } }) =>
+      alerts
+        .list({
+          limit,
+          ...(from === undefined ? {} : { from: from / 1_000 }),
+          ...(to === undefined ? {} : { to: to / 1_000 }),
+          ...(state === undefined ? {} : { state }),
+          ...(server === undefined ? {} : { serverId: server }),
+          ...(rule === undefined ? {} : { rule })
+        })
+        .pipe(
+          Effect.map((found) => ({ alerts: found.map(showAlert) })),
+          Effect.mapError((failure) => fromFailure(failure))
+        )
     )
   })
 )
+
+const showAlert = (alert: Alert) => ({
+  alert_id: alert.id,
+  rule: alert.rule,
+  sentence: alert.sentence,
+  severity: alert.severity,
+  server_id: alert.serverId,
+  group: alert.group,
+  value: alert.value,
+  unit: alert.asked.unit,
+  resource: alert.asked.resource,
+  metric: alert.asked.metric,
+  fired_at: formatTimestamp(alert.firedAt * 1_000),
+  resolved_at: alert.resolvedAt === null ? null : formatTimestamp(alert.resolvedAt * 1_000),
+  unknown: alert.isUnknown
+})
