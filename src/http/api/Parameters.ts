@@ -51,7 +51,7 @@ export const ALLOWED = {
   alert_to: "a moment in RFC 3339: alerts that fired by then",
   alert_state: "firing or resolved",
   alert_server: "the id of a server",
-  alert_rule: "the name of a rule, at most 100 characters, without control characters",
+  alert_rule: "the name of a rule, at most 100 characters, without NUL",
   code: "the code of a sign-in link"
 } as const
 
@@ -133,7 +133,7 @@ export const AlertsParameters = {
   to: Schema.optionalKey(moment("alert_to")),
   state: Schema.optionalKey(Schema.Literals(["firing", "resolved"]).annotate(describe("alert_state"))),
   server: Schema.optionalKey(Schema.String.check(Schema.makeFilter(isServerId)).annotate(describe("alert_server"))),
-  rule: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^\P{Cc}{1,100}$/u)).annotate(describe("alert_rule")))
+  rule: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(100), NoNul).annotate(describe("alert_rule")))
 }
 
 /** `POST /api/rules/backtest` */

@@ -12,7 +12,6 @@ import { FindMyWay, HttpRouter, HttpServerError, HttpServerRequest, HttpServerRe
 import { type HttpApiEndpoint, HttpApiError } from "effect/http-api"
 import { placeOf } from "../../access/Networks.ts"
 import { Api } from "../api/Api.ts"
-import { ALLOWED } from "../api/Parameters.ts"
 import {
   BodyTooLarge,
   Forbidden,
@@ -291,16 +290,23 @@ const problemOf = (
   }
   const values = new URLSearchParams(request.url.slice(pathOf(request.url).length)).getAll(parameter)
   const value = values.length > 1 ? values : (values[0] ?? null)
-  const names = namesOf(endpoint)
-  const allowed = !names.includes(parameter)
-    ? `one of the parameters ${names.join(", ")}`
+  const known = parametersOf(endpoint)
+  const allowed = !known.has(parameter)
+    ? `one of the parameters ${[...known.keys()].join(", ")}`
     : values.length > 1
       ? "given once"
-      : (ALLOWED as Readonly<Record<string, string>>)[parameter]!
+      : known.get(parameter)!
   return invalidParameter(parameter, value, allowed)
 }
 
-const namesOf = (endpoint: HttpApiEndpoint.Top | undefined): ReadonlyArray<string> => {
+/** What an endpoint takes in its query, and what each may be: parameters of one name differ between endpoints. */
+const parametersOf = (endpoint: HttpApiEndpoint.Top | undefined): ReadonlyMap<string, string> => {
   const ast = endpoint?.query?.ast
-  return ast !== undefined && SchemaAST.isObjects(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
+  if (ast === undefined || !SchemaAST.isObjects(ast)) return new Map()
+  return new Map(
+    ast.propertySignatures.map(({ name, type }) => [
+      String(name),
+      SchemaAST.resolveDescription(SchemaAST.toEncoded(type)) ?? "see /api/docs"
+    ])
+  )
 }
