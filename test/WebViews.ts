@@ -67,6 +67,11 @@ export const VIEWS: ReadonlyArray<View> = [
     ready: (page) => page.locator(".panel canvas").first().waitFor()
   },
   {
+    name: "watch",
+    path: "/watch",
+    ready: (page) => page.getByRole("heading", { name: "Fires now" }).waitFor()
+  },
+  {
     name: "the pipeline",
     path: "/pipeline",
     ready: (page) => page.getByRole("heading", { name: "Supervision tree" }).waitFor()

@@ -25,6 +25,7 @@ const SpreadPage = late(async () => (await import("./compare/Spread.tsx")).Sprea
 const GroupingsPage = late(async () => (await import("./groupings/Groupings.tsx")).GroupingsPage)
 const GroupsPage = late(async () => (await import("./processes/Groups.tsx")).GroupsPage)
 const GroupServersPage = late(async () => (await import("./processes/GroupServers.tsx")).GroupServersPage)
+const WatchPage = late(async () => (await import("./watch/Watch.tsx")).WatchPage)
 const PipelinePage = late(async () => (await import("./pipeline/Pipeline.tsx")).PipelinePage)
 
 type State =
@@ -105,6 +106,7 @@ const Frame = ({ onSignedOut }: { readonly onSignedOut: () => void }) => {
         search.focus()
         search.select()
       } else if (key === "g") go("/")
+      else if (key === "w") go("/watch")
       else if (key === "p") go("/pipeline")
       else return false
       return true
@@ -149,6 +151,7 @@ const View = ({ path }: { readonly path: ReadonlyArray<string> }) => {
       <GroupServersPage key={`${id}/${resource}`} resource={id} name={nameOfPart(resource)} />
     )
   }
+  if (first === "watch") return <WatchPage part={id} id={resource} />
   if (first === "pipeline") return <PipelinePage />
   if (first === "groupings") return <GroupingsPage />
   if (first === "access" && resource === undefined) return <AccessPage part={id} />

@@ -8,6 +8,7 @@ import { useWho } from "../ask/WhoContext.ts"
 import { ago, duration } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
+import { FiringBadge } from "../watch/FiringBadge.tsx"
 import { setTheme, type Theme, useTheme } from "./Theme.ts"
 
 export const Header = ({ onHelp, onSignedOut }: { readonly onHelp: () => void; readonly onSignedOut: () => void }) => {
@@ -27,11 +28,23 @@ export const Header = ({ onHelp, onSignedOut }: { readonly onHelp: () => void; r
           <Link href="/processes" aria-current={at === "processes" ? "page" : undefined}>
             Processes
           </Link>
-          <Link href="/pipeline" aria-current={at === "pipeline" ? "page" : undefined}>
-            Pipeline
+          <Link href="/watch" aria-current={at === "watch" ? "page" : undefined}>
+            Watch
+            <FiringBadge />
           </Link>
         </nav>
         <HeartbeatSign />
+        <Link
+          className="icon wide-only"
+          href="/pipeline"
+          aria-current={at === "pipeline" ? "page" : undefined}
+          aria-label="Pipeline: how NodePulse itself does"
+          title="Pipeline: how NodePulse itself does (p)"
+        >
+          <svg viewBox="0 0 20 20" aria-hidden="true">
+            <path d="M4 4.5h4.4v4H4zM11.6 11.5H16v4h-4.4zM6.2 8.5v5h5.4" />
+          </svg>
+        </Link>
         <ThemeButton />
         <button
           type="button"

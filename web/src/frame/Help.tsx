@@ -15,6 +15,7 @@ const KEYS: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
   [["⌫"], "Back out of the zoom"],
   [["0"], "Back to now"],
   [["g"], "All servers"],
+  [["w"], "Watch: what fires, and the rules"],
   [["p"], "Pipeline"],
   [["←", "→"], "Looking at a moment: the scrape before or after it"],
   [["←", "→", "Enter"], "On a chart: move the crosshair, look at that moment; with Shift: mark a span"],

@@ -1,0 +1,30 @@
+/** Alerts as they are told: who it is about, how much, and for how long. Pure. */
+import type { Answer } from "../ask/Api.ts"
+import { duration, number } from "../parts/Format.ts"
+
+export type Alert = Answer<"alerts.list">["alerts"][number]
+
+const SEVERITIES = ["critical", "warning", "info"]
+
+/** The most severe first. */
+export const severest = (alerts: ReadonlyArray<Pick<Alert, "severity">>): string | undefined =>
+  SEVERITIES.find((severity) => alerts.some((alert) => alert.severity === severity))
+
+export const fires = ({ resolved_at }: Pick<Alert, "resolved_at">): boolean => resolved_at === null
+
+/** The unit stands behind the threshold in the rule's sentence: "cpu above 80 % of a core, averaged over 60 s". */
+const UNIT = / (?:above|below) -?[\d.e+]+ ([^,]{1,40})(?:,|$)/
+
+/** The value that made it fire, with its unit where the sentence has one; undefined where it has none. */
+export const valueText = ({ sentence, value }: Pick<Alert, "sentence" | "value">): string | undefined => {
+  if (value === null) return undefined
+  const unit = UNIT.exec(sentence)?.[1]
+  return unit === undefined ? number(value) : `${number(value)}\u202f${unit}`
+}
+
+/** How long it fired; of one that still does, until now. */
+export const lastedText = ({ fired_at, resolved_at }: Pick<Alert, "fired_at" | "resolved_at">, now: number): string =>
+  duration(((resolved_at === null ? now : Date.parse(resolved_at)) - Date.parse(fired_at)) / 1000)
+
+/** The address of an alert's page. */
+export const alertPath = (id: string): string => `/watch/alerts/${encodeURIComponent(id)}`

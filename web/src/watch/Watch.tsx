@@ -1,0 +1,43 @@
+/** Watch: what fires now and what fired, the rules behind it, what is silenced, and what was sent. */
+import "../access/access.css"
+import "./watch.css"
+import { AskFailed } from "../ask/Api.ts"
+import { Failure } from "../parts/Failure.tsx"
+import { Link } from "../parts/Link.tsx"
+import { Alerts } from "./Alerts.tsx"
+
+const PARTS = [{ key: "", label: "Alerts", View: Alerts }] as const
+
+/** `part` and `id` are what the address names behind `/watch`. */
+export const WatchPage = ({ part = "" }: { readonly part: string | undefined; readonly id: string | undefined }) => {
+  const shown = PARTS.find(({ key }) => key === part)
+  return (
+    <>
+      <div className="page-head access-head">
+        <h1>Watch</h1>
+        {PARTS.length > 1 && (
+          <nav className="segments" aria-label="Watch">
+            {PARTS.map(({ key, label }) => (
+              <Link
+                key={key}
+                href={key === "" ? "/watch" : `/watch/${key}`}
+                aria-current={key === shown?.key ? "page" : undefined}
+              >
+                {label}
+              </Link>
+            ))}
+          </nav>
+        )}
+        <span className="spring" />
+        <Link className="muted small" href="/pipeline">
+          Pipeline
+        </Link>
+      </div>
+      {shown === undefined ? (
+        <Failure what="This page" failure={new AskFailed(404, "Page not found", "There is nothing at this address.")} />
+      ) : (
+        <shown.View />
+      )}
+    </>
+  )
+}
