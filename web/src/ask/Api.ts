@@ -92,12 +92,22 @@ export class AskFailed extends Error {
   readonly retryAfter: number | undefined
   /** The rule that a rule set is refused for, from 1 on. */
   readonly rule: number | undefined
-  constructor(status: number, title: string, detail: string, retryAfter?: number, rule?: number) {
+  /** All that is wrong with a text, a sentence each. */
+  readonly problems: ReadonlyArray<string>
+  constructor(
+    status: number,
+    title: string,
+    detail: string,
+    retryAfter?: number,
+    rule?: number,
+    problems: ReadonlyArray<string> = []
+  ) {
     super(detail)
     this.status = status
     this.title = title
     this.retryAfter = retryAfter
     this.rule = rule
+    this.problems = problems
   }
 }
 
@@ -161,7 +171,9 @@ export const ask = async <R extends Route>(
     body = undefined
   }
   if (!response.ok) {
-    const problem = (body ?? {}) as { readonly title?: string; readonly detail?: string; readonly rule?: number }
+    const problem = (body ?? {}) as Partial<Pick<AskFailed, "title" | "rule" | "problems">> & {
+      readonly detail?: string
+    }
     const retryAfter = Number(response.headers.get("retry-after"))
     if (response.status === 401 && options.token === undefined) for (const told of endings) told()
     throw new AskFailed(
@@ -169,7 +181,8 @@ export const ask = async <R extends Route>(
       problem.title ?? `The server answered ${response.status}`,
       problem.detail ?? "",
       retryAfter > 0 ? retryAfter : undefined,
-      problem.rule
+      problem.rule,
+      problem.problems
     )
   }
   return body as Answer<R>

@@ -2,14 +2,18 @@
 import "../access/access.css"
 import "./watch.css"
 import { AskFailed } from "../ask/Api.ts"
+import { useMay } from "../ask/WhoContext.ts"
 import { Failure } from "../parts/Failure.tsx"
 import { Link } from "../parts/Link.tsx"
 import { Alerts } from "./Alerts.tsx"
+import { RulePage } from "./RulePage.tsx"
 
 const PARTS = [{ key: "", label: "Alerts", View: Alerts }] as const
 
 /** `part` and `id` are what the address names behind `/watch`. */
 export const WatchPage = ({ part = "" }: { readonly part: string | undefined; readonly id: string | undefined }) => {
+  const mayEdit = useMay("operator")
+  if (part === "rule") return <RulePage />
   const shown = PARTS.find(({ key }) => key === part)
   return (
     <>
@@ -32,6 +36,11 @@ export const WatchPage = ({ part = "" }: { readonly part: string | undefined; re
         <Link className="muted small" href="/pipeline">
           Pipeline
         </Link>
+        {mayEdit && (
+          <Link className="button" href="/watch/rule">
+            New rule
+          </Link>
+        )}
       </div>
       {shown === undefined ? (
         <Failure what="This page" failure={new AskFailed(404, "Page not found", "There is nothing at this address.")} />
