@@ -5,11 +5,14 @@
  */
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react"
 import { ask } from "../ask/Api.ts"
+import { useCatalog } from "../ask/CatalogContext.ts"
 import { useBeforeAndAfter } from "../ask/Choice.ts"
 import { useRange } from "../ask/Range.ts"
 import { useNow } from "../ask/Refresh.tsx"
 import { afterMoment } from "../ask/Spans.ts"
+import { usePlace } from "../ask/Url.ts"
 import { useWho } from "../ask/WhoContext.ts"
+import { WatchThis } from "../watch/WatchThis.tsx"
 import { type Bundle, bundlesOf, bundleText, countsOf, kindOf, type Mark, whatOf, whenOf } from "./Happened.ts"
 import { useMarks } from "./MarksOf.tsx"
 
@@ -169,10 +172,29 @@ const Told = ({ acts, mark }: { readonly mark: Mark; readonly acts: boolean }) =
               Before and after
             </button>
           )}
+          <WatchMark mark={mark} />
           {mark.kind === "note" && <RemoveNote noteId={mark.note_id} author={mark.author} />}
         </p>
       )}
     </div>
+  )
+}
+
+/** A rule about the server whose marks these are: that it is silent, or what is looked at. */
+const WatchMark = ({ mark }: { readonly mark: Mark }) => {
+  const { path, query } = usePlace()
+  const { exporters } = useCatalog()
+  const [, server, resource] = path
+  const exporter = exporters.find((one) => one.resource === resource) ?? exporters.find(({ top }) => top !== null)
+  if (exporter === undefined || server === undefined) return null
+  const group = query.get("open") ?? undefined
+  return (
+    <WatchThis
+      className="button small"
+      resource={exporter.resource}
+      server={server}
+      {...(mark.kind === "outage" ? { asks: "silent" } : { metric: query.get("metric") ?? undefined, group })}
+    />
   )
 }
 

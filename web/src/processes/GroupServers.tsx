@@ -17,6 +17,7 @@ import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { offsetIn, usePart } from "../parts/Part.ts"
 import { SortHead } from "../parts/Sort.tsx"
+import { WatchThis } from "../watch/WatchThis.tsx"
 import { LongTable } from "./LongTable.tsx"
 import { type Order, useOrder } from "./Order.ts"
 import { totalWords } from "./Units.ts"
@@ -63,7 +64,12 @@ const Servers = ({ exporter, name }: { readonly exporter: Exporter; readonly nam
       <p className="crumbs">
         <Link href={groupsPath(exporter.resource) + time}>{exporter.title}</Link> <span aria-hidden="true">/</span>
       </p>
-      <Title exporter={exporter} metric={order.metric} name={name} />
+      <Title
+        exporter={exporter}
+        metric={order.metric}
+        name={name}
+        peak={Math.max(0, ...(value?.servers ?? []).map(({ values }) => values[order.metric]?.peak ?? 0))}
+      />
       <div className="toolbar">
         <RankingPicker
           rankings={rankings}
@@ -112,11 +118,14 @@ const GrowthSaid = ({ spread }: { readonly spread: Spread }) => (
 const Title = ({
   exporter,
   metric,
-  name
+  name,
+  peak
 }: {
   readonly exporter: Exporter
   readonly metric: string
   readonly name: string
+  /** The highest on any of its servers that are shown. */
+  readonly peak: number
 }) => {
   const { key } = useRange("24h")
   const { query } = usePlace()
@@ -128,6 +137,7 @@ const Title = ({
       {addressed(name) === name && (
         <Link href={spreadPath(exporter.resource, name, metric, spreadQuery(query, key))}>Which server stands out</Link>
       )}
+      <WatchThis resource={exporter.resource} metric={metric} group={name} peak={peak} />
     </div>
   )
 }

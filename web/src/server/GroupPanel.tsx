@@ -16,6 +16,7 @@ import { ago, inUnit, moment, words } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
+import { WatchThis } from "../watch/WatchThis.tsx"
 import type { LookedAt } from "./Columns.ts"
 import { typeOf } from "./Panels.tsx"
 
@@ -111,6 +112,16 @@ export const GroupPanel = ({
           </>
         )}
       </p>
+      <p className="group-acts">
+        <WatchThis
+          className="button small"
+          resource={exporter.resource}
+          metric={metric}
+          group={name}
+          server={id}
+          peak={peakOf(row, rankings, metric)}
+        />
+      </p>
       {(row !== undefined || loading) && (
         <dl className="facts tiles">
           {rankings.flatMap((ranking) =>
@@ -151,6 +162,12 @@ export const GroupPanel = ({
       <Elsewhere id={id} exporter={exporter} name={name} metric={metric} />
     </aside>
   )
+}
+
+/** The highest value of what is looked at; undefined where it is not known. */
+const peakOf = (row: Group | undefined, rankings: ReadonlyArray<Ranking>, metric: string): number | undefined => {
+  const value = row?.[rankings.find(({ key }) => key === metric)?.fields.peak ?? ""]
+  return typeof value === "number" ? value : undefined
 }
 
 /** As high as the chart that comes. */

@@ -4,6 +4,7 @@
  * The form has the fields that most rules need. What a rule has beyond them stays as it is (`rest`), and can be edited as text.
  */
 import type { Exporter } from "../ask/Api.ts"
+import { PREFILLED } from "./WatchThis.tsx"
 
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -178,37 +179,9 @@ export const problemsByField = (problems: ReadonlyArray<string>): ReadonlyMap<st
   return found
 }
 
-const PREFILLED = ["resource", "metric", "group", "server", "above"] as const
-
-/** Opens the editor with what is known: a metric, a group, a server, and a threshold a little above what was the peak. */
-export interface Prefill {
-  readonly resource: string
-  readonly metric?: string | undefined
-  readonly group?: string | undefined
-  readonly server?: string | undefined
-  readonly peak?: number | undefined
-}
-
-/** A little above, and a number that people would choose: 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten. */
-export const aboveOf = (peak: number): number => {
-  if (!(peak > 0)) return 1
-  const size = 10 ** Math.floor(Math.log10(peak))
-  const step = [1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12].find((one) => one * size > peak * 1.05) ?? 12
-  return Number((step * size).toPrecision(3))
-}
-
-export const watchPath = ({ group, metric, peak, resource, server }: Prefill): string => {
-  const query = new URLSearchParams({ resource })
-  if (metric !== undefined) query.set("metric", metric)
-  if (group !== undefined) query.set("group", group)
-  if (server !== undefined) query.set("server", server)
-  if (peak !== undefined) query.set("above", String(aboveOf(peak)))
-  return `/watch/rule?${query}`
-}
-
 /** What the address says of a new rule. */
 export const prefilled = (query: URLSearchParams, exporters: ReadonlyArray<Exporter>): Draft => {
-  const [resource, metric, group, server, above] = PREFILLED.map((key) => query.get(key) ?? "")
+  const [resource, metric, group, server, above, asks] = PREFILLED.map((key) => query.get(key) ?? "")
   const exporter =
     exporters.find((one) => one.resource === resource) ?? exporters.find(({ top }) => top !== null) ?? exporters[0]
   if (exporter === undefined) return EMPTY
@@ -217,16 +190,19 @@ export const prefilled = (query: URLSearchParams, exporters: ReadonlyArray<Expor
   return {
     ...EMPTY,
     resource: exporter.resource,
+    asks: ASKS.find(([key]) => key === asks)?.[0] ?? "above",
+    over: asks === "silent" ? "5m" : EMPTY.over,
+    for: asks === "silent" ? "" : EMPTY.for,
     metric: chosen?.key ?? "",
     group: group ?? "",
     server: server ?? "",
     threshold: above || (chosen?.share === "cpu" ? "80" : ""),
-    name: suggestedName(group ?? "", chosen?.key ?? "", server ?? "")
+    name: suggestedName(group ?? "", asks === "silent" ? "silent" : (chosen?.key ?? ""), server ?? "")
   }
 }
 
 /** "postgres: cpu on db-1", at most as long as a name may be. */
-export const suggestedName = (group: string, metric: string, server: string): string =>
+const suggestedName = (group: string, metric: string, server: string): string =>
   `${group === "" ? "Any" : [...group].slice(0, 50).join("")}: ${metric}${server === "" ? "" : ` on ${server}`}`
     .replaceAll(/\p{Cc}|\p{Cf}/gu, " ")
     .slice(0, 100)
