@@ -186,8 +186,8 @@ const Axis = ({
 /** Two or three round numbers below the top. */
 const stepsOf = (most: number): ReadonlyArray<number> => {
   const size = 10 ** Math.floor(Math.log10(most))
-  const step = [1, 2, 2.5, 5, 10].map((one) => (one * size) / 2).find((one) => most / one <= 4) ?? size * 5
-  return [1, 2, 3].map((n) => n * step).filter((value) => value < most * 0.97)
+  const step = [0.2, 0.5, 1, 2, 5].map((one) => one * size).find((one) => most / one <= 5) ?? size
+  return [1, 2, 3, 4].map((n) => n * step).filter((value) => value < most * 0.97)
 }
 
 /** As fine as a pixel is high, in round numbers. */
