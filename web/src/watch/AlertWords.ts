@@ -12,15 +12,9 @@ export const severest = (alerts: ReadonlyArray<Pick<Alert, "severity">>): string
 
 export const fires = ({ resolved_at }: Pick<Alert, "resolved_at">): boolean => resolved_at === null
 
-/** The unit stands behind the threshold in the rule's sentence: "cpu above 80 % of a core, averaged over 60 s". */
-const UNIT = / (?:above|below) -?[\d.e+]+ ([^,]{1,40})(?:,|$)/
-
-/** The value that made it fire, with its unit where the sentence has one; undefined where it has none. */
-export const valueText = ({ sentence, value }: Pick<Alert, "sentence" | "value">): string | undefined => {
-  if (value === null) return undefined
-  const unit = UNIT.exec(sentence)?.[1]
-  return unit === undefined ? number(value) : `${number(value)}\u202f${unit}`
-}
+/** The value that made it fire, in its unit; undefined where it has none. */
+export const valueText = ({ unit, value }: Pick<Alert, "unit" | "value">): string | undefined =>
+  value === null ? undefined : unit === "" ? number(value) : `${number(value)}\u202f${unit}`
 
 /** How long it fired; of one that still does, until now. */
 export const lastedText = ({ fired_at, resolved_at }: Pick<Alert, "fired_at" | "resolved_at">, now: number): string =>

@@ -15,13 +15,14 @@ const DAYS = 30
 export const Alerts = () => {
   const { refresh } = useHeart()
   const now = useNow()
-  const asked = useAsk("alerts.list", { limit: LISTED_MAX })
+  // From midnight, so that it is the same question all day.
+  const since = new Date(now - DAYS * 86_400_000).setHours(0, 0, 0, 0)
+  const asked = useAsk("alerts.list", { from: new Date(since).toISOString(), limit: LISTED_MAX })
   const { failure, loading, value } = asked
-  const since = now - DAYS * 86_400_000
   const [firing, over] = useMemo(() => {
     const all = value?.alerts ?? []
-    return [all.filter(fires), all.filter((alert) => !fires(alert) && Date.parse(alert.fired_at) >= since)]
-  }, [value, since])
+    return [all.filter(fires), all.filter((alert) => !fires(alert))]
+  }, [value])
   return (
     <>
       <ShownAsOf asked={asked} />
@@ -123,15 +124,18 @@ const Chips = ({ alert }: { readonly alert: Alert }) =>
   ) : null
 
 /** The group and its server, each with its way there. */
-export const Who = ({ alert: { group, server_id } }: { readonly alert: Alert }) => (
-  <>
-    {group !== "" && (
-      <Link href={serverPath(server_id, group.includes("#") ? "" : `?open=${encodeURIComponent(addressed(group))}`)}>
-        <Name value={group} />
+const Who = ({ alert: { group, server_id } }: { readonly alert: Alert }) =>
+  server_id === null ? (
+    <Link href="/pipeline">NodePulse itself</Link>
+  ) : (
+    <>
+      {group !== "" && (
+        <Link href={serverPath(server_id, group.includes("#") ? "" : `?open=${encodeURIComponent(addressed(group))}`)}>
+          <Name value={group} />
+        </Link>
+      )}
+      <Link href={serverPath(server_id)} className={group === "" ? undefined : "sub"}>
+        <Name value={server_id} />
       </Link>
-    )}
-    <Link href={serverPath(server_id)} className={group === "" ? undefined : "sub"}>
-      <Name value={server_id} />
-    </Link>
-  </>
-)
+    </>
+  )
