@@ -225,7 +225,7 @@ const beganAnew = (exporter: Exporter, p: Snapshot, q: Snapshot, column: string)
 
 const isHostCpu = ({ host }: Exporter, column: string): boolean =>
   host !== undefined &&
-  (host.cpuIdle === column || [...host.cpuBusy, ...(host.cpuWaiting ?? [])].some((busy) => busy === column))
+  (host.cpuIdle === column || [...host.cpuBusy, ...Object.values(host.cpuWaits ?? {})].some((busy) => busy === column))
 
 /** Whether a counter is CPU time of the host, or a share of it. */
 const isCpu = (exporter: Exporter, column: string): boolean =>

@@ -11,6 +11,7 @@ import { type Alert, Alerts, type Asked, CATCH_UP_MILLIS, type Evaluated } from 
 import { askedOf, EVERY_MILLIS, type Rule, type Severity, sentence } from "./Rule.ts"
 import { Rulebook } from "./Rulebook.ts"
 import {
+  groupsIn,
   isAbout,
   liveThrough,
   lookbackFor,
@@ -53,8 +54,8 @@ const make = Effect.gen(function* () {
     const ids = servers.map(({ id }) => id)
     const lookback = lookbackFor(rules, source)
     const names = reader.names()
-    const rows = yield* source.rows(ids, { from: window.from - lookback, to: window.to })
-    for (const own of rows.values()) yield* names.learn(own.flatMap(({ groups }) => [...groups]))
+    const seen = yield* reader.read(source, rules, ids, window)
+    for (const own of seen.values()) yield* names.learn(groupsIn(own))
     const sizes = rules.some(isOfMachine) ? yield* reader.sizes(ids, window) : new Map()
     return yield* Effect.forEach(
       servers,
@@ -66,13 +67,15 @@ const make = Effect.gen(function* () {
           measures: source.measures,
           presence: source.exporter.top?.presence,
           nameOf: names.of,
-          sizeAt: sizes.get(server.id) ?? (() => NO_SIZE)
+          sizeAt: sizes.get(server.id) ?? (() => NO_SIZE),
+          host: reader.host,
+          id: server.id
         })
         const before = stored.get(server.id) ?? []
         for (const rule of own) watch.resume(rule, statesIn(before, rule))
         // Nobody knows what was between the moments that were asked and those that are: nothing was seen yet.
-        const lost = missed ? watch.ask(window.from / 1_000) : []
-        const turns = [...lost, ...(yield* liveThrough(watch, rows.get(server.id)!, window, lookback))]
+        if (missed) watch.lose(window.from / 1_000)
+        const turns = yield* liveThrough(watch, seen.get(server.id)!, window, lookback)
         yield* Effect.yieldNow
         return { server, turns, states: own.map((rule) => [rule, watch.statesOf(rule)] as const) } satisfies Found
       })

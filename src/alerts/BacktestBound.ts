@@ -42,8 +42,14 @@ export const boundOf = (
   const metric = metrics.get(condition.metric)
   // A share of the machine is at most that of a core; of memory, nobody knows how much there was.
   if (metric === undefined || (condition.of === "machine" && metric.share !== "cpu")) return undefined
+  // Of what is put together nobody knows whether the parts were high at one time; nor of a host's rates what its highest are, where
+  // its clock was set.
+  const [column, ...others] = metric.columns
+  if (column === undefined || others.length > 0 || metric.less !== undefined || metric.partOf !== undefined)
+    return undefined
   const isRate = metric.by === "rate"
-  const n = (isRate ? measures.counters : measures.gauges).indexOf(metric.column)
+  if (isRate && metric.isOfServer) return undefined
+  const n = (isRate ? measures.counters : measures.gauges).indexOf(column)
   const threshold = condition.threshold / metric.scale
   const seconds = (COVERAGE_MIN * over) / 1_000
   /** As many buckets as a window can lie in. */

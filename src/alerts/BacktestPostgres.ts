@@ -7,8 +7,9 @@ import { answering } from "../sinks/postgres/Database.ts"
 import { Scrapes } from "../sinks/storage/Scrapes.ts"
 import { Backtest, type BacktestAnswer, INCIDENTS_MAX, type Incident } from "./Backtest.ts"
 import { type BoundedBucket, boundOf } from "./BacktestBound.ts"
-import type { Rule } from "./Rule.ts"
+import { isSlow, type Rule } from "./Rule.ts"
 import {
+  groupsIn,
   isAbout,
   liveThrough,
   lookbackFor,
@@ -23,6 +24,8 @@ import { ServerWatch, type Turn } from "./ServerWatch.ts"
 /** How many rules are tried at a time, in this process: more take no less time, and others' questions wait for it. */
 const RULES_AT_ONCE = 2
 const HOUR = 3_600_000_000
+/** What is read at a time where five-minute steps are asked: those of the hours before each part are read again. */
+const DAY = 24 * HOUR
 /** How many servers are asked at a time: while one is computed, PostgreSQL reads another. */
 const SERVERS_AT_ONCE = 2
 /** Buckets of five minutes tell whether anything can have held; rows where those are not clean. */
@@ -48,22 +51,25 @@ const make = Effect.gen(function* () {
       measures: source.measures,
       presence: source.exporter.top?.presence,
       nameOf: names.of,
-      sizeAt: (at) => sizeAt(at)
+      sizeAt: (at) => sizeAt(at),
+      host: reader.host,
+      id
     })
     const found = makeIncidents(serverId)
     const lookback = lookbackFor([rule], source)
     let readUpto = Number.NEGATIVE_INFINITY
-    for (let end = hourOf(window.from + 1); end - HOUR < window.to; end += HOUR) {
-      const part = { from: Math.max(window.from, end - HOUR), to: Math.min(window.to, end) }
+    const length = isSlow(rule) ? DAY : HOUR
+    for (let end = hourOf(window.from + 1); end - length < window.to; end += length) {
+      const part = { from: Math.max(window.from, end - length), to: Math.min(window.to, end) }
       // A window of up to an hour that ends in this hour may hold what was in the one before.
       const isQuiet = loud !== undefined && !loud.has(end) && !loud.has(end - HOUR)
       if (isQuiet && !watch.isActive) continue
       const from = Math.max(readUpto, part.from - lookback)
-      const rows = (yield* source.rows([id], { from, to: part.to })).get(id)!
+      const seen = (yield* reader.read(source, [rule], [id], part, from)).get(id)!
       readUpto = part.to
-      yield* names.learn(rows.flatMap(({ groups }) => [...groups]))
+      yield* names.learn(groupsIn(seen))
       if (needsSize) sizeAt = (yield* reader.sizes([id], part)).get(id) ?? sizeAt
-      for (const turn of yield* liveThrough(watch, rows, part, lookback)) found.take(turn)
+      for (const turn of yield* liveThrough(watch, seen, part, lookback)) found.take(turn)
       yield* Effect.yieldNow
     }
     return found

@@ -77,10 +77,34 @@ describe("a rule", () => {
       "any group on any server: memory above 4096 MiB, averaged over 10 min"
     )
     assert.strictEqual(
-      said({ condition: { kind: "restarts", moreThan: 3 }, over: 900_000 }),
+      said({ condition: { kind: "restarts", moreThan: 3 }, over: 900_000, for: 0 }),
       "postgres on db-*: restarted more than 3 times in 15 min"
     )
     assert.strictEqual(said({ condition: { kind: "absent" } }), "postgres on db-*: absent, for 5 min")
     assert.strictEqual(said({ condition: { kind: "silent" }, over: 180_000 }), "on db-*: nothing heard for 3 min")
+    assert.strictEqual(
+      said({ condition: { kind: "growth", metric: "memory", threshold: 50, resolve: 50 }, over: 21_600_000 }),
+      "postgres on db-*: memory grows by more than 50 MiB an hour, seen over 6 h, for 5 min"
+    )
+    assert.strictEqual(
+      said({ condition: { kind: "exhausts", within: 2 }, over: 21_600_000, for: 0 }),
+      "postgres on db-*: memory runs out within 2 h, as it has grown over 6 h"
+    )
+    assert.strictEqual(
+      said({ onlyWhile: { metric: "busy", side: "above", threshold: 90, unit: "%" }, for: 0 }),
+      "postgres on db-*: cpu above 80 % of the machine, averaged over 60 s, only while the host's busy is above 90 %"
+    )
+    const hidden = {
+      kind: "value",
+      metric: "unaccounted",
+      side: "above",
+      of: "core",
+      threshold: 100,
+      resolve: 100
+    } as const
+    assert.strictEqual(
+      said({ group: "*", condition: hidden, for: 0 }),
+      "on db-*: unaccounted above 100 % of a core, averaged over 60 s"
+    )
   })
 })

@@ -6,12 +6,14 @@
  * `AlertState.ts` says what follows.
  */
 
-import { answerFields, rankingsOf } from "../plugins/Catalog.ts"
+import { historyFields, rankingsOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import type { Asked } from "./Alerts.ts"
 
 /** Rules are asked at the multiples of this since 1970, so that the past can be asked at the same moments. */
 export const EVERY_MILLIS = 15_000
+/** What is asked of means over five minutes is asked as often: nothing changes in between. */
+export const SLOW_MILLIS = 300_000
 
 export const SEVERITIES = ["info", "warning", "critical"] as const
 export type Severity = (typeof SEVERITIES)[number]
@@ -33,6 +35,23 @@ export type Condition =
   | { readonly kind: "restarts"; readonly moreThan: number }
   | { readonly kind: "absent" }
   | { readonly kind: "silent" }
+  /** A level that rises by more than so much an hour; in the unit of the metric. */
+  | { readonly kind: "growth"; readonly metric: string; readonly threshold: number; readonly resolve: number }
+  /** What is left of the machine's memory is used up within so many hours, as fast as it grows. */
+  | { readonly kind: "exhausts"; readonly within: number }
+
+/** A condition of the host that has to hold beside the rule's own. */
+export interface HostCondition {
+  readonly metric: string
+  readonly side: "above" | "below"
+  readonly threshold: number
+  /** As people read it, such as "%". */
+  readonly unit: string
+}
+
+/** Whether a condition is asked of means over five minutes (`GrowthSight.ts`), every {@link SLOW_MILLIS}. */
+export const isSlow = ({ condition }: Pick<Rule, "condition">): boolean =>
+  condition.kind === "growth" || condition.kind === "exhausts"
 
 export interface Rule {
   readonly name: string
@@ -42,6 +61,7 @@ export interface Rule {
   readonly group: string
   readonly server: string
   readonly condition: Condition
+  readonly onlyWhile?: HostCondition | undefined
   /** The window that is looked at, which ends with the latest scrape; how long a server may be silent. Milliseconds. */
   readonly over: number
   readonly for: number
@@ -51,32 +71,78 @@ export interface Rule {
   readonly owners: ReadonlyArray<string>
 }
 
-/** A number that rules can ask of an exporter: a ranking, or any of its gauges. */
+/**
+ * A number that rules can ask of an exporter: a ranking, any other number of its history, a share of the host, or what the host used
+ * beyond all groups.
+ */
 export interface Metric {
   readonly key: string
-  readonly by: "rate" | "level"
-  readonly column: string
+  readonly by: "rate" | "level" | "unaccounted"
+  /** The columns that are added up, and one that is taken off. */
+  readonly columns: ReadonlyArray<string>
+  readonly less: string | undefined
+  /** The gauge that it is a part of: the value is then a part of 1, at most 1, before it is scaled. */
+  readonly partOf: string | undefined
   readonly share: "cpu" | "memory" | undefined
+  /** Whether it is about the server as a whole, not about each of its groups. */
+  readonly isOfServer: boolean
   /** From the stored unit (rates: per second) to the one that is shown. */
   readonly scale: number
   readonly unit: string
 }
 
+const PLAIN = { less: undefined, partOf: undefined, share: undefined, scale: 1, unit: "" }
+
 /** The numbers that rules can ask of an exporter, by their keys. */
 export const metricsOf = (exporter: Exporter): ReadonlyMap<string, Metric> => {
   const found = new Map<string, Metric>()
-  for (const { fields, key, ranking } of rankingsOf(exporter)) {
-    found.set(key, {
-      key,
-      by: ranking.by === "rate" ? "rate" : "level",
-      column: ranking.column,
-      share: ranking.share,
-      scale: fields.scale,
-      unit: fields.unit
+  const add = (metric: Declared) =>
+    found.set(metric.key, { ...PLAIN, isOfServer: exporter.top === undefined, ...metric })
+  const rankings = rankingsOf(exporter)
+  for (const { fields, key, ranking } of rankings) {
+    const by = ranking.by === "rate" ? "rate" : "level"
+    add({ key, by, columns: [ranking.column], share: ranking.share, scale: fields.scale, unit: fields.unit })
+  }
+  const ranked = new Set(rankings.map(({ ranking }) => ranking.column))
+  if (rankings.some(({ ranking }) => ranking.by === "rate" && ranking.share === "cpu")) {
+    const shown = { share: "cpu", isOfServer: true, scale: 100, unit: "percent" } as const
+    add({ key: "unaccounted", by: "unaccounted", columns: [], ...shown })
+  }
+  for (const metric of sharesOf(exporter)) add(metric)
+  for (const { column, field, unit } of historyFields(exporter)) {
+    if (ranked.has(column)) continue
+    add({
+      key: field,
+      by: exporter.table.columns[column]!.kind === "gauge" ? "level" : "rate",
+      columns: [column],
+      unit
     })
   }
-  for (const { column, field, unit } of answerFields(exporter)) {
-    found.set(field, { key: field, by: "level", column, share: undefined, scale: 1, unit })
+  return found
+}
+
+type Declared = Pick<Metric, "key" | "by" | "columns"> & Partial<Metric>
+
+/** What of the host is in use, in percent of it: CPU of its cores, memory and swap of all, pressure of the time. */
+const sharesOf = ({ host }: Exporter): ReadonlyArray<Declared> => {
+  if (host === undefined) return []
+  const { cores, memoryAvailable, memoryTotal, swapFree, swapTotal } = host
+  const found: Array<Declared> = []
+  const percent = { scale: 100, unit: "percent" }
+  const part = (key: string, by: "rate" | "level", columns: ReadonlyArray<string>, partOf: string, less?: string) =>
+    found.push({ key, by, columns, less, partOf, ...percent })
+  part("busy", "rate", host.cpuBusy, cores)
+  for (const [key, column] of Object.entries<string>(host.cpuWaits ?? {})) part(key, "rate", [column], cores)
+  if (memoryAvailable !== undefined) {
+    part("memory_used", "level", [memoryTotal], memoryTotal, memoryAvailable)
+    part("memory_available", "level", [memoryAvailable], memoryTotal)
+  }
+  if (swapTotal !== undefined && swapFree !== undefined) {
+    part("swap_used", "level", [swapTotal], swapTotal, swapFree)
+  }
+  if (host.load !== undefined) found.push({ key: "load", by: "level", columns: [host.load] })
+  for (const [what, column] of Object.entries<string>(host.pressure ?? {})) {
+    found.push({ key: `pressure_${what}`, by: "rate", columns: [column], ...percent })
   }
   return found
 }
@@ -102,7 +168,9 @@ const UNITS: Readonly<Record<string, string>> = {
   percent: "%",
   mb: "MiB",
   mb_per_second: "MiB/s",
-  per_second: "a second"
+  per_second: "a second",
+  bytes_per_second: "bytes a second",
+  seconds_per_second: "seconds a second"
 }
 
 /** A length of time as people say it: 90 s, 5 min, 2 h. */
@@ -115,36 +183,65 @@ const lengthText = (millis: number): string => {
 
 /** The rule as a sentence: "postgres on db-*: cpu above 80 % of the machine, averaged over 1 min, for 5 min". */
 export const sentence = (rule: Rule, metrics: ReadonlyMap<string, Metric>): string => {
-  const { condition, group, over, server } = rule
-  const who = condition.kind === "silent" ? "" : group === "*" ? "any group " : `${group} `
+  const { condition, group, server } = rule
+  const who = isOfServer(condition, metrics) ? "" : group === "*" ? "any group " : `${group} `
   const where = server === "*" ? "on any server" : `on ${server}`
-  const held = rule.for === 0 ? "" : `, for ${lengthText(rule.for)}`
-  if (condition.kind === "silent") return `${where}: nothing heard for ${lengthText(over)}`
-  if (condition.kind === "absent") return `${who}${where}: absent${held}`
-  if (condition.kind === "restarts") {
-    const times = condition.moreThan === 1 ? "once" : `${condition.moreThan} times`
-    return `${who}${where}: restarted more than ${times} in ${lengthText(over)}`
-  }
-  const { metric, of, side, threshold } = condition
-  const known = metrics.get(metric)
-  const unit = of === "machine" ? "% of the machine" : unitText(known)
-  return `${who}${where}: ${metric} ${side} ${threshold}${unit === "" ? "" : ` ${unit}`}, averaged over ${lengthText(over)}${held}`
+  const held = rule.for === 0 || condition.kind === "silent" ? "" : `, for ${lengthText(rule.for)}`
+  return `${who}${where}: ${askedText(rule, metrics)}${held}${whileText(rule.onlyWhile)}`
 }
 
 /** What is kept of a rule with the alerts that it fires. */
 export const askedOf = (rule: Rule, metrics: ReadonlyMap<string, Metric>): Asked => {
   const { condition, resource } = rule
-  const metric = condition.kind === "value" ? condition.metric : null
-  const unit =
-    condition.kind !== "value"
-      ? ""
-      : condition.of === "machine"
-        ? "% of the machine"
-        : unitText(metrics.get(condition.metric))
-  return { resource, metric, unit, span: rule.over + rule.for }
+  const metric = "metric" in condition ? condition.metric : null
+  return { resource, metric, unit: unitOf(condition, metrics), span: rule.over + rule.for }
 }
 
-const unitText = (metric: Metric | undefined): string => {
+const askedText = ({ condition, over }: Rule, metrics: ReadonlyMap<string, Metric>): string => {
+  switch (condition.kind) {
+    case "silent":
+      return `nothing heard for ${lengthText(over)}`
+    case "absent":
+      return "absent"
+    case "restarts": {
+      const times = condition.moreThan === 1 ? "once" : `${condition.moreThan} times`
+      return `restarted more than ${times} in ${lengthText(over)}`
+    }
+    case "growth":
+      return `${condition.metric} grows by more than ${withUnit(condition.threshold, unitOf(condition, metrics))}, seen over ${lengthText(over)}`
+    case "exhausts":
+      return `memory runs out within ${lengthText(condition.within * 3_600_000)}, as it has grown over ${lengthText(over)}`
+    case "value": {
+      const { metric, side, threshold } = condition
+      return `${metric} ${side} ${withUnit(threshold, unitOf(condition, metrics))}, averaged over ${lengthText(over)}`
+    }
+  }
+}
+
+const whileText = (asked: HostCondition | undefined): string =>
+  asked === undefined
+    ? ""
+    : `, only while the host's ${asked.metric} is ${asked.side} ${withUnit(asked.threshold, asked.unit)}`
+
+const withUnit = (value: number, unit: string): string => (unit === "" ? String(value) : `${value} ${unit}`)
+
+/** The unit of what a condition asks for, as people read it: "% of a core", "MiB an hour"; empty where it asks for no number. */
+const unitOf = (condition: Condition, metrics: ReadonlyMap<string, Metric>): string => {
+  if (condition.kind === "exhausts") return "h"
+  if (condition.kind === "growth") return `${unitText(metrics.get(condition.metric))} an hour`
+  if (condition.kind !== "value") return ""
+  return condition.of === "machine" ? "% of the machine" : unitText(metrics.get(condition.metric))
+}
+
+/** Whether a rule is about the server as a whole, not about each of its groups. */
+const isOfServer = (condition: Condition, metrics: ReadonlyMap<string, Metric>): boolean => {
+  if (condition.kind === "silent") return true
+  const metric = "metric" in condition ? metrics.get(condition.metric) : metrics.values().next().value
+  return metric?.isOfServer ?? false
+}
+
+/** The unit of a metric, as people read it; empty where it is a plain number. */
+export const unitText = (metric: Metric | undefined): string => {
   if (metric === undefined) return ""
   if (metric.unit === "percent" && metric.share === "cpu") return "% of a core"
   return UNITS[metric.unit] ?? metric.unit

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
+import { metricsOf } from "./Rule.ts"
 import { readRules } from "./RuleFile.ts"
 
 const EXPORTERS = [nodeExporter(), processExporter()]
@@ -41,7 +42,10 @@ describe("a file of rules", () => {
           rule("restarts_above: 3", "over: 15m"),
           "  - {name: gone, resource: processes, group: nginx, absent: true}",
           "  - {name: quiet, resource: node, silent: true, over: 3m}",
-          "  - {name: few, resource: processes, group: nginx, metric: num_procs, below: 3, resolve: 4}"
+          "  - {name: few, resource: processes, group: nginx, metric: num_procs, below: 3, resolve: 4}",
+          "  - {name: leak, resource: processes, metric: memory, growth_above: 50, resolve: 20}",
+          "  - {name: full, resource: node, exhausts_in: 2h, over: 3h}",
+          "  - {name: hidden, resource: processes, metric: unaccounted, above: 100}"
         ].join("\n")
       ),
       (rules) => rules.map(({ condition }) => condition)
@@ -52,28 +56,44 @@ describe("a file of rules", () => {
         { kind: "restarts", moreThan: 3 },
         { kind: "absent" },
         { kind: "silent" },
-        { kind: "value", metric: "num_procs", side: "below", of: "core", threshold: 3, resolve: 4 }
+        { kind: "value", metric: "num_procs", side: "below", of: "core", threshold: 3, resolve: 4 },
+        { kind: "growth", metric: "memory", threshold: 50, resolve: 20 },
+        { kind: "exhausts", within: 2 },
+        { kind: "value", metric: "unaccounted", side: "above", of: "core", threshold: 100, resolve: 100 }
       ])
     )
+  })
+
+  it("may ask the same of the host, and looks at six hours for growth", () => {
+    const rules = Result.getOrThrow(
+      read(
+        [
+          rule("metric: cpu", "above: 80", "only_while: {metric: busy, above: 90}"),
+          "  - {name: leak, resource: processes, metric: memory, growth_above: 50}"
+        ].join("\n")
+      )
+    )
+    assert.deepStrictEqual(rules[0]!.onlyWhile, { metric: "busy", side: "above", threshold: 90, unit: "%" })
+    assert.strictEqual(rules[1]!.over, 6 * 3_600_000)
   })
 
   it("says what is wrong, where, and what was probably meant", () => {
     const cases: ReadonlyArray<readonly [string, string]> = [
       [
         rule("metric: cpu"),
-        "rules[0].name (line 2): a rule has one of above, below, restarts_above, absent and silent; none is given"
+        "rules[0].name (line 2): a rule has one of above, below, restarts_above, absent, silent, growth_above and exhausts_in; none is given"
       ],
       [
         rule("metric: cpu", "above: 8", "absent: true"),
-        "rules[0].name (line 2): a rule has one of above, below, restarts_above, absent and silent; above and absent are given"
+        "rules[0].name (line 2): a rule has one of above, below, restarts_above, absent, silent, growth_above and exhausts_in; above and absent are given"
       ],
       [
         rule("metrik: cpu", "above: 8"),
-        'rules[0].metrik (line 4) is not a known key, did you mean "metric"? (known here: name, resource, group, server, metric, above, below, of, resolve, restarts_above, absent, silent, over, for, keep_firing_for, severity, runbook, owners)'
+        'rules[0].metrik (line 4) is not a known key, did you mean "metric"? (known here: name, resource, group, server, metric, above, below, of, resolve, restarts_above, absent, silent, growth_above, exhausts_in, only_while, over, for, keep_firing_for, severity, runbook, owners)'
       ],
       [
         rule("metric: cpus", "above: 8"),
-        'rules[0].metric (line 4) is "cpus", which is no metric of processes, did you mean "cpu"? (known: cpu, memory, num_procs)'
+        'rules[0].metric (line 4) is "cpus", which is no metric of processes, did you mean "cpu"? (known: cpu, memory, unaccounted, num_procs)'
       ],
       [
         rule("metric: cpu", "above: 8", "resolve: 9"),
@@ -85,7 +105,40 @@ describe("a file of rules", () => {
       ],
       [
         rule("metric: cpu", "above: 8", "over: 2h"),
-        'rules[0].over (line 6) is "2h", but must be a duration between 30s and 1h, such as "15s" or "1m"'
+        "rules[0].over (line 6) is 120 minutes, but must be at most an hour: only growth is asked of more"
+      ],
+      [
+        rule("metric: cpu", "above: 8", "over: 7h"),
+        'rules[0].over (line 6) is "7h", but must be a duration between 30s and 6h, such as "15s" or "1m"'
+      ],
+      [
+        rule("metric: memory", "growth_above: 50", "over: 1h"),
+        'rules[0].over (line 6) is 60 minutes, but growth shows in 3 to 6 hours, such as "6h"'
+      ],
+      [
+        rule("metric: cpu", "growth_above: 50"),
+        'rules[0].metric (line 4) is "cpu", but growth is that of a level in bytes (memory)'
+      ],
+      [
+        rule("metric: memory", "growth_above: 50", "resolve: 60"),
+        "rules[0].resolve (line 6) is 60, but must be at most 50: it is where an alert is over"
+      ],
+      [rule("exhausts_in: 2h", "metric: memory"), "rules[0].metric (line 5) says nothing beside exhausts_in"],
+      [
+        rule("silent: true", "only_while: {metric: busy, above: 90}"),
+        "rules[0].only_while (line 5) says nothing beside silent"
+      ],
+      [
+        rule("metric: cpu", "above: 8", "only_while: {metric: bussy, above: 90}"),
+        `rules[0].only_while (line 6) is "bussy", which is no metric of the host, did you mean "busy"? (known: ${[...metricsOf(nodeExporter()).keys()].join(", ")})`
+      ],
+      [
+        rule("metric: cpu", "above: 8", "only_while: {metric: busy}"),
+        "rules[0].only_while (line 6) has one of above and below"
+      ],
+      [
+        "rules:\n  - {name: a, resource: node, group: nginx, metric: busy, above: 9}",
+        "rules[0].group (line 2) says nothing: node has no groups"
       ],
       [rule("metric: cpu", "above: .nan"), "rules[0].above (line 5) is null, but must be a finite number"],
       [

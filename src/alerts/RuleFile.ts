@@ -19,18 +19,33 @@
  *     owners: ["dba"]
  * ```
  *
- * Instead of `metric` with `above` or `below`: `restarts_above: 3` (in `over`), `absent: true`, or `silent: true` (for `over`).
+ * Instead of `metric` with `above` or `below`: `restarts_above: 3` (in `over`), `absent: true`, `silent: true` (for `over`),
+ * `metric` with `growth_above: 50` (an hour), or `exhausts_in: "2h"`; these two look at `over` of 3 to 6 hours. Beside any of the first
+ * three, `only_while: {metric: "busy", above: 90}` asks the same of the host.
  */
 import { Result, Schema } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { closest, type Place, readYaml, valueText } from "../YamlDocument.ts"
 import { CountBetween, DurationBetween, HttpUrl, Switch } from "../YamlValue.ts"
-import { type Condition, metricsOf, type Rule, SEVERITIES } from "./Rule.ts"
+import {
+  type Condition,
+  type HostCondition,
+  isSlow,
+  type Metric,
+  metricsOf,
+  type Rule,
+  SEVERITIES,
+  unitText
+} from "./Rule.ts"
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const OVER_DEFAULT = MINUTE
+/** What is asked of rows is asked of an hour of them; growth shows in three hours at the least (`src/query/Growth.ts`). */
+const OVER_MAX = HOUR
+const GROWTH_OVER_MIN = 3 * HOUR
+const GROWTH_OVER_MAX = 6 * HOUR
 /** Rules of all files together. */
 export const RULES_MAX = 200
 const NAME_MAX = 100
@@ -54,6 +69,12 @@ const Pattern = Schema.String.check(
   )
 )
 
+const OnlyWhile = Schema.Struct({
+  metric: Schema.String,
+  above: Schema.optionalKey(Schema.Finite),
+  below: Schema.optionalKey(Schema.Finite)
+})
+
 const FileRule = Schema.Struct({
   name: Text(NAME_MAX),
   resource: Schema.String,
@@ -67,7 +88,10 @@ const FileRule = Schema.Struct({
   restarts_above: Schema.optionalKey(CountBetween(0, 1_000)),
   absent: Schema.optionalKey(Switch),
   silent: Schema.optionalKey(Switch),
-  over: Schema.optionalKey(DurationBetween(30 * SECOND, HOUR)),
+  growth_above: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))),
+  exhausts_in: Schema.optionalKey(DurationBetween(MINUTE, 30 * 24 * HOUR)),
+  only_while: Schema.optionalKey(OnlyWhile),
+  over: Schema.optionalKey(DurationBetween(30 * SECOND, GROWTH_OVER_MAX)),
   for: Schema.optionalKey(DurationBetween(0, 24 * HOUR)),
   keep_firing_for: Schema.optionalKey(DurationBetween(0, 24 * HOUR)),
   severity: Schema.optionalKey(Schema.Literals(SEVERITIES)),
@@ -89,12 +113,15 @@ export const readRules = (
     decode,
     keys: [
       [/^$/, Object.keys(File.fields)],
-      [/^rules\[\d+\]$/, Object.keys(FileRule.fields)]
+      [/^rules\[\d+\]$/, Object.keys(FileRule.fields)],
+      [/^rules\[\d+\]\.only_while$/, Object.keys(OnlyWhile.fields)]
     ],
     contradictions: ({ rules }, place) => contradictions(rules, exporters, place),
     bounds: { bytes: 256 * 1024, keys: 20 * RULES_MAX, parts: 100 * RULES_MAX }
   })
-  return Result.map(file, ({ rules }) => rules.map((rule) => ruleOf(rule, exporterOf(rule, exporters)!)))
+  return Result.map(file, ({ rules }) =>
+    rules.map((rule) => ruleOf(rule, exporterOf(rule, exporters)!, hostOf(exporters)))
+  )
 }
 
 const exporterOf = ({ resource }: FileRule, exporters: ReadonlyArray<Exporter>): Exporter | undefined =>
@@ -124,10 +151,13 @@ const contradictions = (
       )
       continue
     }
-    problems.push(...ofCondition(rule, exporter, at))
+    problems.push(...ofCondition(rule, exporter, at), ...ofOver(rule, at), ...ofHost(rule, hostOf(exporters), at))
   }
   return problems
 }
+
+const hostOf = (exporters: ReadonlyArray<Exporter>): Exporter | undefined =>
+  exporters.find(({ host }) => host !== undefined)
 
 const unknown = (where: string, value: string, what: string, known: ReadonlyArray<string>): string => {
   const meant = closest(value, known)
@@ -135,23 +165,45 @@ const unknown = (where: string, value: string, what: string, known: ReadonlyArra
   return `${where} is ${valueText(value)}, which is no ${what}${hint} (known: ${known.join(", ")})`
 }
 
-const ofCondition = (rule: FileRule, exporter: Exporter, at: (key: string) => string): ReadonlyArray<string> => {
-  const asks = [
-    rule.above !== undefined && "above",
-    rule.below !== undefined && "below",
-    rule.restarts_above !== undefined && "restarts_above",
-    rule.absent === true && "absent",
-    rule.silent === true && "silent"
-  ].filter((key) => key !== false)
-  if (asks.length !== 1) {
-    const given = asks.length === 0 ? "none is" : `${asks.join(" and ")} are`
-    return [`${at("name")}: a rule has one of above, below, restarts_above, absent and silent; ${given} given`]
+/** What a rule may ask: it has exactly one of these keys. */
+const ASKS = ["above", "below", "restarts_above", "absent", "silent", "growth_above", "exhausts_in"] as const
+type Asks = (typeof ASKS)[number]
+
+const asksOf = (rule: FileRule): ReadonlyArray<Asks> =>
+  ASKS.filter((key) => rule[key] !== undefined && rule[key] !== false)
+
+/** The keys that say something beside only some of them. */
+const BESIDE: ReadonlyArray<readonly [key: keyof FileRule, asks: ReadonlyArray<Asks>]> = [
+  ["metric", ["above", "below", "growth_above"]],
+  ["of", ["above", "below"]],
+  ["resolve", ["above", "below", "growth_above"]],
+  ["only_while", ["above", "below", "restarts_above", "absent"]]
+]
+
+const ofCondition = (rule: FileRule, exporter: Exporter, at: At): ReadonlyArray<string> => {
+  const [asks, ...more] = asksOf(rule)
+  if (asks === undefined || more.length > 0) {
+    const given = asks === undefined ? "none is" : `${[asks, ...more].join(" and ")} are`
+    return [`${at("name")}: a rule has one of ${ASKS.slice(0, -1).join(", ")} and ${ASKS.at(-1)}; ${given} given`]
   }
-  if (rule.above === undefined && rule.below === undefined) {
-    return (["metric", "of", "resolve"] as const).flatMap((key) =>
-      rule[key] === undefined ? [] : [`${at(key)} says nothing beside ${asks[0]}`]
-    )
+  const idle = BESIDE.filter(([key, beside]) => rule[key] !== undefined && !beside.includes(asks))
+  if (idle.length > 0) return idle.map(([key]) => `${at(key)} says nothing beside ${asks}`)
+  if (exporter.top === undefined && rule.group !== undefined) {
+    return [`${at("group")} says nothing: ${rule.resource} has no groups`]
   }
+  if (asks === "exhausts_in") return tellsMemory(exporter) ? [] : [`${at(asks)}: ${rule.resource} tells of no memory`]
+  return asks === "above" || asks === "below" || asks === "growth_above" ? ofMetric(rule, exporter, asks, at) : []
+}
+
+/** Names a key of the rule, with its line. */
+type At = (key: string) => string
+
+const ofMetric = (
+  rule: FileRule,
+  exporter: Exporter,
+  asks: "above" | "below" | "growth_above",
+  at: At
+): ReadonlyArray<string> => {
   const metrics = metricsOf(exporter)
   if (rule.metric === undefined) return [`${at("name")}: metric is missing: one of ${[...metrics.keys()].join(", ")}`]
   const metric = metrics.get(rule.metric)
@@ -160,36 +212,90 @@ const ofCondition = (rule: FileRule, exporter: Exporter, at: (key: string) => st
   if (rule.of === "machine" && metric.share === undefined) {
     return [`${at("of")}: ${rule.metric} is no share of the machine`]
   }
-  const { above, below, resolve } = rule
-  if (resolve !== undefined && above !== undefined && resolve > above) {
-    return [`${at("resolve")} is ${resolve}, but must be at most ${above}: it is where an alert is over`]
+  if (asks === "growth_above" && !isLevelOfBytes(metric, exporter)) {
+    const known = [...metrics.values()].filter((one) => isLevelOfBytes(one, exporter)).map(({ key }) => key)
+    return [
+      `${at("metric")} is ${valueText(rule.metric)}, but growth is that of a level in bytes (${known.join(", ")})`
+    ]
   }
-  if (resolve !== undefined && below !== undefined && resolve < below) {
-    return [`${at("resolve")} is ${resolve}, but must be at least ${below}: it is where an alert is over`]
+  const { [asks]: threshold, resolve } = rule
+  if (resolve === undefined || threshold === undefined) return []
+  if (asks === "below" ? resolve >= threshold : resolve <= threshold) return []
+  const most = asks === "below" ? "at least" : "at most"
+  return [`${at("resolve")} is ${resolve}, but must be ${most} ${threshold}: it is where an alert is over`]
+}
+
+const isLevelOfBytes = ({ by, columns, less }: Metric, { table }: Exporter): boolean => {
+  const column = by === "level" && columns.length === 1 && less === undefined ? table.columns[columns[0]!] : undefined
+  return column?.kind === "gauge" && column.unit === "bytes"
+}
+
+const tellsMemory = ({ host, top }: Exporter): boolean =>
+  host?.memoryAvailable !== undefined ||
+  Object.values(top?.rankings ?? {}).some(({ by, share }) => by === "peak" && share === "memory")
+
+/** How long a window may be depends on what is asked of it. */
+const ofOver = (rule: FileRule, at: At): ReadonlyArray<string> => {
+  if (rule.over === undefined) return []
+  const slow = rule.growth_above !== undefined || rule.exhausts_in !== undefined
+  if (slow && rule.over < GROWTH_OVER_MIN) {
+    return [`${at("over")} is ${rule.over / MINUTE} minutes, but growth shows in 3 to 6 hours, such as "6h"`]
+  }
+  if (!slow && rule.over > OVER_MAX) {
+    return [`${at("over")} is ${rule.over / MINUTE} minutes, but must be at most an hour: only growth is asked of more`]
   }
   return []
 }
 
-const ruleOf = (rule: FileRule, exporter: Exporter): Rule => ({
-  name: rule.name,
-  exporter: exporter.name,
-  resource: rule.resource,
-  group: rule.group ?? "*",
-  server: rule.server ?? "*",
-  condition: conditionOf(rule),
-  over: rule.over ?? OVER_DEFAULT,
-  for: rule.for ?? 0,
-  keepFiringFor: rule.keep_firing_for ?? 0,
-  severity: rule.severity ?? "warning",
-  runbook: rule.runbook,
-  owners: rule.owners ?? []
+/** The host beside which a rule is asked. */
+const ofHost = ({ only_while }: FileRule, host: Exporter | undefined, at: At): ReadonlyArray<string> => {
+  if (only_while === undefined) return []
+  if (host === undefined) return [`${at("only_while")}: no exporter tells of the host`]
+  if ((only_while.above === undefined) === (only_while.below === undefined)) {
+    return [`${at("only_while")} has one of above and below`]
+  }
+  const known = [...metricsOf(host).keys()]
+  return known.includes(only_while.metric)
+    ? []
+    : [unknown(at("only_while"), only_while.metric, "metric of the host", known)]
+}
+
+const ruleOf = (rule: FileRule, exporter: Exporter, host: Exporter | undefined): Rule => {
+  const condition = conditionOf(rule)
+  return {
+    name: rule.name,
+    exporter: exporter.name,
+    resource: rule.resource,
+    group: rule.group ?? "*",
+    server: rule.server ?? "*",
+    condition,
+    ...(rule.only_while === undefined || host === undefined ? {} : { onlyWhile: besideOf(rule.only_while, host) }),
+    over: rule.over ?? (isSlow({ condition }) ? GROWTH_OVER_MAX : OVER_DEFAULT),
+    for: rule.for ?? 0,
+    keepFiringFor: rule.keep_firing_for ?? 0,
+    severity: rule.severity ?? "warning",
+    runbook: rule.runbook,
+    owners: rule.owners ?? []
+  }
+}
+
+const besideOf = ({ above, below, metric }: typeof OnlyWhile.Type, host: Exporter): HostCondition => ({
+  metric,
+  side: above === undefined ? "below" : "above",
+  threshold: above ?? below!,
+  unit: unitText(metricsOf(host).get(metric))
 })
 
-const conditionOf = ({ above, absent, below, metric, of, resolve, restarts_above, silent }: FileRule): Condition => {
-  if (silent === true) return { kind: "silent" }
-  if (absent === true) return { kind: "absent" }
-  if (restarts_above !== undefined) return { kind: "restarts", moreThan: restarts_above }
+const conditionOf = (rule: FileRule): Condition => {
+  const { above, below, exhausts_in, growth_above, metric, resolve } = rule
+  if (rule.silent === true) return { kind: "silent" }
+  if (rule.absent === true) return { kind: "absent" }
+  if (rule.restarts_above !== undefined) return { kind: "restarts", moreThan: rule.restarts_above }
+  if (exhausts_in !== undefined) return { kind: "exhausts", within: exhausts_in / HOUR }
+  if (growth_above !== undefined) {
+    return { kind: "growth", metric: metric!, threshold: growth_above, resolve: resolve ?? growth_above }
+  }
   const threshold = above ?? below!
   const side = above === undefined ? "below" : "above"
-  return { kind: "value", metric: metric!, side, of: of ?? "core", threshold, resolve: resolve ?? threshold }
+  return { kind: "value", metric: metric!, side, of: rule.of ?? "core", threshold, resolve: resolve ?? threshold }
 }

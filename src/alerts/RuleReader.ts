@@ -10,10 +10,12 @@ import { Registry } from "../plugins/Registry.ts"
 import { allMeasures, type Measured, type Measures, staleMicros } from "../query/Increases.ts"
 import type { Window } from "../query/Rankings.ts"
 import { makeWindowReader, type WindowReader } from "../query/WindowReader.ts"
+import { FINE } from "../sinks/rollups/RollupTables.ts"
 import type { Scrape } from "../sinks/storage/Scrape.ts"
 import { Scrapes } from "../sinks/storage/Scrapes.ts"
-import { EVERY_MILLIS, type Metric, matches, metricsOf, type Rule } from "./Rule.ts"
-import type { HostSize, ServerWatch, ServerWatchOptions, Turn } from "./ServerWatch.ts"
+import { GrowthSight } from "./GrowthSight.ts"
+import { EVERY_MILLIS, isSlow, type Metric, matches, metricsOf, type Rule } from "./Rule.ts"
+import { type HostSize, isSlowMoment, type ServerWatch, type ServerWatchOptions, type Turn } from "./ServerWatch.ts"
 
 /** An exporter's metrics, and how its rows are read. */
 export interface RuleSource {
@@ -27,6 +29,16 @@ export interface RuleSource {
     servers: ReadonlyArray<number>,
     window: Window
   ) => Effect.Effect<ReadonlyMap<number, ReadonlyArray<Measured>>, SqlError>
+}
+
+/** What a server's rules are asked of. */
+export interface Seen {
+  /** Scrapes of the exporter and of the host, where rules ask for them, in order of time. */
+  readonly rows: ReadonlyArray<Measured>
+  readonly host: ReadonlyArray<Measured>
+  /** The same for slow rules. */
+  readonly steps: GrowthSight | undefined
+  readonly hostSteps: GrowthSight | undefined
 }
 
 /** Names of groups, as far as they were learned. */
@@ -107,8 +119,100 @@ export const makeRuleReader = Effect.gen(function* () {
     )
   })
 
-  return { sources, names, servers, sizes }
+  const hostSource = host === undefined ? undefined : sources.get(host.name)
+
+  /** Five-minute steps of servers in a window, which is made to begin and end with a step. */
+  const stepsOf = Effect.fnUntraced(function* (
+    source: RuleSource | undefined,
+    servers: ReadonlyArray<number>,
+    { from, to }: Window
+  ) {
+    const found = new Map<number, GrowthSight>()
+    if (source === undefined || servers.length === 0) return found
+    for (const server of servers) found.set(server, new GrowthSight(source.measures, source.exporter.top?.presence))
+    const whole = { from: Math.floor(from / STEP) * STEP, to: Math.floor(to / STEP) * STEP }
+    if (whole.to <= whole.from) return found
+    yield* source.highest.read(servers, whole, (server) => found.get(server)!.visitor(), { usable: FINE_ONLY })
+    return found
+  })
+
+  /**
+   * All that some rules about one exporter are asked of at the moments of a window, epoch microseconds. `rowsFrom`: rows until then
+   * were seen already; by default none that the rules ask for.
+   */
+  const read = Effect.fnUntraced(function* (
+    source: RuleSource,
+    rules: ReadonlyArray<Rule>,
+    servers: ReadonlyArray<number>,
+    window: Window,
+    rowsFrom = window.from - lookbackFor(rules, source)
+  ) {
+    const { fast, host, lasting, slow } = needsOf(rules, source)
+    const rows = { from: rowsFrom, to: window.to }
+    const due = slow ? servers.filter((server) => hasSlowMoment(window, server)) : []
+    const none = new Map<number, never>()
+    const isHost = source === hostSource
+    const [own, ofHost, steps, hostSteps] = yield* Effect.all(
+      [
+        fast ? source.rows(servers, rows) : Effect.succeed(none),
+        host && !isHost && hostSource !== undefined ? hostSource.rows(servers, rows) : Effect.succeed(none),
+        stepsOf(source, due, { from: window.from - lasting - STEP, to: window.to }),
+        isHost ? Effect.succeed(none) : stepsOf(hostSource, due, { from: window.from - 3 * STEP, to: window.to })
+      ],
+      { concurrency: 2 }
+    )
+    return new Map(
+      servers.map((server): [number, Seen] => {
+        const mine = own.get(server) ?? []
+        const grown = steps.get(server)
+        return [
+          server,
+          {
+            rows: mine,
+            host: isHost && host ? mine : (ofHost.get(server) ?? []),
+            steps: grown,
+            hostSteps: isHost ? grown : hostSteps.get(server)
+          }
+        ]
+      })
+    )
+  })
+
+  /** What a watch has to know of the host. */
+  const watched =
+    hostSource === undefined ? undefined : { exporter: hostSource.exporter, measures: hostSource.measures }
+
+  return { sources, names, servers, sizes, read, host: watched }
 })
+
+const STEP = FINE.seconds * 1_000_000
+const FINE_ONLY = [true, false, false]
+
+/** Whether rules ask for rows, of the exporter and of the host; for five-minute steps; and for how many microseconds of those. */
+const needsOf = (rules: ReadonlyArray<Rule>, { metrics }: RuleSource) => {
+  const slow = rules.filter(isSlow)
+  const fast = rules.filter((rule) => !isSlow(rule))
+  const host = fast.some(
+    ({ condition, onlyWhile }) =>
+      onlyWhile !== undefined || (condition.kind === "value" && metrics.get(condition.metric)?.by === "unaccounted")
+  )
+  const lasting = Math.max(0, ...slow.map(({ over }) => over)) * 1_000
+  return { fast: fast.length > 0, host, slow: slow.length > 0, lasting }
+}
+
+const hasSlowMoment = ({ from, to }: Window, server: number): boolean => {
+  for (let at = nextMoment(from); at <= to; at += EVERY) if (isSlowMoment(at / 1_000, server)) return true
+  return false
+}
+
+const EVERY = EVERY_MILLIS * 1_000
+const nextMoment = (after: number): number => (Math.floor(after / EVERY) + 1) * EVERY
+
+/** The groups that rows and steps name. */
+export const groupsIn = ({ rows, steps }: Seen): ReadonlyArray<number> => [
+  ...rows.flatMap(({ groups }) => [...groups]),
+  ...(steps?.groups ?? [])
+]
 
 export const NO_SIZE: HostSize = { cores: null, memoryBytes: null }
 
@@ -122,7 +226,7 @@ const sizeIn = (row: Scrape | undefined): HostSize => {
 
 /** How far before a moment the rows lie that rules ask for at it, microseconds: their windows, and how late a scrape may be. */
 export const lookbackFor = (rules: ReadonlyArray<Rule>, { exporter }: RuleSource): number =>
-  Math.max(...rules.map(({ over }) => over)) * 1_000 + staleMicros(exporter)
+  Math.max(0, ...rules.flatMap((rule) => (isSlow(rule) ? [] : [rule.over]))) * 1_000 + staleMicros(exporter)
 
 /** Others have their turn after as long: a moment of a server with thousands of groups, and a window of an hour, takes 50 ms. */
 const SLICE_MILLIS = 10
@@ -130,7 +234,7 @@ const SLICE_MILLIS = 10
 /** Lives through (from, to], epoch microseconds: sees each scrape when it came, and asks at each moment. */
 export const liveThrough = Effect.fnUntraced(function* (
   watch: ServerWatch,
-  rows: ReadonlyArray<Measured>,
+  { host, hostSteps, rows, steps }: Seen,
   { from, to }: Window,
   lookback: number
 ) {
@@ -139,9 +243,11 @@ export const liveThrough = Effect.fnUntraced(function* (
   let began = now()
   const turns: Array<Turn> = []
   let next = 0
-  const every = EVERY_MILLIS * 1_000
-  for (let at = (Math.floor(from / every) + 1) * every; at <= to; at += every) {
+  let nextHost = 0
+  watch.seeSteps(steps, hostSteps)
+  for (let at = nextMoment(from); at <= to; at += EVERY) {
     while (next < rows.length && rows[next]!.at <= at) watch.see(rows[next++]!)
+    while (nextHost < host.length && host[nextHost]!.at <= at) watch.seeHost(host[nextHost++]!)
     watch.forget(at - lookback)
     turns.push(...watch.ask(at / 1_000))
     if (now() - began < SLICE_MILLIS) continue
@@ -149,5 +255,6 @@ export const liveThrough = Effect.fnUntraced(function* (
     began = now()
   }
   while (next < rows.length) watch.see(rows[next++]!)
+  while (nextHost < host.length) watch.seeHost(host[nextHost++]!)
   return turns as ReadonlyArray<Turn>
 })

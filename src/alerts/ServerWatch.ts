@@ -2,13 +2,29 @@
  * The rules about one exporter, asked of one server at one moment after the other. The evaluation of now and the back-test are
  * this, and nothing else. Pure, and the only state is its own.
  *
+ * What is asked of means over five minutes is asked once in five minutes, of each server at another of the moments in them, so
+ * that the work of many servers is spread.
+ *
  * Guarantee: what it finds depends on the scrapes until each moment, never on when they came. Groups whose names differ only in
  * what changes from run to run are one (`foldedName`).
  */
+import type { Exporter } from "../plugins/Exporter.ts"
 import type { Measured, Measures } from "../query/Increases.ts"
 import { type AlertState, firesSince, INACTIVE, step, type Verdict } from "./AlertState.ts"
-import { type Condition, foldedName, type Metric, matches, type Rule } from "./Rule.ts"
-import { Sight } from "./Sight.ts"
+import { type GrowthSight, hoursLeft } from "./GrowthSight.ts"
+import { HostSight } from "./HostSight.ts"
+import {
+  type Condition,
+  EVERY_MILLIS,
+  foldedName,
+  type HostCondition,
+  isSlow,
+  type Metric,
+  matches,
+  type Rule,
+  SLOW_MILLIS
+} from "./Rule.ts"
+import { Sight, type SightWindow } from "./Sight.ts"
 
 /** What the host has, for shares of the machine; null where its rows do not tell. */
 export interface HostSize {
@@ -37,7 +53,17 @@ export interface ServerWatchOptions {
   /** The names of groups by their ids: those that scrapes are added with. */
   readonly nameOf: (group: number) => string
   readonly sizeAt: (at: number) => HostSize
+  /** The exporter that tells of the host, where there is one, and its measures. */
+  readonly host?: { readonly exporter: Exporter; readonly measures: Measures } | undefined
+  /** The server's own number: it decides at which moments slow rules are asked. */
+  readonly id: number
 }
+
+/** The moments in five minutes. */
+const PHASES = SLOW_MILLIS / EVERY_MILLIS
+
+/** Whether slow rules are asked of a server at a moment, epoch milliseconds. */
+export const isSlowMoment = (at: number, server: number): boolean => (at / EVERY_MILLIS) % PHASES === server % PHASES
 
 /** Groups of a server that a rule may be pending or fire for at a time: a rule that holds for more is none. */
 const GROUPS_MAX = 100
@@ -48,11 +74,15 @@ export class ServerWatch {
   private readonly states = new Map<Rule, Map<string, AlertState>>()
   private readonly names = new Map<Rule, Map<number, string | undefined>>()
   private readonly sight: Sight
+  private growth: GrowthSight | undefined
+  private hostGrowth: GrowthSight | undefined
+  private readonly host: HostSight | undefined
   private readonly options: ServerWatchOptions
 
   constructor(options: ServerWatchOptions) {
     this.options = options
     this.sight = new Sight(options.measures, options.presence)
+    this.host = options.host === undefined ? undefined : new HostSight(options.host.exporter, options.host.measures)
     for (const rule of options.rules) {
       this.states.set(rule, new Map())
       this.names.set(rule, new Map())
@@ -64,9 +94,21 @@ export class ServerWatch {
     this.sight.add(scrape)
   }
 
+  /** Adds a later scrape of the host. */
+  seeHost(scrape: Measured): void {
+    this.host?.add(scrape)
+  }
+
+  /** Sees what lies before all slow moments that it will be asked about: of the exporter's groups, and of the host. */
+  seeSteps(own: GrowthSight | undefined, host: GrowthSight | undefined): void {
+    this.growth = own
+    this.hostGrowth = host
+  }
+
   /** Forgets scrapes that no window reaches any more; epoch microseconds. */
   forget(before: number): void {
     this.sight.forget(before)
+    this.host?.forget(before)
   }
 
   /** Whether any alert fires, is about to, or is not known. */
@@ -88,19 +130,28 @@ export class ServerWatch {
   ask(at: number): ReadonlyArray<Turn> {
     const turns: Array<Turn> = []
     this.unknown.clear()
-    for (const rule of this.options.rules) this.askOne(rule, at, turns)
+    for (const rule of this.options.rules) {
+      if (isSlow(rule) && !isSlowMoment(at, this.options.id)) continue
+      this.answer(rule, at, this.valuesOf(rule, at * 1_000), turns)
+    }
     return turns
   }
 
-  private askOne(rule: Rule, at: number, turns: Array<Turn>): void {
+  /** Nobody knows what was between the moments that were asked and those that will be: waits begin anew, what fires goes on. */
+  lose(at: number): void {
+    for (const rule of this.options.rules) this.answer(rule, at, undefined, [])
+  }
+
+  private answer(rule: Rule, at: number, values: ReadonlyMap<string, number> | undefined, turns: Array<Turn>): void {
     const states = this.states.get(rule)!
-    const values = this.valuesOf(rule, at * 1_000)
     if (values === undefined) this.unknown.add(rule)
+    const isHost = rule.onlyWhile === undefined ? true : this.hostHolds(rule.onlyWhile, at * 1_000, rule.over * 1_000)
     const asked = new Set([...states.keys(), ...(values?.keys() ?? [])])
     for (const group of asked) {
       const before = states.get(group) ?? INACTIVE
-      const value = values === undefined ? undefined : (values.get(group) ?? 0)
-      const verdict = value === undefined ? undefined : holds(rule.condition, value, firesSince(before) !== undefined)
+      const value = values === undefined ? undefined : (values.get(group) ?? missing(rule.condition))
+      const own = value === undefined ? undefined : holds(rule.condition, value, firesSince(before) !== undefined)
+      const verdict = both(own, isHost)
       const after = step(before, verdict, at, rule)
       if (before.is === "inactive" && states.size >= GROUPS_MAX) continue
       if (after.is === "inactive") states.delete(group)
@@ -114,21 +165,56 @@ export class ServerWatch {
   /** What the rule's condition is asked of, by folded name; undefined where nobody knows. */
   private valuesOf(rule: Rule, at: number): ReadonlyMap<string, number> | undefined {
     const { condition } = rule
+    const over = rule.over * 1_000
+    const nameOf = (group: number) => this.nameFor(rule, group)
+    if (condition.kind === "growth") return this.growing(condition.metric, at, over, nameOf)
+    if (condition.kind === "exhausts") return this.exhausting(at, over, nameOf)
     if (condition.kind === "silent") {
       const last = this.sight.lastAt(at)
       return last === undefined ? undefined : new Map([["", (at - last) / 1_000 > rule.over ? 1 : 0]])
     }
-    const window = this.sight.window(at, rule.over * 1_000)
+    const window = this.sight.window(at, over)
     if (window === undefined) return undefined
-    const nameOf = (group: number) => this.nameFor(rule, group)
     if (condition.kind === "restarts") return this.sight.restarts(window, nameOf)
     if (condition.kind === "absent") {
       return new Map([[rule.group, this.sight.isPresent(window, nameOf) ? 0 : 1]])
     }
     const metric = this.options.metrics.get(condition.metric)
     if (metric === undefined) return undefined
-    const values = this.sight.values(metric, window, nameOf)
-    return condition.of === "core" ? values : shares(values, metric, this.options.sizeAt(at))
+    const values = metric.isOfServer ? this.ofServer(metric, window, over) : this.sight.values(metric, window, nameOf)
+    if (values === undefined || condition.of === "core") return values
+    return shares(values, metric, this.options.sizeAt(at))
+  }
+
+  /** The one value of a metric of the server as a whole. */
+  private ofServer(metric: Metric, window: SightWindow, over: number): ReadonlyMap<string, number> | undefined {
+    if (metric.by !== "unaccounted") return alone(this.sight.valueOfServer(metric, window, over))
+    const cpu = [...this.options.metrics.values()].find(({ by, share }) => by === "rate" && share === "cpu")
+    if (cpu === undefined || this.host === undefined) return undefined
+    const cores = this.sight.unaccounted(cpu.columns[0]!, window, over, this.host.steps)
+    return alone(cores === undefined ? undefined : cores * metric.scale)
+  }
+
+  /** How fast each group grows, in the metric's unit an hour. */
+  private growing(key: string, at: number, over: number, nameOf: (group: number) => string | undefined) {
+    const metric = this.options.metrics.get(key)
+    const growing = metric === undefined ? undefined : this.growth?.growing(metric, at, over, nameOf)
+    if (metric === undefined || growing === undefined) return undefined
+    return new Map([...growing].map(([name, { perHour }]) => [name, perHour * metric.scale]))
+  }
+
+  /** In how many hours each group will have used up what memory is left; of a host, its own memory in use. */
+  private exhausting(at: number, over: number, nameOf: (group: number) => string | undefined) {
+    const metric = [...this.options.metrics.values()].find(isMemory)
+    const available = this.hostGrowth === undefined ? undefined : this.host?.available(this.hostGrowth, at)
+    if (metric === undefined || available === undefined) return undefined
+    const growing = this.growth?.growing(metric, at, over, nameOf)
+    return growing === undefined ? undefined : hoursLeft(growing, available)
+  }
+
+  private hostHolds({ metric, side, threshold }: HostCondition, at: number, over: number): Verdict {
+    const value = this.host?.value(metric, at, over)
+    return value === undefined ? undefined : side === "above" ? value > threshold : value < threshold
   }
 
   /** The folded name of a group that the rule is about; undefined of the others. */
@@ -142,16 +228,33 @@ export class ServerWatch {
   }
 }
 
+/** The metric that says how much memory is in use: a ranking of it, or the host's total less what is available. */
+const isMemory = ({ by, columns, key, share }: Metric): boolean =>
+  by === "level" && columns.length > 0 && (share === "memory" || key === "memory_used")
+
+const alone = (value: number | undefined): ReadonlyMap<string, number> | undefined =>
+  value === undefined ? undefined : new Map([["", value]])
+
+/** Whether two conditions hold together: where one does not, it does not matter that nobody knows of the other. */
+const both = (a: Verdict, b: Verdict): Verdict => (a === false || b === false ? false : a === true ? b : a)
+
+/** What counts for a group that has no value. */
+const missing = ({ kind }: Condition): number => (kind === "exhausts" ? Number.POSITIVE_INFINITY : 0)
+
 /** Whether a condition holds of a value; what fires has a threshold of its own to stop at. */
 const holds = (condition: Condition, value: number, fires: boolean): Verdict => {
   if (condition.kind === "restarts") return value > condition.moreThan
-  if (condition.kind !== "value") return value > 0
+  if (condition.kind === "exhausts") return value < condition.within
+  if (condition.kind !== "value" && condition.kind !== "growth") return value > 0
   const threshold = fires ? condition.resolve : condition.threshold
+  if (condition.kind === "growth") return value > threshold
   return condition.side === "above" ? value > threshold : value < threshold
 }
 
 const shown = (condition: Condition, value: number | undefined): number | null =>
-  value === undefined || condition.kind === "absent" || condition.kind === "silent" ? null : value
+  value === undefined || !Number.isFinite(value) || condition.kind === "absent" || condition.kind === "silent"
+    ? null
+    : value
 
 /** Values in percent of the machine; undefined where it is not known how large that is. */
 const shares = (

@@ -7,6 +7,7 @@
  *
  * Bound: it holds the scrapes of the longest window and those that a silent server may be late by.
  */
+import { addCommon, type HostStep, nothingCommon } from "../query/HostSteps.ts"
 import type { Measured, Measures } from "../query/Increases.ts"
 import type { Metric } from "./Rule.ts"
 
@@ -16,6 +17,7 @@ export const COVERAGE_MIN = 0.8
 const SILENT_INTERVALS = 2.5
 /** Two scrapes of a window are no more than this apart in moments of the clock, microseconds. */
 const JITTER = 1_000_000
+const SECOND = 1_000_000
 
 /** The scrapes of a window, by their places in the sight. */
 export interface SightWindow {
@@ -83,7 +85,7 @@ export class Sight {
   ): Map<string, number> {
     const sums = new Map<string, number>()
     const isRate = metric.by === "rate"
-    const place = (isRate ? this.measures.counters : this.measures.gauges).indexOf(metric.column)
+    const place = (isRate ? this.measures.counters : this.measures.gauges).indexOf(metric.columns[0]!)
     this.each(first, last, nameOf, (name, scrape, row) => {
       const value = (isRate ? scrape.increases : scrape.gauges)[place]![row]!
       sums.set(name, (sums.get(name) ?? 0) + (Number.isNaN(value) ? 0 : value))
@@ -91,6 +93,78 @@ export class Sight {
     const divisor = isRate ? covered : last - first + 1
     for (const [name, sum] of sums) sums.set(name, (sum / divisor) * metric.scale)
     return sums
+  }
+
+  /**
+   * The value of a metric of the server as a whole, in a window of `over` microseconds; in the unit that is shown. Undefined where
+   * it is known for less than {@link COVERAGE_MIN} of it: a host that does not tell of a number has none.
+   */
+  valueOfServer(metric: Metric, window: SightWindow, over: number): number | undefined {
+    const found = metric.by === "rate" ? this.rateOf(metric.columns, window, over) : this.levelOf(metric, window)
+    if (found === undefined || metric.partOf === undefined)
+      return found === undefined ? undefined : found * metric.scale
+    const whole = this.levelOf({ columns: [metric.partOf], less: undefined }, window)
+    if (whole === undefined || whole <= 0) return undefined
+    return Math.min(1, found / whole) * metric.scale
+  }
+
+  /** A second, over the time in which all columns are known. */
+  private rateOf(columns: ReadonlyArray<string>, { first, last }: SightWindow, over: number): number | undefined {
+    const places = columns.map((column) => this.measures.counters.indexOf(column))
+    let sum = 0
+    let seconds = 0
+    for (let n = first; n <= last; n++) {
+      const { at, coveredFrom, increases } = this.scrapes[n]!
+      const increase = places.reduce((sum, place) => sum + (increases[place]?.[0] ?? Number.NaN), 0)
+      if (Number.isNaN(increase) || Number.isNaN(coveredFrom)) continue
+      sum += increase
+      seconds += (at - coveredFrom) / SECOND
+    }
+    return seconds * SECOND < COVERAGE_MIN * over ? undefined : sum / seconds
+  }
+
+  /** The mean over the scrapes in which all columns are known. */
+  private levelOf(
+    { columns, less }: Pick<Metric, "columns" | "less">,
+    { first, last }: SightWindow
+  ): number | undefined {
+    const places = columns.map((column) => this.measures.gauges.indexOf(column))
+    const off = less === undefined ? undefined : this.measures.gauges.indexOf(less)
+    let sum = 0
+    let known = 0
+    for (let n = first; n <= last; n++) {
+      const { gauges } = this.scrapes[n]!
+      let level = off === undefined ? 0 : -(gauges[off]?.[0] ?? Number.NaN)
+      for (const place of places) level += gauges[place]?.[0] ?? Number.NaN
+      if (Number.isNaN(level)) continue
+      sum += level
+      known++
+    }
+    return known < COVERAGE_MIN * (last - first + 1) ? undefined : sum / known
+  }
+
+  /**
+   * The CPU that the host used beyond all groups, in cores: what it used a second of the time that both saw, less what all groups
+   * used. Undefined where both saw less than {@link COVERAGE_MIN} of the window's `over` microseconds.
+   */
+  unaccounted(
+    column: string,
+    { covered, first, last }: SightWindow,
+    over: number,
+    steps: ReadonlyArray<HostStep>
+  ): number | undefined {
+    const place = this.measures.counters.indexOf(column)
+    const spans: Array<{ readonly from: number; readonly to: number }> = []
+    let used = 0
+    for (let n = first; n <= last; n++) {
+      const { at, coveredFrom, increases } = this.scrapes[n]!
+      if (!Number.isNaN(coveredFrom)) spans.push({ from: coveredFrom, to: at })
+      for (const increase of increases[place]!) used += Number.isNaN(increase) ? 0 : increase
+    }
+    const common = nothingCommon()
+    addCommon(common, steps, spans, spans[0]?.from ?? 0, this.scrapes[last]!.at)
+    if (common.seconds * SECOND < COVERAGE_MIN * over) return undefined
+    return common.busy / common.seconds - used / covered
   }
 
   /** How often the counters of each group began anew in a window. */

@@ -54,10 +54,14 @@ export interface HostFacts<C extends Columns> {
   readonly cpuBusy: ReadonlyArray<NamesOf<C, "counter">>
   /** Counter in seconds: the CPU time that nobody used. A chart of all modes leaves it out. */
   readonly cpuIdle?: NamesOf<C, "counter">
-  /** Counters in seconds: CPU time that was neither used nor free, such as iowait and steal. */
-  readonly cpuWaiting?: ReadonlyArray<NamesOf<C, "counter">>
+  /** Counters in seconds by what they are called: CPU time that was neither used nor free, such as `iowait` and `steal`. */
+  readonly cpuWaits?: Readonly<Record<string, NamesOf<C, "counter">>>
+  /** Counters in seconds by what was waited for (`cpu`, `memory`, `io`): time in which work waited for it. */
+  readonly pressure?: Readonly<Record<string, NamesOf<C, "counter">>>
   /** Gauge: memory in bytes that programs can still get. Used memory is the total less this. */
   readonly memoryAvailable?: NamesOf<C, "gauge">
+  /** Gauge: swap space in bytes. */
+  readonly swapTotal?: NamesOf<C, "gauge">
   /** Gauge: swap space in bytes that nothing uses. */
   readonly swapFree?: NamesOf<C, "gauge">
   /** Gauge: how many threads run or wait to run, lately. */

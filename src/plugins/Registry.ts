@@ -203,7 +203,8 @@ const checkHost = ({ host, table: { columns } }: Exporter, rule: Rule) => {
   rule("host.cpuBusy", host.cpuBusy.length, host.cpuBusy.length > 0, "must be at least one")
   const cpu = {
     cpuBusy: host.cpuBusy,
-    cpuWaiting: host.cpuWaiting ?? [],
+    cpuWaits: Object.values(host.cpuWaits ?? {}),
+    pressure: Object.values(host.pressure ?? {}),
     cpuIdle: host.cpuIdle === undefined ? [] : [host.cpuIdle]
   }
   for (const [field, names] of Object.entries(cpu)) {

@@ -20,7 +20,7 @@ const make = Effect.gen(function* () {
   for (const exporter of exporters) {
     if (exporter.top !== undefined) readers.set(exporter.name, yield* makeSums(exporter, topMeasures(exporter), host))
   }
-  const waitingColumns: ReadonlyArray<string> = host?.host?.cpuWaiting ?? []
+  const waitingColumns: ReadonlyArray<string> = Object.values(host?.host?.cpuWaits ?? {})
   const waitingOf =
     host === undefined ? undefined : yield* makeSums(host, { counters: waitingColumns, gauges: [] }, host)
 

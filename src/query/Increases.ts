@@ -87,7 +87,7 @@ export const lookbackOf = (exporter: Exporter): number => 2 * staleMicros(export
 export const isHostCpu = (exporter: Exporter, column: string): boolean => {
   const { host, top } = exporter
   if (host !== undefined) {
-    return [...host.cpuBusy, ...(host.cpuWaiting ?? []), host.cpuIdle].some((name) => name === column)
+    return [...host.cpuBusy, ...Object.values(host.cpuWaits ?? {}), host.cpuIdle].some((name) => name === column)
   }
   return Object.values(top?.rankings ?? {}).some(
     (ranking) => ranking.by === "rate" && ranking.share === "cpu" && ranking.column === column

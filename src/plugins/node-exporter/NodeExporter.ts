@@ -204,8 +204,9 @@ export const nodeExporter = defineExporter({
     memoryTotal: "memory_total_bytes",
     cpuBusy: ["cpu_user_seconds", "cpu_system_seconds"],
     cpuIdle: "cpu_idle_seconds",
-    cpuWaiting: ["cpu_iowait_seconds", "cpu_steal_seconds"],
+    cpuWaits: { iowait: "cpu_iowait_seconds", steal: "cpu_steal_seconds" },
     memoryAvailable: "memory_available_bytes",
+    swapTotal: "swap_total_bytes",
     swapFree: "swap_free_bytes",
     load: "load_1min",
     uptime: "uptime_seconds"
