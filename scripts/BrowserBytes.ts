@@ -5,8 +5,8 @@ const RESTED_MILLIS = 300
 const WITHIN_MILLIS = 60_000
 
 /**
- * What a refresh brings, headers included, of everything below `/api/`. It is over when all that was asked has come and nothing
- * more is asked.
+ * What one refresh brings, headers included, of everything below `/api/`. It is over when all that was asked has come and nothing
+ * more is asked. The page goes on refreshing after it.
  */
 export const refreshBytes = async (page: Page): Promise<number> => {
   await page.waitForLoadState("networkidle")
@@ -21,15 +21,26 @@ export const refreshBytes = async (page: Page): Promise<number> => {
     if (open.delete(requestId)) bytes += encodedDataLength
   })
   session.on("Network.loadingFailed", ({ requestId }) => open.delete(requestId))
-  // Going on from a pause refreshes at once. A panel that is open may lie over the button.
-  await page.getByRole("button", { name: "Pause the refresh" }).dispatchEvent("click")
-  await page.getByRole("button", { name: "Refresh is paused: go on" }).dispatchEvent("click")
-  let before = 0
-  for (let waited = 0; waited < WITHIN_MILLIS; waited += RESTED_MILLIS) {
-    await page.waitForTimeout(RESTED_MILLIS)
-    if (bytes > 0 && bytes === before && open.size === 0) break
-    before = bytes
+  // Until everything that is asked has come.
+  const rested = async (isDone: () => boolean) => {
+    let before = -1
+    for (let waited = 0; waited < WITHIN_MILLIS; waited += RESTED_MILLIS) {
+      await page.waitForTimeout(RESTED_MILLIS)
+      if (isDone() && bytes === before && open.size === 0) break
+      before = bytes
+    }
   }
+  // A panel that is open may lie over the button.
+  const pause = page.getByRole("button", { name: "Pause the refresh" })
+  const goOn = page.getByRole("button", { name: "Refresh is paused: go on" })
+  // A refresh that was under way is not counted. Going on refreshes at once, and the pause after it keeps the next one away.
+  await pause.dispatchEvent("click")
+  await rested(() => true)
+  bytes = 0
+  await goOn.dispatchEvent("click")
+  await pause.dispatchEvent("click")
+  await rested(() => bytes > 0)
   await session.detach()
+  await goOn.dispatchEvent("click")
   return bytes
 }

@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 import type { Page } from "playwright-core"
 import * as TestServer from "./TestServer.ts"
-import { GROUPS, goesOn, groupRow, HOST, hostRow, hour, INTERVAL, push } from "./WebWorld.ts"
+import { GROUPS, goesOn, groupRow, HOST, hostRow, hour, INTERVAL, once, push } from "./WebWorld.ts"
 
 /** `node` with a Cyrillic о, all Cyrillic letters that read as "copy", full width, and an honest Cyrillic name. */
 export const LOOK_ALIKES = [
@@ -146,21 +146,23 @@ export const VIEWS: ReadonlyArray<View> = [
   }
 ]
 
-export const seedViews = Effect.gen(function* () {
-  const { register } = yield* TestServer.TestServer
-  const now = Math.floor(Date.now() / INTERVAL) * INTERVAL
-  const one = yield* register("one-1")
-  for (const payload of hour(now)) yield* push(one.token, payload)
-  yield* push(one.token, {
-    [GROUPS]: [2, 1, 0].flatMap((age) =>
-      LOOK_ALIKES.map((name, n) => groupRow(now - age * INTERVAL, name, 20 - age + n, 30))
-    )
+export const seedViews = once(
+  Effect.gen(function* () {
+    const { register } = yield* TestServer.TestServer
+    const now = Math.floor(Date.now() / INTERVAL) * INTERVAL
+    const one = yield* register("one-1")
+    for (const payload of hour(now)) yield* push(one.token, payload)
+    yield* push(one.token, {
+      [GROUPS]: [2, 1, 0].flatMap((age) =>
+        LOOK_ALIKES.map((name, n) => groupRow(now - age * INTERVAL, name, 20 - age + n, 30))
+      )
+    })
+    yield* goesOn(one.token, now)
+    yield* register("never-1")
+    const hostile = yield* register(HOSTILE_SERVER)
+    yield* push(hostile.token, {
+      [HOST]: [hostRow(now - INTERVAL, 1), hostRow(now, 2)],
+      [GROUPS]: [1, 0].map((age) => groupRow(now - age * INTERVAL, LOOK_ALIKES[0]!, 20 - age, 30))
+    })
   })
-  yield* goesOn(one.token, now)
-  yield* register("never-1")
-  const hostile = yield* register(HOSTILE_SERVER)
-  yield* push(hostile.token, {
-    [HOST]: [hostRow(now - INTERVAL, 1), hostRow(now, 2)],
-    [GROUPS]: [1, 0].map((age) => groupRow(now - age * INTERVAL, LOOK_ALIKES[0]!, 20 - age, 30))
-  })
-})
+)

@@ -115,7 +115,10 @@ export const visit = Effect.fnUntraced(function* (
     readonly headers?: Readonly<Record<string, string>>
     readonly width?: number
     readonly dark?: boolean
+    /** Time stands still until the test lets it go on, with `page.clock.runFor`. */
     readonly clock?: boolean
+    /** Of whoever was made a link in this role; "read of tests" for one who reads unless given. */
+    readonly name?: string
     /** Pixels of the screen in one of the page. */
     readonly ratio?: number
     /** Of the browser; where it is about noon unless given, so that an hour ago is today. */
@@ -155,15 +158,62 @@ export const visit = Effect.fnUntraced(function* (
       expect(left, `the page complained at ${path}`).toEqual([])
     })
   )
-  if (options.clock === true) yield* Effect.promise(() => page.clock.install())
+  if (options.clock === true) {
+    yield* Effect.promise(async () => {
+      const time = Date.now()
+      await page.clock.install({ time })
+      await page.clock.pauseAt(time + 1_000)
+    })
+  }
   if (options.signedOut !== true) {
-    const whose = options.role === undefined ? "" : `?role=${options.role}&for=${options.role}%20of%20tests`
+    const { name = `${options.role} of tests` } = options
+    const whose = options.role === undefined ? "" : `?role=${options.role}&for=${encodeURIComponent(name)}`
     const link = yield* request("POST", `/api/session/links${whose}`)
     yield* Effect.promise(() => page.goto(`${url}${link.body.path}`))
   }
   yield* Effect.promise(() => page.goto(`${url}${path}`))
   return { page, complaints } satisfies Visit
 })
+
+let made = 0
+/** A name that no test has had before: also not the same test, the first time that it was tried. */
+export const unique = (name: string) => `${name}-${++made}`
+
+/** What several tests, and a second try of one, stand on is made once. */
+export const once = <E, R>(make: Effect.Effect<unknown, E, R>): Effect.Effect<void, E, R> => {
+  let isMade = false
+  return Effect.gen(function* () {
+    if (isMade) return
+    yield* make
+    isMade = true
+  })
+}
+
+/** Does something until the page has taken it: what the mouse does to a chart that is just drawn anew is lost. */
+export const untilTaken = (act: () => Promise<unknown>, taken: () => boolean) =>
+  expect
+    .poll(
+      async () => {
+        if (!taken()) await act()
+        return taken()
+      },
+      { interval: 1_000 }
+    )
+    .toBe(true)
+
+/** Marks a part of the chart of a server's page, by the mouse: from and to are shares of its width. */
+export const brush = (page: Page, from: number, to: number) =>
+  untilTaken(
+    async () => {
+      await page.locator(".stack:not(.previous) .u-over").waitFor()
+      const box = (await page.locator(".stack .u-over").boundingBox())!
+      await page.mouse.move(box.x + box.width * from, box.y + 60)
+      await page.mouse.down()
+      await page.mouse.move(box.x + box.width * to, box.y + 70, { steps: 4 })
+      await page.mouse.up()
+    },
+    () => page.url().includes("brush=")
+  )
 
 /** A test over pages: what it does in the browser is plain promises. */
 export const inBrowser = (
@@ -222,16 +272,18 @@ export const refreshUntil = (page: Page, wanted: Locator) =>
     .toBe(true)
 
 /**
- * The same server at another time and place: the browser's clock, and every moment in an answer, moved by the same time.
+ * The same server at another time and place: the browser's clock stands at it, and every moment in an answer is moved by as much. It
+ * stands, since a slow machine would come into the next minute, or over midnight.
  */
 export const visitAt = (zone: string, at: string, path: string, run: (page: Page) => Promise<unknown>) =>
   Effect.gen(function* () {
     const { url } = yield* TestServer.TestServer
     const { page } = yield* visit("/healthz", { zone })
-    const delta = Date.parse(at) - Date.now()
+    const ahead = () => Date.parse(at) - Date.now()
     yield* Effect.promise(async () => {
       await page.route("**/api/**", async (route) => {
         const asked = new URL(route.request().url())
+        const delta = ahead()
         const until = asked.searchParams.get("at")
         if (until !== null) asked.searchParams.set("at", new Date(Date.parse(until) - delta - 1_000).toISOString())
         const response = await route.fetch({ url: asked.href })
@@ -240,7 +292,7 @@ export const visitAt = (zone: string, at: string, path: string, run: (page: Page
           .replace(/"first":(\d+)/, (_, first: string) => `"first":${Number(first) + delta / 1000}`)
         await route.fulfill({ response, body })
       })
-      await page.clock.install({ time: at })
+      await page.clock.setFixedTime(at)
       await page.goto(`${url}${path}`)
       await run(page)
     })

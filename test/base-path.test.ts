@@ -61,6 +61,7 @@ describe.skipIf(executablePath === undefined)("NodePulse below a path of a rever
             expect(link.body.path).toMatch(/^\/pulse\/signin/)
             yield* Effect.promise(async () => {
               const page = await browser.newPage()
+              page.setDefaultTimeout(60_000)
               const wrong: Array<string> = []
               page.on("response", (response) => {
                 const { pathname, protocol } = new URL(response.url())
@@ -84,7 +85,7 @@ describe.skipIf(executablePath === undefined)("NodePulse below a path of a rever
               await page.getByLabel("What is it called?").fill("web")
               await page.keyboard.press("Enter")
               await page.getByText(`url: "${outside}/pulse"`).waitFor()
-              expect(await page.evaluate("document.images[0].naturalWidth")).toBeGreaterThan(0)
+              await expect.poll(() => page.evaluate("document.images[0].naturalWidth")).toBeGreaterThan(0)
               await page.goto(`${outside}/pulse/api/docs`)
               await page.getByRole("heading", { name: /NodePulse/ }).waitFor()
               await page.getByRole("combobox").filter({ hasText: "/pulse" }).waitFor()

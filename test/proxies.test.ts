@@ -216,7 +216,7 @@ for (const kind of ["nginx", "caddy"] as const) {
             const page = yield* Effect.promise(async () => {
               const opened = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage()
               await opened.goto(`${url}${link}`)
-              await opened.locator('a[href^="/servers/"]').first().waitFor({ timeout: 30_000 })
+              await opened.locator('a[href^="/servers/"]').first().waitFor({ timeout: 60_000 })
               const [cookie] = await opened.context().cookies()
               expect(cookie).toMatchObject({ secure: true, httpOnly: true, sameSite: "Strict" })
               return opened

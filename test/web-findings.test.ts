@@ -7,6 +7,7 @@ import type { Page } from "playwright-core"
 import * as TestServer from "./TestServer.ts"
 import { LOOK_ALIKES } from "./WebViews.ts"
 import {
+  brush,
   executablePath,
   findings,
   GROUPS,
@@ -18,34 +19,38 @@ import {
   INTERVAL,
   inBrowser,
   NOISE,
+  once,
   push,
   refreshUntil,
+  untilTaken,
   visit,
   world
 } from "./WebWorld.ts"
 
 const now = Math.floor(Date.now() / INTERVAL) * INTERVAL
 
-const seed = Effect.gen(function* () {
-  const { register } = yield* TestServer.TestServer
-  const one = yield* register("one-1")
-  for (const payload of hour(now)) yield* push(one.token, payload)
-  const odd = yield* register("odd-1")
-  yield* push(odd.token, {
-    [GROUPS]: [2, 1, 0].flatMap((age) =>
-      [...LOOK_ALIKES, "postgres"].map((name, n) => groupRow(now - age * INTERVAL, name, 20 - age + n, 30))
-    )
+const seed = once(
+  Effect.gen(function* () {
+    const { register } = yield* TestServer.TestServer
+    const one = yield* register("one-1")
+    for (const payload of hour(now)) yield* push(one.token, payload)
+    const odd = yield* register("odd-1")
+    yield* push(odd.token, {
+      [GROUPS]: [2, 1, 0].flatMap((age) =>
+        [...LOOK_ALIKES, "postgres"].map((name, n) => groupRow(now - age * INTERVAL, name, 20 - age + n, 30))
+      )
+    })
+    const two = yield* register("two-1")
+    yield* push(two.token, {
+      [HOST]: [hostRow(now - INTERVAL, 1), hostRow(now, 2)],
+      [GROUPS]: [INTERVAL, 0].flatMap((age) => [
+        groupRow(now - age, "java", 50 - age / 1_000, 400),
+        groupRow(now - age, "sshd", 5 - age / 100_000, 9)
+      ])
+    })
+    yield* register("never-1")
   })
-  const two = yield* register("two-1")
-  yield* push(two.token, {
-    [HOST]: [hostRow(now - INTERVAL, 1), hostRow(now, 2)],
-    [GROUPS]: [INTERVAL, 0].flatMap((age) => [
-      groupRow(now - age, "java", 50 - age / 1_000, 400),
-      groupRow(now - age, "sshd", 5 - age / 100_000, 9)
-    ])
-  })
-  yield* register("never-1")
-})
+)
 
 const rows = (page: Page) => page.locator(".ranked tbody .row-button")
 
@@ -70,7 +75,7 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
           answered()
           await told.waitFor()
           await page.getByText(": the same.").first().waitFor({ state: "detached" })
-          expect(await told.count()).toBe(1)
+          await expect.poll(() => told.count()).toBe(1)
         },
         { expected: NOISE }
       )
@@ -85,7 +90,7 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
           await page.keyboard.type("ssh")
           const found = page.locator(".fleet tbody tr")
           await expect.poll(() => found.count()).toBe(1)
-          expect(await found.textContent()).toContain("two-1")
+          await expect.poll(() => found.textContent()).toContain("two-1")
           await found.getByRole("link", { name: /sshd/ }).click()
           await page.getByRole("complementary", { name: /sshd/ }).waitFor()
           await page.goto(`${new URL(page.url()).origin}/?q=nobody-runs-this`)
@@ -119,8 +124,10 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
       inBrowser("/servers/odd-1", async (page) => {
         const row = (name: string) => page.locator(".ranked tbody tr").filter({ hasText: name })
         for (const name of LOOK_ALIKES.slice(0, 3)) await row(name).getByText("look-alike letters").waitFor()
-        expect(await row(LOOK_ALIKES[0]!).locator(".name-odd").allTextContents()).toEqual(["\u043e"])
-        expect(await row(LOOK_ALIKES[0]!).locator(".name").getAttribute("title")).toContain("\u043e is U+043E")
+        await expect.poll(() => row(LOOK_ALIKES[0]!).locator(".name-odd").allTextContents()).toEqual(["\u043e"])
+        await expect
+          .poll(() => row(LOOK_ALIKES[0]!).locator(".name").getAttribute("title"))
+          .toContain("\u043e is U+043E")
         expect(await row(LOOK_ALIKES[3]!).locator(".name-warning").count()).toBe(0)
         expect(await row("postgres").locator(".name-warning").count()).toBe(0)
       })
@@ -158,10 +165,10 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
         await page.keyboard.press("m")
         await page.waitForURL("**metric=memory**")
         await page.locator(".ranked th[aria-sort]").filter({ hasText: "peak" }).waitFor()
-        expect([await colour("postgres"), await colour("nginx")]).toEqual(before)
+        await expect.poll(async () => [await colour("postgres"), await colour("nginx")]).toEqual(before)
         await page.reload()
         await page.locator(".stack canvas").waitFor()
-        expect([await colour("postgres"), await colour("nginx")]).toEqual(before)
+        await expect.poll(async () => [await colour("postgres"), await colour("nginx")]).toEqual(before)
       })
     )
 
@@ -192,11 +199,16 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
             }
             await page.goto(`${origin}/servers/fold-1`)
             await rows(page).first().waitFor()
-            const chart = (await page.locator(".stack .u-over").boundingBox())!
-            const table = (await page.locator("table.ranked").boundingBox())!
-            expect(chart.x + chart.width).toBeLessThan(table.x)
-            expect(chart.y + chart.height).toBeLessThan(900)
-            expect(table.y + table.height).toBeLessThanOrEqual(900)
+            const misplaced = async () => {
+              const chart = (await page.locator(".stack .u-over").boundingBox())!
+              const table = (await page.locator("table.ranked").boundingBox())!
+              return [
+                ...(chart.x + chart.width < table.x ? [] : ["the chart is not beside the table"]),
+                ...(chart.y + chart.height < 900 ? [] : ["the chart goes below the fold"]),
+                ...(table.y + table.height <= 900 ? [] : ["the table goes below the fold"])
+              ]
+            }
+            await expect.poll(misplaced).toEqual([])
           },
           { width: 1440 }
         )
@@ -206,26 +218,17 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
     it.effect("zooms into what is marked, down to scrapes, and goes back with one key", () =>
       inBrowser("/servers/one-1", async (page) => {
         await rows(page).first().waitFor()
-        const mark = async (from: number, to: number) => {
-          await page.locator(".stack:not(.previous) .u-over").waitFor()
-          const box = (await page.locator(".stack .u-over").boundingBox())!
-          await page.mouse.move(box.x + box.width * from, box.y + 60)
-          await page.mouse.down()
-          await page.mouse.move(box.x + box.width * to, box.y + 70, { steps: 4 })
-          await page.mouse.up()
-          await page.waitForURL("**brush=**")
-        }
         const minutes = () => {
           const [from, to] = (new URL(page.url()).searchParams.get("window") ?? "").split("~")
           return (Date.parse(to ?? "") - Date.parse(from ?? "")) / 60_000
         }
-        await mark(0.7, 0.9)
+        await brush(page, 0.7, 0.9)
         await page.getByRole("button", { name: "Zoom", exact: true }).click()
         await page.waitForURL((url) => url.search.includes("window=") && !url.search.includes("brush"))
         expect(minutes()).toBeGreaterThan(9)
         expect(minutes()).toBeLessThan(15)
         const first = page.url()
-        await mark(0.4, 0.6)
+        await brush(page, 0.4, 0.6)
         await page.keyboard.press("z")
         await page.waitForURL((url) => !url.search.includes("brush"))
         expect(minutes()).toBeLessThan(4)
@@ -239,12 +242,15 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
     it.effect("shows the scrape of a moment that is clicked, steps from scrape to scrape, and comes back to now", () =>
       inBrowser("/servers/one-1", async (page) => {
         await rows(page).first().waitFor()
-        const box = (await page.locator(".stack .u-over").boundingBox())!
-        await page.mouse.click(box.x + box.width * 0.5, box.y + 90)
-        await page.waitForURL("**moment=**")
+        const isMoment = () => page.url().includes("moment=")
+        await untilTaken(async () => {
+          // Some minutes after the hole: the scrape before it is one interval earlier.
+          const box = (await page.locator(".stack .u-over").boundingBox())!
+          await page.mouse.click(box.x + box.width * 0.55, box.y + 90)
+        }, isMoment)
         await page.getByText(/You are looking at \d\d:\d\d:\d\d/).waitFor()
         await page.getByText(/Scrape of \d\d:\d\d:\d\d/).waitFor()
-        expect(await page.locator(".table-head").textContent()).toMatch(/ 1 scrape$/)
+        await expect.poll(() => page.locator(".table-head").textContent()).toMatch(/ 1 scrape$/)
         await page.getByRole("columnheader", { name: "CPU then" }).waitFor()
         const moment = () => Date.parse(new URL(page.url()).searchParams.get("moment") ?? "")
         const before = moment()
@@ -257,11 +263,8 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
         await page.keyboard.press("0")
         await page.waitForURL((url) => !url.search.includes("moment"))
         await page.getByRole("columnheader", { name: "CPU now" }).waitFor()
-        await page
-          .locator(".strip .u-over")
-          .first()
-          .click({ position: { x: 40, y: 40 } })
-        await page.waitForURL("**moment=**")
+        const strip = page.locator(".strip .u-over").first()
+        await untilTaken(() => strip.click({ position: { x: 40, y: 40 } }), isMoment)
       })
     )
 
@@ -313,7 +316,7 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
           await page.getByRole("button", { name: "Pause the refresh" }).click()
           await page.getByRole("button", { name: "Refresh is paused: go on" }).click()
           await page.getByText(/^was (live|stale|silent)/).waitFor()
-          expect(await page.locator(".badge:not(.unsure)").count()).toBe(0)
+          await expect.poll(() => page.locator(".badge:not(.unsure)").count()).toBe(0)
           await expect.poll(() => page.getByText(/^Shown as of/).count()).toBe(1)
           await page.reload().catch(() => undefined)
         },
@@ -326,7 +329,9 @@ describe.skipIf(executablePath === undefined)("what was found on the page", () =
         await page.getByText("This server has never reported.").waitFor()
         await page.getByText("No data in this time range.").first().waitFor()
         await page.locator(".strip .panel").first().getByText("not reported").waitFor()
-        expect(new Set(await page.locator(".strip .panel-now").allTextContents())).toEqual(new Set(["–"]))
+        await expect
+          .poll(async () => [...new Set(await page.locator(".strip .panel-now").allTextContents())])
+          .toEqual(["–"])
         const text = (await page.locator("main").textContent()) ?? ""
         expect(text.replaceAll(/coverage\s?0\s%/gi, "")).not.toMatch(/\b0\s?%|\b[01]\s?B\b/)
         expect(await findings(page)).toEqual([])

@@ -7,7 +7,19 @@ import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Page } from "playwright-core"
 import * as TestServer from "./TestServer.ts"
-import { executablePath, findings, GROUPS, groupRow, INTERVAL, inBrowser, NOISE, push, world } from "./WebWorld.ts"
+import {
+  executablePath,
+  findings,
+  GROUPS,
+  groupRow,
+  INTERVAL,
+  inBrowser,
+  NOISE,
+  once,
+  push,
+  unique,
+  world
+} from "./WebWorld.ts"
 
 const now = Math.floor(Date.now() / INTERVAL) * INTERVAL
 const WORKERS = Array.from({ length: 12 }, (_, n) => `python3 worker_${n + 1}.py`)
@@ -15,34 +27,32 @@ const WORKERS = Array.from({ length: 12 }, (_, n) => `python3 worker_${n + 1}.py
 const RULE = { match: "^python3 (\\w+?)_?\\d*\\.py$", name: "python $1" }
 
 /** Half an hour of a machine whose workers are many, and one name that nobody should be able to hurt a page with. */
-const stored = Effect.gen(function* () {
-  const { register, request } = yield* TestServer.TestServer
-  const { token } = yield* register("apps-1")
-  const rows = Array.from({ length: 121 }, (_, n) => n).flatMap((n) => {
-    const at = now - (120 - n) * INTERVAL
-    return [
-      ...WORKERS.map((name, worker) => groupRow(at, name, 10 + n * (0.3 + worker / 100), 60)),
-      groupRow(at, "postgres", 100 + n * 2, 900, 8),
-      groupRow(at, "python3 report.py", 5 + n * 0.2, 80),
-      groupRow(at, `<b onclick="x">\u202eevil</b>`, 1 + n * 0.1, 5)
-    ]
+const seed = once(
+  Effect.gen(function* () {
+    const { register } = yield* TestServer.TestServer
+    const { token } = yield* register("apps-1")
+    const rows = Array.from({ length: 121 }, (_, n) => n).flatMap((n) => {
+      const at = now - (120 - n) * INTERVAL
+      return [
+        ...WORKERS.map((name, worker) => groupRow(at, name, 10 + n * (0.3 + worker / 100), 60)),
+        groupRow(at, "postgres", 100 + n * 2, 900, 8),
+        groupRow(at, "python3 report.py", 5 + n * 0.2, 80),
+        groupRow(at, `<b onclick="x">\u202eevil</b>`, 1 + n * 0.1, 5)
+      ]
+    })
+    yield* push(token, { [GROUPS]: rows })
+    yield* ruleSet("scripts")
   })
-  yield* push(token, { [GROUPS]: rows })
-  for (const name of ["scripts", "two-editors"]) {
-    const body = { name, base_version: 0, rules: [RULE], comment: "by script" }
-    expect((yield* request("POST", "/api/groupings", { body })).status).toBe(201)
-  }
-})
-let isStored = false
-/** Once, whichever test comes first. */
-const seed = Effect.suspend(() => {
-  const first = !isStored
-  isStored = true
-  return first ? stored : Effect.void
+)
+
+/** A set of rules in its first version. */
+const ruleSet = Effect.fnUntraced(function* (name: string) {
+  const { request } = yield* TestServer.TestServer
+  const body = { name, base_version: 0, rules: [RULE], comment: "by script" }
+  expect((yield* request("POST", "/api/groupings", { body })).status).toBe(201)
 })
 
 const on: typeof inBrowser = (...visit) => Effect.andThen(seed, inBrowser(...visit))
-const soon = { timeout: 15_000 }
 
 const names = (page: Page) => page.locator(".ranked tbody .row-button .name").allTextContents()
 const pattern = (page: Page, n: number) => page.getByRole("textbox", { name: `Pattern of rule ${n}` })
@@ -59,37 +69,38 @@ describe.skipIf(executablePath === undefined)("group names on the page", () => {
   layer(world, { timeout: 120_000, excludeTestServices: true })("in a browser", (it) => {
     it.effect("groups python workers by script name: from the ranking to the rules, and back to one row", () =>
       Effect.gen(function* () {
+        const set = unique("by-script")
         yield* on("/servers/apps-1", async (page) => {
-          await expect.poll(() => names(page), soon).toContain(WORKERS[0])
+          await expect.poll(() => names(page)).toContain(WORKERS[0])
           await page.getByRole("button", { name: "Group names…" }).click()
           await page.getByRole("link", { name: "Edit rules…" }).click()
           await page.getByRole("heading", { name: "Group names" }).waitFor()
           // What looks alike is told with a rule for it, before anything was written.
           await page.getByRole("button", { name: "Add a rule for python3 worker_*.py" }).waitFor()
-          await expect.poll(() => preview(page).textContent(), soon).toContain("15 names → 15")
+          await expect.poll(() => preview(page).textContent()).toContain("15 names → 15")
           await pattern(page, 1).fill("^python3 (\\w+?)_?\\d*\\.py$")
           await shownAs(page, 1).fill("python $1")
           await page.getByText("takes 13 names").waitFor()
-          await expect.poll(() => preview(page).textContent(), soon).toMatch(/15 names → 4.*: equal/s)
-          await page.getByRole("textbox", { name: "Name of the set" }).fill("by-script")
+          await expect.poll(() => preview(page).textContent()).toMatch(/15 names → 4.*: equal/s)
+          await page.getByRole("textbox", { name: "Name of the set" }).fill(set)
           await page.getByRole("textbox", { name: "Comment" }).fill("by script")
           await shoot(page, "editor-light-1280")
           await page.getByRole("button", { name: "Save as version 1" }).click()
           await page.getByText("Version 1", { exact: true }).waitFor()
           expect(await findings(page)).toEqual([])
           await page.getByRole("link", { name: "apps-1" }).click()
-          await page.getByText("Names are grouped by by-script, version 1.").waitFor()
-          await expect.poll(() => names(page), soon).toContain("python worker")
-          expect(await names(page)).toContain("python report")
-          expect(await names(page)).not.toContain(WORKERS[0])
+          await page.getByText(`Names are grouped by ${set}, version 1.`).waitFor()
+          await expect.poll(() => names(page)).toContain("python worker")
+          await expect.poll(() => names(page)).toContain("python report")
+          await expect.poll(() => names(page)).not.toContain(WORKERS[0])
           expect(await findings(page)).toEqual([])
           await shoot(page, "server-grouped")
           await page.getByRole("button", { name: "python worker" }).first().click()
           await page.getByRole("complementary", { name: /python worker/ }).waitFor()
           await page.keyboard.press("Escape")
           await page.getByRole("button", { name: "Show names as they are" }).click()
-          await expect.poll(() => names(page), soon).toContain(WORKERS[0])
-          expect(new URL(page.url()).searchParams.get("grouping")).toBeNull()
+          await expect.poll(() => names(page)).toContain(WORKERS[0])
+          await expect.poll(() => new URL(page.url()).searchParams.get("grouping")).toBeNull()
         })
       })
     )
@@ -98,11 +109,11 @@ describe.skipIf(executablePath === undefined)("group names on the page", () => {
       on("/servers/apps-1", async (page) => {
         await page.getByRole("button", { name: "Group names…" }).click()
         await page.getByRole("button", { name: "scripts" }).click()
-        await expect.poll(() => names(page), soon).toContain("python worker")
-        expect(new URL(page.url()).searchParams.get("grouping")).toBe("scripts")
+        await expect.poll(() => names(page)).toContain("python worker")
+        await expect.poll(() => new URL(page.url()).searchParams.get("grouping")).toBe("scripts")
         await page.goto(new URL("/servers/apps-1", page.url()).href)
         await page.getByText("Names are grouped by scripts").waitFor()
-        expect(new URL(page.url()).searchParams.get("grouping")).toBe("scripts")
+        await expect.poll(() => new URL(page.url()).searchParams.get("grouping")).toBe("scripts")
       })
     )
 
@@ -111,17 +122,17 @@ describe.skipIf(executablePath === undefined)("group names on the page", () => {
         await pattern(page, 1).fill("^first")
         await shownAs(page, 1).fill("one")
         await page.getByRole("button", { name: "Add a rule", exact: true }).press("Enter")
-        await expect.poll(() => page.evaluate("document.activeElement.ariaLabel"), soon).toBe("Pattern of rule 2")
+        await expect.poll(() => page.evaluate("document.activeElement.ariaLabel")).toBe("Pattern of rule 2")
         await page.keyboard.type("^second")
         await page.keyboard.press("Tab")
         await page.keyboard.type("two")
         await page.keyboard.press("Alt+ArrowUp")
-        await expect.poll(() => pattern(page, 1).inputValue(), soon).toBe("^second")
+        await expect.poll(() => pattern(page, 1).inputValue()).toBe("^second")
         // The rule that was moved keeps the focus.
-        expect(await page.evaluate("document.activeElement.ariaLabel")).toBe("Name of rule 1")
+        await expect.poll(() => page.evaluate("document.activeElement.ariaLabel")).toBe("Name of rule 1")
         await page.getByText("Rule 2 is rule 1 now").waitFor({ state: "attached" })
         await page.getByRole("button", { name: "Remove rule 1" }).press("Enter")
-        await expect.poll(() => pattern(page, 1).inputValue(), soon).toBe("^first")
+        await expect.poll(() => pattern(page, 1).inputValue()).toBe("^first")
       })
     )
 
@@ -131,12 +142,12 @@ describe.skipIf(executablePath === undefined)("group names on the page", () => {
         async (page) => {
           await pattern(page, 1).fill("^python3 (\\w+")
           await page.getByText("missing closing )").waitFor()
-          expect(await pattern(page, 1).getAttribute("aria-invalid")).toBe("true")
+          await expect.poll(() => pattern(page, 1).getAttribute("aria-invalid")).toBe("true")
           const save = page.getByRole("button", { name: "Save as version 2" })
-          expect(await save.isDisabled()).toBe(true)
+          await expect.poll(() => save.isDisabled()).toBe(true)
           expect(await findings(page)).toEqual([])
           await pattern(page, 1).fill("^python3 (\\w+)")
-          await expect.poll(() => save.isEnabled(), soon).toBe(true)
+          await expect.poll(() => save.isEnabled()).toBe(true)
         },
         { expected: NOISE }
       )
@@ -145,19 +156,21 @@ describe.skipIf(executablePath === undefined)("group names on the page", () => {
     it.effect("tells who saved meanwhile, and goes back to an older version", () =>
       Effect.gen(function* () {
         const { request } = yield* TestServer.TestServer
+        const set = unique("two-editors")
+        yield* ruleSet(set)
         yield* on(
-          "/groupings?set=two-editors&server=apps-1",
+          `/groupings?set=${set}&server=apps-1`,
           async (page) => {
             await shownAs(page, 1).fill("py $1")
-            const body = { name: "two-editors", base_version: 1, rules: [], comment: "none" }
+            const body = { name: set, base_version: 1, rules: [], comment: "none" }
             await Effect.runPromise(request("POST", "/api/groupings", { body }))
             await page.getByRole("button", { name: "Save as version 2" }).click()
-            await page.getByText("admin saved version 2 of two-editors meanwhile").waitFor()
+            await page.getByText(`admin saved version 2 of ${set} meanwhile`).waitFor()
             await page.reload()
             await page.getByText("No rules: every name keeps its own.").waitFor()
             await page.getByRole("button", { name: "Go back to this" }).click()
-            await page.getByText("of two-editors, version 3").waitFor()
-            expect(await shownAs(page, 1).inputValue()).toBe("python $1")
+            await page.getByText(`of ${set}, version 3`).waitFor()
+            await expect.poll(() => shownAs(page, 1).inputValue()).toBe("python $1")
             await page.getByText("back to version 1").waitFor()
           },
           { expected: NOISE }
@@ -175,7 +188,7 @@ describe.skipIf(executablePath === undefined)("group names on the page", () => {
             await page.getByLabel(/token/i).first().fill(body.token)
             await page.getByRole("button", { name: /sign in/i }).click()
             await page.getByText("An operator or an administrator can change them").waitFor()
-            expect(await pattern(page, 1).getAttribute("readonly")).not.toBeNull()
+            await expect.poll(() => pattern(page, 1).getAttribute("readonly")).not.toBeNull()
             for (const name of [/^Save/, /^Add/, /^Remove/, /^Go back/]) {
               expect(await page.getByRole("button", { name }).count(), String(name)).toBe(0)
             }
@@ -195,15 +208,19 @@ describe.skipIf(executablePath === undefined)("group names on the page", () => {
         on(
           "/groupings?set=scripts&server=apps-1",
           async (page) => {
-            await expect.poll(() => preview(page).textContent(), soon).toContain("15 names → 4")
-            expect(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")).toBe(true)
+            await expect.poll(() => preview(page).textContent()).toContain("15 names → 4")
+            await expect
+              .poll(() => page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+              .toBe(true)
             expect(await findings(page)).toEqual([])
             await shoot(page, `editor-${width}-${dark ? "dark" : "light"}`)
             await page.goto(new URL("/servers/apps-1?grouping=scripts", page.url()).href)
             await page.getByText("Names are grouped by scripts").waitFor()
             await page.getByRole("button", { name: "Names: scripts" }).click()
             await page.getByRole("link", { name: "Edit rules…" }).waitFor()
-            expect(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")).toBe(true)
+            await expect
+              .poll(() => page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+              .toBe(true)
             expect(await findings(page)).toEqual([])
             await shoot(page, `chooser-${width}-${dark ? "dark" : "light"}`)
           },

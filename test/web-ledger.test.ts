@@ -12,9 +12,11 @@ import {
   hostRow,
   INTERVAL,
   inBrowser,
+  once,
   push,
   refreshBytes,
   refreshUntil,
+  unique,
   world
 } from "./WebWorld.ts"
 
@@ -51,31 +53,37 @@ const joined = (payloads: ReadonlyArray<Readonly<Record<string, ReadonlyArray<un
   return all
 }
 
-const seed = Effect.gen(function* () {
-  const { register, request } = yield* TestServer.TestServer
-  for (const [name, payloads] of [
-    ["deploy-1", deployed],
-    ["calm-1", calm]
-  ] as const) {
-    const { token } = yield* register(name)
-    for (let n = 0; n < payloads.length; n += 40) yield* push(token, joined(payloads.slice(n, n + 40)))
-  }
-  const noted = yield* request("POST", "/api/notes", {
-    body: { text: "deploy 1.4", server_id: "deploy-1", at: iso(at(DEPLOY)) }
+const seed = once(
+  Effect.gen(function* () {
+    const { register, request } = yield* TestServer.TestServer
+    for (const [name, payloads] of [
+      ["deploy-1", deployed],
+      ["calm-1", calm]
+    ] as const) {
+      const { token } = yield* register(name)
+      for (let n = 0; n < payloads.length; n += 40) yield* push(token, joined(payloads.slice(n, n + 40)))
+    }
+    const noted = yield* request("POST", "/api/notes", {
+      body: { text: "deploy 1.4", server_id: "deploy-1", at: iso(at(DEPLOY)) }
+    })
+    expect(noted.status).toBe(201)
   })
-  expect(noted.status).toBe(201)
-})
+)
 
 const marked = (from: number, to: number) => `brush=${encodeURIComponent(`${iso(at(from))}~${iso(at(to))}`)}`
 const said = (page: Page) => page.locator(".ledger-said")
 const saying = (page: Page, words: RegExp) => page.locator(".ledger-said", { hasText: words }).waitFor()
 const row = (page: Page, name: string) => page.locator(".ledger tbody tr").filter({ hasText: name })
 const amount = (text: string) => Number(text.replaceAll("\u2212", "-").replace(/[^\d.-]/g, ""))
-/** The changes as they are shown, and their last line. */
-const changes = async (page: Page) => {
-  const shown = (await page.locator(".ledger tr:not(.ledger-part) td.change").allTextContents()).map(amount)
-  return { lines: shown.slice(0, -1), total: shown.at(-1)! }
-}
+const noteTick = (page: Page) => page.locator(".stack .tick.note").first()
+/** The changes as they are shown, without their last line, are together what that says. */
+const addUp = (page: Page) =>
+  expect
+    .poll(async () => {
+      const shown = (await page.locator(".ledger tr:not(.ledger-part) td.change").allTextContents()).map(amount)
+      return shown.slice(0, -1).reduce((sum, value) => sum + value, 0) - shown.at(-1)!
+    })
+    .toBeCloseTo(0, 6)
 
 describe.skipIf(executablePath === undefined)("what changed, on the page", () => {
   layer(world, { timeout: 120_000, excludeTestServices: true })("in a browser", (it) => {
@@ -83,21 +91,20 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
       Effect.gen(function* () {
         yield* seed
         yield* inBrowser("/servers/deploy-1", async (page) => {
-          const note = page.locator(".stack .tick.note")
+          const note = noteTick(page)
           await refreshUntil(page, note)
           await refreshUntil(page, page.locator(".ranked tbody tr").filter({ hasText: "node" }))
           await note.click()
           await page.getByRole("button", { name: "Before and after" }).click()
           await page.waitForURL("**against=previous**")
           await saying(page, /^CPU rose by \d+ points/)
-          expect(await row(page, "node").locator("td.change").textContent()).toBe("+40")
+          await expect.poll(() => row(page, "node").locator("td.change").textContent()).toBe("+40")
           await row(page, "worker").getByText("gone", { exact: true }).waitFor()
           await row(page, "<img").getByText("new", { exact: true }).waitFor()
           await row(page, "crash").getByText("restarted", { exact: true }).waitFor()
           await page.getByText("And against it").waitFor()
-          const { lines, total } = await changes(page)
-          expect(lines.reduce((sum, value) => sum + value, 0)).toBeCloseTo(total, 6)
-          expect(await page.locator(".ledger tfoot .total").textContent()).toMatch(/The host.*100/)
+          await addUp(page)
+          await expect.poll(() => page.locator(".ledger tfoot .total").textContent()).toMatch(/The host.*100/)
           expect(await page.evaluate("window.hacked")).toBeUndefined()
           expect(await findings(page)).toEqual([])
         })
@@ -118,8 +125,7 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
         await said(page).waitFor()
         await page.keyboard.press("m")
         await saying(page, /^Memory (rose|fell) by/)
-        const { lines, total } = await changes(page)
-        expect(lines.reduce((sum, value) => sum + value, 0)).toBeCloseTo(total, 6)
+        await addUp(page)
         await page.getByLabel("against").selectOption("moment")
         await page.waitForURL(/against=20/)
         await page.getByRole("textbox", { name: "up to" }).waitFor()
@@ -129,6 +135,7 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
     it.effect("says before any number that a part was not seen, and where nothing was", () =>
       inBrowser(`/servers/calm-1?against=previous&${marked(40, SCRAPES)}`, async (page) => {
         await page.getByText("Only a part was seen").waitFor()
+        await said(page).waitFor()
         const order = await page.evaluate(
           `[".ledger-spans", ".ledger-head .banner", ".ledger-said"].map((one) => document.querySelector(one).getBoundingClientRect().top)`
         )
@@ -163,9 +170,10 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
         // Without the next refresh.
         await page.getByRole("button", { name: "Pause the refresh" }).click()
         await page.getByRole("button", { name: "Note", exact: true }).click()
-        await page.getByRole("textbox", { name: "Note" }).fill("<b>moved</b> to NVMe")
+        const moved = unique("moved")
+        await page.getByRole("textbox", { name: "Note" }).fill(`<b>${moved}</b> to NVMe`)
         await page.keyboard.press("Enter")
-        const tick = page.getByRole("list", { name: "What happened" }).getByRole("button", { name: /moved/ })
+        const tick = page.getByRole("list", { name: "What happened" }).getByRole("button", { name: moved })
         await tick.first().waitFor()
         expect(await findings(page)).toEqual([])
         await page.getByRole("button", { name: "Undo" }).click()
@@ -183,11 +191,10 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
           async (page) => {
             await page.getByLabel("token").fill(body.token)
             await page.keyboard.press("Enter")
-            await page.locator(".stack .tick.note").waitFor()
+            await noteTick(page).waitFor()
             await page.getByRole("button", { name: "What changed" }).waitFor()
             expect(await page.getByRole("button", { name: "Note", exact: true }).count()).toBe(0)
-            await page.locator(".stack .tick.note").focus()
-            await page.keyboard.press("Enter")
+            await noteTick(page).press("Enter")
             await page.getByRole("button", { name: "Before and after" }).waitFor()
             expect(await page.getByRole("button", { name: "Remove" }).count()).toBe(0)
             await page.keyboard.press("Escape")
@@ -207,7 +214,7 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
           async (page) => {
             await page.getByLabel("token").fill(body.token)
             await page.keyboard.press("Enter")
-            await page.locator(".stack .tick.note").click()
+            await noteTick(page).click()
             await page.getByRole("button", { name: "Before and after" }).waitFor()
             expect(await page.getByRole("button", { name: "Remove" }).count()).toBe(0)
             await page.keyboard.press("Escape")
@@ -232,9 +239,7 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
           ["ArrowUp", 0]
         ] as const) {
           await page.keyboard.press(key)
-          await expect
-            .poll(() => page.evaluate("document.activeElement.textContent"), { timeout: 15_000 })
-            .toBe(names[n])
+          await expect.poll(() => page.evaluate("document.activeElement.textContent")).toBe(names[n])
         }
         await page.keyboard.press("Enter")
         await page.waitForURL(/open=/)
@@ -243,13 +248,16 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
 
     it.effect("shows all of what a mark tells, also at the edge of the page", () =>
       inBrowser("/servers/deploy-1", async (page) => {
-        await page.locator(".stack .tick.note").waitFor()
+        await noteTick(page).waitFor()
         const ticks = page.locator(".tick.note")
         for (let n = 0; n < (await ticks.count()); n++) {
-          await ticks.nth(n).hover()
-          const box = await page.locator(".mark-card").boundingBox()
-          expect(box!.x).toBeGreaterThanOrEqual(0)
-          expect(box!.x + box!.width).toBeLessThanOrEqual(await page.evaluate("document.documentElement.clientWidth"))
+          const cutOff = async () => {
+            await ticks.nth(n).hover()
+            const box = await page.locator(".mark-card").boundingBox({ timeout: 5_000 })
+            const width = Number(await page.evaluate("document.documentElement.clientWidth"))
+            return box!.x < 0 || box!.x + box!.width > width ? box : undefined
+          }
+          await expect.poll(cutOff).toBeUndefined()
         }
       })
     )
@@ -260,9 +268,9 @@ describe.skipIf(executablePath === undefined)("what changed, on the page", () =>
           `/servers/deploy-1?against=previous&${marked(DEPLOY, SCRAPES)}`,
           async (page) => {
             await said(page).waitFor()
-            await page.locator(".stack .tick.note").waitFor()
+            await noteTick(page).waitFor()
             const over = "document.scrollingElement.scrollWidth - window.innerWidth"
-            expect(await page.evaluate(over)).toBeLessThanOrEqual(0)
+            await expect.poll(() => page.evaluate(over)).toBeLessThanOrEqual(0)
             expect(await findings(page)).toEqual([])
             expect(await refreshBytes(page)).toBeLessThan(10_000)
           },

@@ -3,7 +3,7 @@ import { describe, expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Page } from "playwright-core"
 import * as TestServer from "./TestServer.ts"
-import { executablePath, findings, GROUPS, groupRow, HOST, hostRow, inBrowser, push, world } from "./WebWorld.ts"
+import { executablePath, findings, GROUPS, groupRow, HOST, hostRow, inBrowser, once, push, world } from "./WebWorld.ts"
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -31,6 +31,24 @@ const rowsOf = (server: number, now: number) =>
     }
   })
 
+const seed = once(
+  Effect.gen(function* () {
+    const { register } = yield* TestServer.TestServer
+    const now = Math.floor(Date.now() / MINUTE) * MINUTE
+    for (const [n, server] of SERVERS.entries()) {
+      const { token } = yield* register(server)
+      const rows = rowsOf(n, now)
+      for (let from = 0; from < rows.length; from += 100) {
+        const some = rows.slice(from, from + 100)
+        yield* push(token, { [HOST]: some.map(({ host }) => host), [GROUPS]: some.flatMap(({ groups }) => groups) })
+      }
+      if (n > 0) continue
+      const before = [now - 40 * HOUR, now - 40 * HOUR + MINUTE]
+      yield* push(token, { [GROUPS]: before.map((at, k) => groupRow(at, "yesterday", 5 + k, 30)) })
+    }
+  })
+)
+
 const names = async (page: Page) => (await page.locator("tbody th .name bdi").allTextContents()).slice(0, 3)
 const noScrollSideways = (page: Page) =>
   page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
@@ -39,19 +57,8 @@ describe.skipIf(executablePath === undefined)("the processes of the fleet", () =
   layer(world, { timeout: 180_000, excludeTestServices: true })("in a browser", (it) => {
     it.effect("are ranked over a day by what they used, and by how fast they grow", () =>
       Effect.gen(function* () {
-        const { register, request } = yield* TestServer.TestServer
-        const now = Math.floor(Date.now() / MINUTE) * MINUTE
-        for (const [n, server] of SERVERS.entries()) {
-          const { token } = yield* register(server)
-          const rows = rowsOf(n, now)
-          for (let from = 0; from < rows.length; from += 100) {
-            const some = rows.slice(from, from + 100)
-            yield* push(token, { [HOST]: some.map(({ host }) => host), [GROUPS]: some.flatMap(({ groups }) => groups) })
-          }
-          if (n > 0) continue
-          const before = [now - 40 * HOUR, now - 40 * HOUR + MINUTE]
-          yield* push(token, { [GROUPS]: before.map((at, k) => groupRow(at, "yesterday", 5 + k, 30)) })
-        }
+        const { request } = yield* TestServer.TestServer
+        yield* seed
         // What is asked while rows are still on their way is kept for a moment.
         const stored = Effect.map(request("GET", "/api/processes/groups?hours=24"), ({ body }) => body.matching === 127)
         yield* Effect.repeat(Effect.delay(stored, "1 second"), { until: (is) => is })
@@ -62,16 +69,15 @@ describe.skipIf(executablePath === undefined)("the processes of the fleet", () =
             await page.getByRole("heading", { name: "Processes", level: 1 }).waitFor()
             await expect.poll(() => names(page)).toEqual(["postgres", "leaker", "<img src=x onerror=alert(1)>"])
             const row = (name: string) => page.getByRole("row").filter({ hasText: name })
-            const leaker = await row("leaker").textContent()
             // 360 core-seconds on each of three servers; 120 MiB an hour on one of them.
-            expect(leaker).toMatch(/120\sMiB\/h/)
-            expect(await row("postgres").textContent()).toContain("web-3")
+            await expect.poll(() => row("leaker").textContent()).toMatch(/120\sMiB\/h/)
+            await expect.poll(() => row("postgres").textContent()).toContain("web-3")
             await page.getByRole("button", { name: "Growth" }).click()
             await expect.poll(async () => (await names(page))[0]).toBe("leaker")
-            expect(page.url()).toContain("metric=memory&by=growth")
+            await page.waitForURL("**metric=memory&by=growth**")
             await page.getByRole("button", { name: "GiB-hours" }).click()
             await expect.poll(async () => (await names(page))[0]).toBe("postgres")
-            expect(page.url()).toContain("metric=memory")
+            await page.waitForURL((url) => url.search.includes("metric=memory") && !url.search.includes("growth"))
             expect(await findings(page)).toEqual([])
           },
           { width: 1440 }
@@ -90,9 +96,9 @@ describe.skipIf(executablePath === undefined)("the processes of the fleet", () =
           await page.getByRole("heading", { name: "leaker" }).waitFor()
           await expect.poll(() => names(page)).toEqual(["web-2", "web-1", "web-3"])
           const grows = page.getByRole("row").filter({ hasText: "web-2" })
-          expect(await grows.textContent()).toMatch(/120\sMiB\/h/)
+          await expect.poll(() => grows.textContent()).toMatch(/120\sMiB\/h/)
           // 5 GiB are available.
-          expect(await grows.textContent()).toMatch(/1\sd 1[89]\sh/)
+          await expect.poll(() => grows.textContent()).toMatch(/1\sd 1[89]\sh/)
           expect(await findings(page)).toEqual([])
           await grows.getByRole("link").click()
           await page.getByRole("heading", { name: "web-2" }).waitFor()
@@ -122,8 +128,11 @@ describe.skipIf(executablePath === undefined)("the processes of the fleet", () =
         await page.locator("tbody th .name").first().waitFor()
         await page.keyboard.press("/")
         await page.keyboard.type("YESTER")
+        await page.waitForURL("**q=YESTER**")
         await page.getByText("last seen").waitFor()
-        expect(await page.locator(".gone-names").textContent()).toMatch(/yesterday.*last seen 1\sd 1[56]\sh ago/)
+        await expect
+          .poll(() => page.locator(".gone-names").textContent())
+          .toMatch(/yesterday.*last seen 1\sd 1[56]\sh ago/)
         expect(await findings(page)).toEqual([])
         await page.getByRole("button", { name: "show then" }).click()
         await page.getByRole("row").filter({ hasText: "yesterday" }).waitFor()
@@ -186,15 +195,19 @@ describe.skipIf(executablePath === undefined)("the processes of the fleet", () =
         "/processes",
         async (page) => {
           await page.locator("tbody th .name").first().waitFor()
-          expect(await noScrollSideways(page)).toBe(true)
+          await expect.poll(() => noScrollSideways(page)).toBe(true)
           expect(await findings(page)).toEqual([])
-          expect(await page.locator("tbody tr[data-index]").count()).toBeLessThan(80)
-          await page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-          await page.getByText("worker-119").waitFor()
-          expect(await page.locator("tbody tr[data-index]").count()).toBeLessThan(80)
+          await expect.poll(() => page.locator("tbody tr[data-index]").count()).toBeLessThan(80)
+          await expect
+            .poll(async () => {
+              await page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+              return page.getByText("worker-119").isVisible()
+            })
+            .toBe(true)
+          await expect.poll(() => page.locator("tbody tr[data-index]").count()).toBeLessThan(80)
           await page.goto(`${page.url().replace(/\/processes.*/, "")}/processes/processes/leaker?by=growth`)
           await page.getByRole("row").filter({ hasText: "web-2" }).waitFor()
-          expect(await noScrollSideways(page)).toBe(true)
+          await expect.poll(() => noScrollSideways(page)).toBe(true)
           expect(await findings(page)).toEqual([])
         },
         { width: 360, dark: true }

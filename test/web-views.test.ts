@@ -73,9 +73,7 @@ describe.skipIf(executablePath === undefined)("every view", () => {
                   for (const screen of view.everyScreen === true ? SCREENS : [SCREENS[0], SCREENS.at(-1)!]) {
                     await look(screen)
                     await drawn(page)
-                    await expect
-                      .poll(() => ask(page, tooWide), { message: `${name} on ${screen.of}`, timeout: 5_000 })
-                      .toEqual([])
+                    await expect.poll(() => ask(page, tooWide), { message: `${name} on ${screen.of}` }).toEqual([])
                     if (screen.width === 360) expect(await findings(page), `${name} on ${screen.of}`).toEqual([])
                   }
                   await page.evaluate("document.documentElement.style.zoom = '2'")
