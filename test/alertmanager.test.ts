@@ -61,7 +61,7 @@ const alertmanager = Effect.gen(function* () {
   const url = `http://127.0.0.1:${port}`
   yield* Effect.tryPromise(async () => {
     if (!(await fetch(`${url}/-/ready`)).ok) throw new Error("not ready")
-  }).pipe(Effect.retry(Schedule.spaced("100 millis")), Effect.timeout("30 seconds"))
+  }).pipe(Effect.retry(Schedule.spaced("100 millis")), Effect.timeout("100 seconds"))
   return url
 })
 

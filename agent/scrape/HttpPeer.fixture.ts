@@ -83,9 +83,4 @@ const listening = (
 }
 
 /** A port of 127.0.0.1 on which nothing listens. */
-export const closedPort: Effect.Effect<number> = Effect.scoped(
-  Effect.map(
-    tcpPeer(() => {}),
-    ({ port }) => port
-  )
-)
+export { freePort as closedPort } from "../../test/Ports.ts"

@@ -313,6 +313,36 @@ const SHARED: ReadonlyArray<Rule> = [
   }
 ]
 
+const ofTests = (promise: string, what: RegExp, instead: string, bad: string): Rule => ({
+  promise,
+  instead,
+  find: (repository) =>
+    repository.sources.filter((path) => /\.test\.ts$/.test(path)).flatMap((path) => lines(repository, path, what)),
+  bad: { "test/bad.test.ts": `${bad}\n` }
+})
+
+const TESTS: ReadonlyArray<Rule> = [
+  // That something is not there may be asked once, after what is there was waited for.
+  ofTests(
+    "what a page shows is waited for, not read once",
+    /\bexpect\(await .*\.(count|textContent|innerText|allTextContents|allInnerTexts|isChecked|isDisabled|isEnabled|inputValue|getAttribute)\(.*\)\)\.(?!not\b|toBe\(0\))/,
+    "await expect.poll(() => …): the browser may not have drawn it yet",
+    "expect(await page.locator(x).count()).toBe(1)"
+  ),
+  ofTests(
+    "no test has its own bound for what it polls",
+    /\.poll\(.*\btimeout:/,
+    "the bound of vitest.config.ts, which is for slow machines",
+    "await expect.poll(read, { timeout: 1_000 }).toBe(1)"
+  ),
+  ofTests(
+    "ports of tests come from one place",
+    /\bconst (free|closed|unused)Port\b/,
+    "freePort or claimPort of test/Ports.ts: others are taken by somebody else before they are used",
+    "const freePort = 1"
+  )
+]
+
 /** All rules, by what they are about. */
 export const RULES: Readonly<Record<string, ReadonlyArray<Rule>>> = {
   "arrows point towards the contract": ARROWS,
@@ -320,5 +350,6 @@ export const RULES: Readonly<Record<string, ReadonlyArray<Rule>>> = {
   "what the house forbids, and what to use instead": FORBIDDEN,
   "a file is found by its name": NAMES,
   "what is there is used, read and true": LIVING,
-  "what is committed works elsewhere": SHARED
+  "what is committed works elsewhere": SHARED,
+  "a test does not depend on speed": TESTS
 }

@@ -1,7 +1,7 @@
 import { connect, createServer } from "node:net"
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import { StreamFull, StreamUnavailable } from "../../sinks/stream/SnapshotStream.ts"
 import { rowsIn } from "../../sinks/stream/StreamEntry.ts"
 import { ADMIN, AGENT_A, AGENT_B, READ, row, startServer } from "../TestServer.ts"
@@ -104,9 +104,12 @@ describe("a 202 says what was taken", () => {
   it.live("a server that closed its scope listens no more, and the address is free again", () =>
     Effect.gen(function* () {
       const port = yield* Effect.scoped(Effect.map(startServer(), ({ port }) => port))
-      yield* Effect.callback<void>((resume) => {
-        const server = createServer().listen(port, "127.0.0.1", () => server.close(() => resume(Effect.void)))
+      const listen = Effect.callback<void, Error>((resume) => {
+        const server = createServer().once("error", (error) => resume(Effect.fail(error)))
+        server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.void)))
       })
+      // A connection of another test that goes out may have been given it for a while.
+      yield* Effect.retry(listen, Schedule.spaced("100 millis"))
     })
   )
 })

@@ -11,6 +11,7 @@ import { copyText } from "../parts/Clipboard.ts"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
+import { useSaid } from "../parts/Said.ts"
 import { csvOf, joined, markdownOf, type Page } from "./AuditList.ts"
 import { type Entry, sentenceOf } from "./AuditSentence.ts"
 import { When } from "./Tokens.tsx"
@@ -176,11 +177,7 @@ const Filter = () => {
 }
 
 const TakeAway = ({ page }: { readonly page: Page }) => {
-  const [said, setSaid] = useState("")
-  const tell = (text: string) => {
-    setSaid(text)
-    setTimeout(() => setSaid(""), 2_500)
-  }
+  const [said, tell] = useSaid()
   return (
     <>
       <span className="muted" role="status">

@@ -1,13 +1,12 @@
 /** A command to copy. */
-import { useState } from "react"
 import { copyText } from "./Clipboard.ts"
+import { useSaid } from "./Said.ts"
 
 export const Command = ({ text }: { readonly text: string }) => {
-  const [copied, setCopied] = useState(false)
+  const [said, say] = useSaid()
   const copy = async () => {
     if (!(await copyText(text))) return
-    setCopied(true)
-    setTimeout(() => setCopied(false), 2_000)
+    say("Copied")
   }
   return (
     <div className="command">
@@ -15,7 +14,7 @@ export const Command = ({ text }: { readonly text: string }) => {
         <code>{text}</code>
       </pre>
       <button type="button" className="button small" onClick={() => void copy()}>
-        {copied ? "Copied" : "Copy"}
+        {said === "" ? "Copy" : said}
       </button>
     </div>
   )

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "react"
 import { download } from "../charts/Picture.ts"
 import { copyText } from "../parts/Clipboard.ts"
+import { useSaid } from "../parts/Said.ts"
 import { csvOf, markdownOf, type Sheet } from "./TakeAway.ts"
 
 interface Props {
@@ -15,14 +16,13 @@ interface Props {
 
 export const Share = ({ file: given, picture, sheetOf }: Props) => {
   const [open, setOpen] = useState(false)
-  const [said, setSaid] = useState("")
+  const [said, say] = useSaid()
   const box = useRef<HTMLDivElement>(null)
   const close = useCallback(() => setOpen(false), [])
   useClosing(box, open, close)
   const tell = (text: string) => {
-    setSaid(text)
+    say(text)
     setOpen(false)
-    setTimeout(() => setSaid(""), 2_500)
   }
   const copy = async (text: string, what: string) =>
     tell((await copyText(text)) ? `${what} copied` : "This browser does not let the page copy")

@@ -11,6 +11,7 @@ import { useKeys } from "../frame/Keys.ts"
 import { NoteForm } from "../marks/NoteForm.tsx"
 import { copyText } from "../parts/Clipboard.ts"
 import { duration, moment as momentText, window as windowText } from "../parts/Format.ts"
+import { useSaid } from "../parts/Said.ts"
 
 interface Props {
   readonly id: string
@@ -195,17 +196,16 @@ const MomentBar = ({
 /** Copies an address that shows the same times for ever, also where the range goes up to now. */
 export const CopyLink = ({ className = "button small" }: { readonly className?: string }) => {
   const range = useRange()
-  const [said, setSaid] = useState<string>()
+  const [said, say] = useSaid()
   const copy = async () => {
     const to = Date.now()
     const pinned = range.fixed ?? { from: to - range.hours * 3_600_000, to }
     const worked = await copyText(linkWith({ window: formatWindow(pinned), range: undefined }))
-    setSaid(worked ? "Copied" : "Copy it from the address bar")
-    setTimeout(() => setSaid(undefined), 2_500)
+    say(worked ? "Copied" : "Copy it from the address bar")
   }
   return (
     <button type="button" className={className} onClick={() => void copy()}>
-      <span aria-live="polite">{said ?? "Link to this moment"}</span>
+      <span aria-live="polite">{said === "" ? "Link to this moment" : said}</span>
     </button>
   )
 }
