@@ -27,6 +27,7 @@ import {
   refreshBytes,
   refreshUntil,
   seriousFindings,
+  unique,
   untilTaken,
   visit,
   visitAt,
@@ -58,6 +59,18 @@ const seed = once(
     }
   })
 )
+
+/** The id of a server of its own, on which convert stopped 20 minutes before now, whenever that is. */
+const stoppedAwhileAgo = Effect.gen(function* () {
+  const { register } = yield* TestServer.TestServer
+  const now = Math.floor(Date.now() / INTERVAL) * INTERVAL
+  const { server_id, token } = yield* register(unique("stopped"))
+  for (const payload of hour(now)) {
+    const groups = (payload[GROUPS] as ReadonlyArray<ReturnType<typeof groupRow>>) ?? []
+    yield* push(token, { ...payload, [GROUPS]: groups.filter(({ name }) => name === "postgres" || name === "convert") })
+  }
+  return server_id
+})
 
 describe.skipIf(executablePath === undefined)("the page", () => {
   // Named, so that it is a suite of its own: without a name the layer counts tests, a repeated one twice, and ends too early.
@@ -683,17 +696,20 @@ describe.skipIf(executablePath === undefined)("the page", () => {
     ]
     for (const [zone, local, at, range, gone] of WHEN) {
       it.effect(`says which day it means: ${zone}, ${local}`, () =>
-        visitAt(zone, at, "/servers/busy-1", async (page) => {
-          const row = page.locator(".ranked tbody tr.gone").filter({ hasText: "convert" })
-          await row.waitFor()
-          await expect.poll(() => row.locator(".gone-since").textContent()).toMatch(gone)
-          await expect.poll(() => page.locator(".table-head b").textContent()).toBe(range)
-          await page.getByRole("button", { name: "Custom" }).click()
-          await page.getByRole("button", { name: "Show" }).click()
-          await page.waitForURL("**window=**")
-          const [from, to] = (new URL(page.url()).searchParams.get("window") ?? "").split("~")
-          const minutes = (Date.parse(to ?? "") - Date.parse(from ?? "")) / 60_000
-          expect(Math.round(minutes)).toBe(60)
+        Effect.gen(function* () {
+          const id = yield* stoppedAwhileAgo
+          yield* visitAt(zone, at, `/servers/${id}`, async (page) => {
+            const row = page.locator(".ranked tbody tr.gone").filter({ hasText: "convert" })
+            await row.waitFor()
+            await expect.poll(() => row.locator(".gone-since").textContent()).toMatch(gone)
+            await expect.poll(() => page.locator(".table-head b").textContent()).toBe(range)
+            await page.getByRole("button", { name: "Custom" }).click()
+            await page.getByRole("button", { name: "Show" }).click()
+            await page.waitForURL("**window=**")
+            const [from, to] = (new URL(page.url()).searchParams.get("window") ?? "").split("~")
+            const minutes = (Date.parse(to ?? "") - Date.parse(from ?? "")) / 60_000
+            expect(Math.round(minutes)).toBe(60)
+          })
         })
       )
     }
