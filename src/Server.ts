@@ -9,6 +9,7 @@
  * ├── roll-ups      computes closed buckets                           (role digest)
  * ├── packing       packs days that are over                          (role digest)
  * ├── alerts        asks the rules                                   (role digest)
+ * ├── stories       keeps what alerts tell                            (role digest)
  * ├── alertmanager  sends alerts, where one is configured            (role digest)
  * ├── http          ingest, API and page
  * ├── rates         notes what the stages count, for the live view
@@ -36,6 +37,8 @@ import { Alerts } from "./alerts/Alerts.ts"
 import * as AlertsPostgres from "./alerts/AlertsPostgres.ts"
 import * as BacktestPostgres from "./alerts/BacktestPostgres.ts"
 import { Rulebook } from "./alerts/Rulebook.ts"
+import * as StoriesPostgres from "./alerts/story/StoriesPostgres.ts"
+import { AlertStories } from "./alerts/story/Story.ts"
 import { say } from "./commands/Terminal.ts"
 import * as Supervisor from "./engine/Supervisor.ts"
 import * as WaitingRoom from "./http/ingest/WaitingRoom.ts"
@@ -97,13 +100,12 @@ const POLICY = {
 const rows = Layer.mergeAll(
   SnapshotRowsPostgres.layer,
   RankingsPostgres.layer,
-  ChangesPostgres.layer,
   ComparisonPostgres.layer,
   FleetGroupsPostgres.layer,
-  MarksPostgres.layer,
   BacktestPostgres.layer,
-  AlertsPostgres.layer,
-  NotesPostgres.layer,
+  StoriesPostgres.layer.pipe(
+    Layer.provideMerge([ChangesPostgres.layer, MarksPostgres.layer, AlertsPostgres.layer, NotesPostgres.layer])
+  ),
   GroupingsPostgres.layer,
   SightingsPostgres.layer,
   ServersPostgres.layer,
@@ -208,8 +210,9 @@ const tree = (options: ServerOptions) =>
 const alerting = Effect.gen(function* () {
   const { alertmanagers: urls = [], publicUrl } = yield* Settings
   const alerts = yield* Alerts
+  const stories = yield* AlertStories
   const asking: Supervisor.Child<never> = { name: "alerts", run: alerts.run, stopWithin: "1 second" }
-  const children = [asking]
+  const children = [asking, { name: "stories", run: stories.run, stopWithin: "1 second" } as const]
   if (urls.length === 0) return children
   const alertmanager = yield* makeAlertmanager({ urls, publicUrl: publicUrl === "" ? undefined : publicUrl })
   children.push({ name: "alertmanager", run: alertmanager.run, stopWithin: "1 second" })

@@ -23,6 +23,7 @@ import {
 import { Sessions, signInPath } from "../access/Sessions.ts"
 import { type Alert, Alerts } from "../alerts/Alerts.ts"
 import { Backtest } from "../alerts/Backtest.ts"
+import { AlertStories, type AlertStory } from "../alerts/story/Story.ts"
 import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
 import { defineConfig, Registry } from "../plugins/Registry.ts"
@@ -268,6 +269,18 @@ const ports = (world: World) => {
           })
         )
     }),
+    Layer.succeed(AlertStories, {
+      of: (id) =>
+        reachable(
+          "alerts",
+          Effect.sync(() => {
+            const alert = world.alerts.find((alert) => alert.id === id)
+            return alert === undefined ? Option.none() : Option.some(storyOf(alert))
+          })
+        ),
+      keep: Effect.succeed(0),
+      run: Effect.never
+    }),
     Layer.succeed(Backtest, {
       run: (rule, window) =>
         reachable(
@@ -411,6 +424,36 @@ const ports = (world: World) => {
     Layer.succeed(PipelineView, { snapshot: Effect.succeed({ name: "digest", children: [] }) })
   )
 }
+
+const storyOf = (alert: Alert): AlertStory => ({
+  alert,
+  window: { from: alert.firedAt - 600_000, to: alert.firedAt },
+  split: alert.firedAt - 300_000,
+  ranked: { resource: "processes", metric: "cpu", unit: "percent" },
+  partial: false,
+  tops: [
+    {
+      group: "g",
+      before: 12,
+      after: 91,
+      difference: 79,
+      appeared: false,
+      gone: false,
+      restarted: false,
+      isSubject: true
+    }
+  ],
+  other: { groups: 2, before: 5, after: 6, difference: 1 },
+  unaccounted: null,
+  total: { of: "groups", before: 17, after: 97, difference: 80 },
+  restarts: [],
+  pressure: [],
+  events: [
+    { kind: "outage", at: alert.firedAt - 60_000, exporter: "process_exporter", until: null, bySeconds: null }
+  ],
+  notes: [{ at: alert.firedAt - 90_000, text: "deploy", author: "ann" }],
+  link: "/servers/alpha?window=a~b"
+})
 
 /** One group, on one server. */
 const fleetGroupsPort = (world: World, reachable: Reachable) => {

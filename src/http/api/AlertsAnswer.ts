@@ -1,9 +1,9 @@
-/** Alerts, as `GET /api/alerts` says them. */
+/** Alerts, as `GET /api/alerts` and `GET /api/alerts/{id}` say them. */
 import { Schema } from "effect"
 
 const NullableNumber = Schema.NullOr(Schema.Finite)
 
-const ShownAlert = Schema.Struct({
+const shownAlert = {
   alert_id: Schema.String,
   rule: Schema.String,
   sentence: Schema.String.annotate({ description: "What the rule asked when it fired." }),
@@ -21,8 +21,52 @@ const ShownAlert = Schema.Struct({
   fired_at: Schema.String,
   resolved_at: Schema.NullOr(Schema.String).annotate({ description: "Null: it still fires." }),
   unknown: Schema.Boolean.annotate({ description: "It fires, and nobody knows whether it still holds." })
-})
+}
 
 export const AlertsAnswer = Schema.Struct({
-  alerts: Schema.Array(ShownAlert).annotate({ description: "Those that fire first, then the latest ones." })
+  alerts: Schema.Array(Schema.Struct(shownAlert)).annotate({ description: "Those that fire first, then the latest ones." })
+})
+
+const line = { before: Schema.Finite, after: Schema.Finite, difference: Schema.Finite }
+
+/** What an alert tells. */
+export const AlertStoryAnswer = Schema.Struct({
+  ...shownAlert,
+  window: Schema.Struct({ from: Schema.String, to: Schema.String }),
+  split: Schema.String.annotate({
+    description: "Where the window before ends and the one after begins: the rule began to look here. Both are as long."
+  }),
+  ranked: Schema.NullOr(
+    Schema.Struct({ resource: Schema.String, metric: Schema.String, unit: Schema.String })
+  ).annotate({ description: "What the groups are ranked by, and the unit of all values; null where there are none." }),
+  partial: Schema.Boolean.annotate({ description: "One of the windows was seen for less than four fifths." }),
+  tops: Schema.Array(
+    Schema.Struct({
+      group: Schema.String,
+      ...line,
+      appeared: Schema.Boolean,
+      gone: Schema.Boolean,
+      restarted: Schema.Boolean,
+      subject: Schema.Boolean.annotate({ description: "The alert is about it." })
+    })
+  ).annotate({ description: "The first five of each window, those that changed most first: averages." }),
+  other: Schema.NullOr(Schema.Struct({ groups: Schema.Int, ...line })),
+  unaccounted: Schema.NullOr(Schema.Struct(line)),
+  total: Schema.NullOr(Schema.Struct({ of: Schema.Literals(["host", "groups"]), ...line })),
+  restarts: Schema.Array(Schema.String).annotate({ description: "Groups whose counters began anew after `split`." }),
+  pressure: Schema.Array(Schema.Struct({ what: Schema.String, ...line })).annotate({
+    description: "Of the host, in percent of the time; empty where nothing tells."
+  }),
+  events: Schema.Array(
+    Schema.Struct({
+      kind: Schema.Literals(["restart", "reboot", "clock", "outage"]),
+      at: Schema.String,
+      exporter: Schema.String,
+      until: Schema.NullOr(Schema.String),
+      by_seconds: NullableNumber
+    })
+  ).annotate({ description: "What happened in the window, as GET /api/servers/{id}/marks." }),
+  notes: Schema.Array(Schema.Struct({ at: Schema.String, text: Schema.String, author: Schema.String })),
+  link: Schema.String.annotate({ description: "The page at that time, below the address of NodePulse." }),
+  text: Schema.String.annotate({ description: "All of it as plain text, to be read on a phone." })
 })

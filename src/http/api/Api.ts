@@ -9,7 +9,7 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Catalog } from "../../plugins/Catalog.ts"
 import { Access, Asks, Authorization, Shared } from "./Access.ts"
-import { AlertsAnswer } from "./AlertsAnswer.ts"
+import { AlertStoryAnswer, AlertsAnswer } from "./AlertsAnswer.ts"
 import * as Answers from "./Answers.ts"
 import { ChangesAnswer } from "./ChangesAnswer.ts"
 import { ComparisonAnswer, SpreadAnswer } from "./ComparisonAnswer.ts"
@@ -278,6 +278,16 @@ const alerts = HttpApiGroup.make("alerts")
       describe(
         "Alerts",
         "What the rules say of the present: those that fire, and those that did. 100 unless `limit` says otherwise."
+      )
+    ),
+    HttpApiEndpoint.get("get", "/api/alerts/:id", {
+      params: { id: Schema.String },
+      success: AlertStoryAnswer,
+      error: Problem.NotFound
+    }).annotateMerge(
+      describe(
+        "What an alert tells",
+        "What ran before it fired and what ran then, with the differences, and what happened in between. The same numbers as `diff` for the same windows."
       )
     )
   )

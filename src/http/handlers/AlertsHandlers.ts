@@ -1,10 +1,14 @@
-/** `GET /api/alerts`: what fires, and what fired. */
-import { Effect } from "effect"
+/** `GET /api/alerts`, and what one of them tells: what fires, and what fired. */
+import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Alert, Alerts } from "../../alerts/Alerts.ts"
+import { type AlertStory, AlertStories } from "../../alerts/story/Story.ts"
+import { storyText } from "../../alerts/story/StoryText.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
-import { fromFailure } from "../api/Problem.ts"
+import { fromFailure, NotFound } from "../api/Problem.ts"
+import { BasePath } from "../server/Address.ts"
+import { PublicUrl } from "../server/Origin.ts"
 
 const LIMIT_DEFAULT = 100
 
@@ -13,21 +17,32 @@ export const alertsHandlers = HttpApiBuilder.group(
   "alerts",
   Effect.fnUntraced(function* (handlers) {
     const alerts = yield* Alerts
-    return handlers.handle("list", ({ query: { from, limit = LIMIT_DEFAULT, rule, server, state, to } }) =>
-      alerts
-        .list({
-          limit,
-          ...(from === undefined ? {} : { from: from / 1_000 }),
-          ...(to === undefined ? {} : { to: to / 1_000 }),
-          ...(state === undefined ? {} : { state }),
-          ...(server === undefined ? {} : { serverId: server }),
-          ...(rule === undefined ? {} : { rule })
-        })
-        .pipe(
-          Effect.map((found) => ({ alerts: found.map(showAlert) })),
-          Effect.mapError((failure) => fromFailure(failure))
-        )
-    )
+    const stories = yield* AlertStories
+    const publicUrl = yield* PublicUrl
+    const basePath = yield* BasePath
+    const reachedAt = publicUrl === "" ? undefined : `${publicUrl}${basePath}`
+    return handlers.handleAll({
+      list: ({ query: { from, limit = LIMIT_DEFAULT, rule, server, state, to } }) =>
+        alerts
+          .list({
+            limit,
+            ...(from === undefined ? {} : { from: from / 1_000 }),
+            ...(to === undefined ? {} : { to: to / 1_000 }),
+            ...(state === undefined ? {} : { state }),
+            ...(server === undefined ? {} : { serverId: server }),
+            ...(rule === undefined ? {} : { rule })
+          })
+          .pipe(
+            Effect.map((found) => ({ alerts: found.map(showAlert) })),
+            Effect.mapError((failure) => fromFailure(failure))
+          ),
+
+      get: Effect.fnUntraced(function* ({ params: { id } }) {
+        const found = yield* Effect.mapError(stories.of(id), (failure) => fromFailure(failure))
+        if (Option.isSome(found)) return showStory(found.value, reachedAt)
+        return yield* new NotFound({ detail: `there is no alert ${JSON.stringify(id.slice(0, 100))}` })
+      })
+    })
   })
 )
 
@@ -45,4 +60,30 @@ const showAlert = (alert: Alert) => ({
   fired_at: formatTimestamp(alert.firedAt * 1_000),
   resolved_at: alert.resolvedAt === null ? null : formatTimestamp(alert.resolvedAt * 1_000),
   unknown: alert.isUnknown
+})
+
+const timeOf = (millis: number) => formatTimestamp(millis * 1_000)
+
+const showStory = ({ alert, ...story }: AlertStory, reachedAt: string | undefined) => ({
+  ...showAlert(alert),
+  window: { from: timeOf(story.window.from), to: timeOf(story.window.to) },
+  split: timeOf(story.split),
+  ranked: story.ranked,
+  partial: story.partial,
+  tops: story.tops.map(({ isSubject, ...top }) => ({ ...top, subject: isSubject })),
+  other: story.other,
+  unaccounted: story.unaccounted,
+  total: story.total,
+  restarts: story.restarts,
+  pressure: story.pressure,
+  events: story.events.map(({ at, bySeconds, exporter, kind, until }) => ({
+    kind,
+    at: timeOf(at),
+    exporter,
+    until: until === null ? null : timeOf(until),
+    by_seconds: bySeconds
+  })),
+  notes: story.notes.map(({ at, author, text }) => ({ at: timeOf(at), text, author })),
+  link: story.link,
+  text: storyText({ alert, ...story }, reachedAt)
 })
