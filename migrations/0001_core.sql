@@ -208,6 +208,7 @@ create table admiral.alerts (
 );
 create unique index alerts_firing on admiral.alerts (rule, server_id, alert_group) nulls not distinct where resolved_at is null;
 create index alerts_fired_at on admiral.alerts (fired_at);
+create index alerts_untold on admiral.alerts (id) where story is null;
 create index alerts_resolved_at on admiral.alerts (resolved_at);
 comment on table admiral.alerts is 'Alerts that fired. Kept for a year.';
 comment on column admiral.alerts.sentence is 'What the rule asked when it fired.';

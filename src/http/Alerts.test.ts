@@ -79,4 +79,40 @@ describe("alerts", () => {
       expect((yield* ask("/api/alerts")).status).toBe(401)
     })
   )
+
+  it.live("tell what ran before and then to whoever may read; what is none is not found", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      const firedAt = Date.UTC(2025, 9, 30, 12)
+      world.alerts.push({
+        id: "7",
+        rule: "busy",
+        sentence: "g on alpha: busy",
+        severity: "critical",
+        serverId: "alpha",
+        group: "g",
+        value: 91,
+        asked: { resource: "processes", metric: "cpu", unit: "% of a core", span: 300_000 },
+        firedAt,
+        resolvedAt: null,
+        isUnknown: false
+      })
+      const { json } = yield* ask("/api/alerts/7", { token: READ })
+      expect(json).toMatchObject({
+        alert_id: "7",
+        split: "2025-10-30T11:55:00.000000Z",
+        window: { from: "2025-10-30T11:50:00.000000Z", to: "2025-10-30T12:00:00.000000Z" },
+        tops: [{ group: "g", before: 12, after: 91, difference: 79, subject: true }],
+        events: [{ kind: "outage", at: "2025-10-30T11:59:00.000000Z", until: null }],
+        link: "/servers/alpha?window=a~b"
+      })
+      expect(json.text.split("\n").slice(0, 2)).toEqual(["g on alpha: busy (91 % of a core)", "critical: g on alpha"])
+      for (const id of ["8", "-7", "7e0", "%00", "%C0%AF", "a".repeat(5_000), "7%20"]) {
+        const { status } = yield* ask(`/api/alerts/${id}`, { token: READ })
+        expect([id.slice(0, 20), [400, 404, 414].includes(status)]).toEqual([id.slice(0, 20), true])
+      }
+      expect((yield* ask("/api/alerts/7", { token: AGENT_A })).status).toBe(403)
+      expect((yield* ask("/api/alerts/7")).status).toBe(401)
+    })
+  )
 })

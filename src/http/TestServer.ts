@@ -448,9 +448,7 @@ const storyOf = (alert: Alert): AlertStory => ({
   total: { of: "groups", before: 17, after: 97, difference: 80 },
   restarts: [],
   pressure: [],
-  events: [
-    { kind: "outage", at: alert.firedAt - 60_000, exporter: "process_exporter", until: null, bySeconds: null }
-  ],
+  events: [{ kind: "outage", at: alert.firedAt - 60_000, exporter: "process_exporter", until: null, bySeconds: null }],
   notes: [{ at: alert.firedAt - 90_000, text: "deploy", author: "ann" }],
   link: "/servers/alpha?window=a~b"
 })

@@ -44,7 +44,12 @@ const make = Effect.gen(function* () {
   const registry = yield* Registry
   const pressureOf = yield* makePressure(sql, registry.host)
 
-  const groupsOf = Effect.fnUntraced(function* ({ asked, group }: Alert, serverId: string, before: Window, after: Window) {
+  const groupsOf = Effect.fnUntraced(function* (
+    { asked, group }: Alert,
+    serverId: string,
+    before: Window,
+    after: Window
+  ) {
     const ranked = rankedFor(asked, registry)
     if (ranked === undefined) return NO_GROUPS
     const { exporter, metric, resource } = ranked
@@ -74,7 +79,10 @@ const make = Effect.gen(function* () {
       return { ...at, ...NO_GROUPS, pressure: [], events: [], notes: [], link: linkOf(null, windows, undefined) }
     }
     const whole = { from: from * 1_000, to: to * 1_000 }
-    const [before, after] = [{ ...whole, to: split * 1_000 }, { ...whole, from: split * 1_000 }]
+    const [before, after] = [
+      { ...whole, to: split * 1_000 },
+      { ...whole, from: split * 1_000 }
+    ]
     const [groups, pressure, happened, said] = yield* Effect.all(
       [
         groupsOf(alert, serverId, before, after),
@@ -118,7 +126,9 @@ const make = Effect.gen(function* () {
     if (alert === undefined) return
     const facts = yield* Effect.option(factsOf(alert))
     if (Option.isNone(facts)) return
-    yield* sql.unsafe(KEEP, [PgTypes.int8(BigInt(id)), PgTypes.jsonb(facts.value)]).pipe(answering("keep an alert's story"))
+    yield* sql
+      .unsafe(KEEP, [PgTypes.int8(BigInt(id)), PgTypes.jsonb(facts.value)])
+      .pipe(answering("keep an alert's story"))
   })
 
   /** Of the latest alert that was tried: one whose story fails is tried again after all others. */
@@ -149,11 +159,8 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<
-  AlertStories,
-  never,
-  Alerts | Changes | Marks | Notes | PgClient.PgClient | Registry
-> = Layer.effect(AlertStories, make).pipe(Layer.provide(Scrapes.layer))
+export const layer: Layer.Layer<AlertStories, never, Alerts | Changes | Marks | Notes | PgClient.PgClient | Registry> =
+  Layer.effect(AlertStories, make).pipe(Layer.provide(Scrapes.layer))
 
 const decode = Schema.decodeUnknownResult(StoryFacts)
 
@@ -170,7 +177,10 @@ const makePressure = Effect.fnUntraced(function* (sql: PgClient.PgClient, host: 
     const server = yield* idOf(sql, serverId)
     const [was, is] = yield* Effect.forEach([before, after], (window) => {
       const sums = new Aggregate(columns.length, 0)
-      return Effect.as(reader.read([server], window, () => aggregating(sums)), sums)
+      return Effect.as(
+        reader.read([server], window, () => aggregating(sums)),
+        sums
+      )
     })
     return columns.flatMap(([what], n) => {
       const [before, after] = [was!, is!].map(({ counters, covered, groups }) =>

@@ -10,6 +10,7 @@ import { Context, type Effect, type Option, Schema } from "effect"
 import type { RegistryShape } from "../../plugins/Registry.ts"
 import type { ChangesAnswer, Difference, GroupChange } from "../../query/Changes.ts"
 import type { Mark } from "../../query/Marks.ts"
+import { compareBytes } from "../../query/RankingsPostgres.ts"
 import type { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
 import type { Alert, Asked } from "../Alerts.ts"
 import { foldedName } from "../Rule.ts"
@@ -18,6 +19,8 @@ import { foldedName } from "../Rule.ts"
 const TOP = 5
 /** Marks, notes and restarted groups each, the latest ones. */
 export const EVENTS_MAX = 20
+/** Changes below this part of the largest value are none: what is large goes first then. */
+const NOISE = 0.01
 /** A shorter time holds too few scrapes to be compared. */
 const SPAN_MIN_MILLIS = 300_000
 /** Late rows of an agent that was cut off for a while still count. */
@@ -130,8 +133,11 @@ export const topsOf = (groups: ReadonlyArray<GroupChange>, subject: string): Rea
       .toSorted((a, b) => b[side] - a[side])
       .slice(0, TOP)
   const chosen = new Set([...first("before"), ...first("after"), ...groups.filter(isSubject).slice(0, TOP)])
-  return groups
-    .filter((group) => chosen.has(group))
+  const largest = ({ after, before }: GroupChange) => Math.max(before, after)
+  const least = NOISE * Math.max(...[...chosen].map(largest))
+  const changed = ({ change }: GroupChange) => (Math.abs(change) < least ? 0 : Math.abs(change))
+  return [...chosen]
+    .sort((a, b) => changed(b) - changed(a) || largest(b) - largest(a) || compareBytes(a.name, b.name))
     .map((group) => ({
       group: group.name,
       ...lineOf(group),
@@ -173,7 +179,11 @@ export const linkOf = (
 ): string => {
   if (serverId === null) return "/pipeline"
   const shown = { from: Math.min(from, to - LINK_SHOWS_MILLIS), to }
-  const query = new URLSearchParams({ window: spanText(shown), brush: spanText({ from: split, to }), against: "previous" })
+  const query = new URLSearchParams({
+    window: spanText(shown),
+    brush: spanText({ from: split, to }),
+    against: "previous"
+  })
   if (metric !== undefined) query.set("metric", metric)
   return `/servers/${encodeURIComponent(serverId)}?${query}`
 }

@@ -42,7 +42,15 @@ const aboutText = ({ firedAt, group, isUnknown, resolvedAt, serverId, severity }
   return lines
 }
 
-const groupsText = ({ other, partial, ranked, split, tops, unaccounted, window }: AlertStory): ReadonlyArray<string> => {
+const groupsText = ({
+  other,
+  partial,
+  ranked,
+  split,
+  tops,
+  unaccounted,
+  window
+}: AlertStory): ReadonlyArray<string> => {
   if (ranked === null || tops.length === 0) return []
   const shown = tops.slice(0, TOPS_MAX)
   const subject = tops.find((top) => top.isSubject)
@@ -82,7 +90,8 @@ const happenedText = ({ events, notes, restarts }: AlertStory): ReadonlyArray<st
     .slice(-HAPPENED_MAX)
     .map(({ at, text }) => `${clockText(at)} ${text}`)
   const more = restarts.length > RESTARTS_MAX ? ` and ${restarts.length - RESTARTS_MAX} more` : ""
-  const anew = restarts.length === 0 ? [] : [`restarted: ${restarts.slice(0, RESTARTS_MAX).map(name).join(", ")}${more}`]
+  const anew =
+    restarts.length === 0 ? [] : [`restarted: ${restarts.slice(0, RESTARTS_MAX).map(name).join(", ")}${more}`]
   const all = [...anew, ...told]
   return all.length === 0 ? [] : ["", ...all]
 }

@@ -24,7 +24,9 @@ const shownAlert = {
 }
 
 export const AlertsAnswer = Schema.Struct({
-  alerts: Schema.Array(Schema.Struct(shownAlert)).annotate({ description: "Those that fire first, then the latest ones." })
+  alerts: Schema.Array(Schema.Struct(shownAlert)).annotate({
+    description: "Those that fire first, then the latest ones."
+  })
 })
 
 const line = { before: Schema.Finite, after: Schema.Finite, difference: Schema.Finite }

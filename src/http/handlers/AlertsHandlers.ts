@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Alert, Alerts } from "../../alerts/Alerts.ts"
-import { type AlertStory, AlertStories } from "../../alerts/story/Story.ts"
+import { AlertStories, type AlertStory } from "../../alerts/story/Story.ts"
 import { storyText } from "../../alerts/story/StoryText.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
