@@ -45,6 +45,8 @@ export interface Seen {
 export interface Names {
   readonly of: (group: number) => string
   readonly learn: (groups: Iterable<number>) => Effect.Effect<void, SqlError>
+  /** How many were learned. */
+  readonly size: number
 }
 
 /** How large a host was at a moment, epoch microseconds. */
@@ -88,6 +90,9 @@ export const makeRuleReader = Effect.gen(function* () {
     const known = new Map<number, string>()
     return {
       of: (group) => known.get(group) ?? "",
+      get size() {
+        return known.size
+      },
       learn: Effect.fnUntraced(function* (groups) {
         const unknown = [...new Set(groups)].filter((group) => !known.has(group))
         if (unknown.length === 0) return

@@ -298,9 +298,11 @@ comment on column admiral.alerts.story is 'What is told of it (GET /api/alerts/{
 
 create table admiral.alert_progress (
   single boolean primary key default true check (single),
-  asked_until timestamptz not null
+  asked_until timestamptz not null,
+  holder text
 );
-comment on table admiral.alert_progress is 'Until when the rules were asked: one row.';
+comment on table admiral.alert_progress is 'Until when the rules were asked: one row, where there are rules.';
+comment on column admiral.alert_progress.holder is 'The process that asked them, and goes on to as long as it does so in time.';
 
 create table admiral.incidents (
   id bigint generated always as identity primary key,

@@ -1,0 +1,304 @@
+/**
+ * The evaluation of rules over stored rows. A pass asks all rules at the moments that nobody has asked yet, and writes what it found in one
+ * transaction (`AlertStates.ts`).
+ *
+ * One process of the installation goes on asking, as long as it does so in time: the others leave it to that one, until it has missed
+ * moments for {@link LEASE_MILLIS}. It keeps what it has read of each server (`WatchMemory.ts`) and reads what is new. Another one begins from rows
+ * and stored states, and finds the same. Both may try at a time, since a process can stand still for as long as it likes: then one of them
+ * writes, and the other forgets what it has.
+ *
+ * Guarantee: what is found is what all stored rows say. A server of which rows came late, or whose scrapes were completed, is read anew
+ * (`Arrivals.ts`); and each once an hour.
+ */
+import { randomUUID } from "node:crypto"
+import { Array as Arr, Clock, Effect, Exit, Semaphore } from "effect"
+import { staleMicros } from "../query/Increases.ts"
+import type { Window } from "../query/Rankings.ts"
+import {
+  differences,
+  keyOf,
+  makeAlertStates,
+  type Progress,
+  type StoredState,
+  type StoredTurn,
+  stateOf,
+  storable
+} from "./AlertStates.ts"
+import { CATCH_UP_MILLIS, type Evaluated } from "./Alerts.ts"
+import { Arrivals, makeArrivals } from "./Arrivals.ts"
+import { askedOf, EVERY_MILLIS, type Rule, sentence } from "./Rule.ts"
+import { Rulebook } from "./Rulebook.ts"
+import {
+  isAbout,
+  liveThrough,
+  lookbackFor,
+  makeRuleReader,
+  NO_SIZE,
+  type RuleSource,
+  type Seen,
+  type WatchedServer
+} from "./RuleReader.ts"
+import { type HostSize, ServerWatch } from "./ServerWatch.ts"
+import { type ExporterMemory, type Kept, lean, WatchMemory } from "./WatchMemory.ts"
+
+/** Servers that are read at a time. */
+const SLICE = 100
+/** A scrape takes a moment until it is stored: the latest moments are asked then. */
+export const SETTLE_MILLIS = 5_000
+/** Who has not asked for so long has lost its turn. */
+const LEASE_MILLIS = 3 * EVERY_MILLIS
+/** In how many passes each server is read anew once: what else changes what rows say, such as cores that become known late, counts then. */
+const ANEW_PASSES = 240
+const NOTHING: Evaluated = { moments: 0, fired: 0, resolved: 0 }
+
+/** What a pass is about, epoch microseconds: moments in (from, to]; until `asked` all was asked, and this was found. */
+interface Span extends Window {
+  readonly asked: number
+  readonly before: ReadonlyMap<number | null, ReadonlyArray<StoredState>>
+}
+
+/** What was found of a server. */
+interface Found {
+  readonly turns: ReadonlyArray<StoredTurn>
+  readonly states: ReadonlyArray<StoredState>
+}
+
+export const makeEvaluator = Effect.gen(function* () {
+  const rulebook = yield* Rulebook
+  const reader = yield* makeRuleReader
+  const states = yield* makeAlertStates
+  const arrivals = new Map<string, Effect.Success<ReturnType<typeof makeArrivals>>>()
+  for (const [name, { exporter }] of reader.sources) arrivals.set(name, yield* makeArrivals(exporter))
+  const holder = randomUUID()
+  const memory = new WatchMemory()
+  const oneAtATime = Semaphore.makeUnsafe(1)
+
+  /** A server's watch, as of the moment that was asked last or with nothing seen yet. */
+  const makeKept = (
+    source: RuleSource,
+    mine: ExporterMemory,
+    server: WatchedServer,
+    rules: ReadonlyArray<Rule>
+  ): Kept => {
+    const kept: Kept = {
+      server,
+      arrived: new Arrivals(),
+      sizeAt: () => NO_SIZE,
+      groups: new Int32Array(0),
+      rules,
+      watch: new ServerWatch({
+        rules,
+        metrics: source.metrics,
+        measures: source.measures,
+        presence: source.exporter.top?.presence,
+        nameOf: mine.names.of,
+        sizeAt: (at) => kept.sizeAt(at),
+        host: reader.host,
+        id: server.id
+      })
+    }
+    return kept
+  }
+
+  /** Those of some servers that are kept, and are what is stored. */
+  const stillTrue = Effect.fnUntraced(function* (
+    source: RuleSource,
+    mine: ExporterMemory,
+    servers: ReadonlyArray<WatchedServer>,
+    { asked, to }: Span,
+    reach: number
+  ) {
+    const turn = to / 1_000 / EVERY_MILLIS
+    const kept = servers.flatMap(({ id, name }) => {
+      const own = (id + turn) % ANEW_PASSES === 0 ? undefined : mine.kept.get(id)
+      return own?.server.name === name ? [own] : []
+    })
+    const ids = kept.map(({ server }) => server.id)
+    const lately = yield* arrivals.get(source.exporter.name)!.since(ids, asked - reach, asked, to)
+    return kept.filter(({ arrived, server }) => {
+      const stored = lately.get(server.id)!
+      if (!arrived.isAll(stored, asked - reach, asked)) return false
+      arrived.note(stored, asked, to - reach)
+      return true
+    })
+  })
+
+  /** The others, with nothing seen yet. */
+  const begun = Effect.fnUntraced(function* (
+    source: RuleSource,
+    mine: ExporterMemory,
+    rules: ReadonlyArray<Rule>,
+    servers: ReadonlyArray<WatchedServer>,
+    { from, to }: Span,
+    reach: number
+  ) {
+    const ids = servers.map(({ id }) => id)
+    const listed = yield* arrivals.get(source.exporter.name)!.all(ids, from - reach, to)
+    return servers.map((server) => {
+      const own = rules.filter((rule) => isAbout(rule, server))
+      const kept = makeKept(source, mine, server, own)
+      kept.arrived.note(listed.get(server.id)!, Number.NEGATIVE_INFINITY, to - reach)
+      return kept
+    })
+  })
+
+  /** Asks the rules about one exporter of some servers. */
+  const askSome = Effect.fnUntraced(function* (
+    source: RuleSource,
+    rules: ReadonlyArray<Rule>,
+    servers: ReadonlyArray<WatchedServer>,
+    mine: ExporterMemory,
+    span: Span
+  ) {
+    const lookback = lookbackFor(rules, source)
+    const reach = lookback + staleMicros(source.exporter)
+    const known = yield* stillTrue(source, mine, servers, span, reach)
+    const isKnown = new Set(known.map(({ server }) => server.id))
+    const others = servers.filter(({ id }) => !isKnown.has(id))
+    const anew = yield* begun(source, mine, rules, others, span, reach)
+    const sizes = rules.some(isOfMachine)
+      ? yield* reader.sizes(
+          servers.map(({ id }) => id),
+          span
+        )
+      : NO_SIZES
+    const found: Array<Found> = []
+    for (const some of [known, anew]) {
+      // Of those that are kept, rows until then were seen.
+      const from = some === known ? span.from : undefined
+      const seen = yield* reader.read(
+        source,
+        rules,
+        some.map(({ server }) => server.id),
+        span,
+        from
+      )
+      yield* mine.names.learn(groupsOf(seen.values()))
+      for (const kept of some) {
+        const { id } = kept.server
+        if (some === anew) {
+          for (const rule of kept.rules) kept.watch.resume(rule, statesIn(span.before.get(id) ?? [], rule))
+        }
+        kept.sizeAt = sizes.get(id) ?? (() => NO_SIZE)
+        // Nobody knows what was between the moments that were asked and those that are: nothing was seen yet.
+        if (span.from > span.asked) kept.watch.lose(span.from / 1_000)
+        const turns = yield* liveThrough(kept.watch, leanIn(seen.get(id)!, kept), span, lookback)
+        kept.sizeAt = () => NO_SIZE
+        mine.kept.set(id, kept)
+        found.push({
+          turns: turns.map((turn) => ({
+            rule: turn.rule.name,
+            server_id: id,
+            alert_group: turn.group,
+            to: turn.to,
+            at: turn.at,
+            sentence: sentence(turn.rule, source.metrics),
+            severity: turn.rule.severity,
+            value: turn.value,
+            asked: askedOf(turn.rule, source.metrics)
+          })),
+          states: kept.rules.flatMap((rule) =>
+            [...kept.watch.statesOf(rule)].map(([group, state]) => storable(rule.name, id, group, state))
+          )
+        })
+        yield* Effect.yieldNow
+      }
+    }
+    return found
+  })
+
+  /** Asks all rules; what they found of each server and exporter. */
+  const ask = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, span: Span) {
+    const found: Array<Found> = []
+    const servers = yield* reader.servers
+    const byExporter = Map.groupBy(rules, ({ exporter }) => exporter)
+    for (const [name, own] of byExporter) {
+      const source = reader.sources.get(name)
+      if (source === undefined) continue
+      const columns = source.measures.counters.length + source.measures.gauges.length
+      const mine = memory.of(name, own, columns, reader.names)
+      const about = servers.filter((server) => own.some((rule) => isAbout(rule, server)))
+      const ids = new Set(about.map(({ id }) => id))
+      for (const id of mine.kept.keys()) if (!ids.has(id)) mine.kept.delete(id)
+      for (const slice of Arr.chunksOf(about, SLICE)) {
+        found.push(...(yield* askSome(source, own, slice, mine, span)))
+        memory.trim()
+      }
+    }
+    memory.keepOnly(new Set(byExporter.keys()))
+    return found
+  })
+
+  /** Asks at the moments until one that nobody has asked yet, and writes what was found. */
+  const goOn = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, progress: Progress | undefined, upto: number) {
+    const asked = progress?.until ?? upto - EVERY_MILLIS
+    const from = Math.max(asked, upto - CATCH_UP_MILLIS)
+    if (progress === undefined || from > asked || memory.until !== asked) memory.begin(yield* states.all)
+    const before = Map.groupBy(memory.stored.values(), ({ server_id }) => server_id)
+    const found = yield* ask(rules, { from: from * 1_000, to: upto * 1_000, asked: asked * 1_000, before })
+    const turns = found.flatMap(({ turns }) => turns)
+    const stored = new Map(found.flatMap(({ states }) => states.map((state) => [keyOf(state), state] as const)))
+    const next = { until: upto, holder }
+    const isMine = yield* states.write({ expected: progress, next, turns, ...differences(memory.stored, stored) })
+    if (!isMine) {
+      memory.forget()
+      return NOTHING
+    }
+    memory.until = upto
+    memory.stored = stored
+    const fired = turns.filter(({ to }) => to === "firing").length
+    return { moments: (upto - from) / EVERY_MILLIS, fired, resolved: turns.length - fired }
+  })
+
+  const pass = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const upto = Math.floor((now - SETTLE_MILLIS) / EVERY_MILLIS) * EVERY_MILLIS
+    const rules = yield* rulebook.rules
+    if (rules.length === 0) {
+      memory.forget()
+      yield* states.rest(upto)
+      return NOTHING
+    }
+    const progress = yield* states.progress
+    if (progress !== undefined && (upto <= progress.until || isOfAnother(progress, upto))) return NOTHING
+    return yield* goOn(rules, progress, upto)
+  }).pipe(
+    // The watches have gone on, and what they found may not be stored.
+    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => memory.forget()))),
+    oneAtATime.withPermit
+  )
+
+  const isOfAnother = (progress: Progress, upto: number) =>
+    progress.holder !== null && progress.holder !== holder && upto - progress.until < LEASE_MILLIS
+
+  return { pass, release: states.release(holder) }
+})
+
+const isOfMachine = ({ condition }: Rule): boolean => condition.kind === "value" && condition.of === "machine"
+
+const NO_SIZES: ReadonlyMap<number, (at: number) => HostSize> = new Map()
+
+const groupsOf = (seen: Iterable<Seen>): ReadonlySet<number> => {
+  const groups = new Set<number>()
+  for (const { rows, steps } of seen) {
+    for (const scrape of rows) for (const group of scrape.groups) groups.add(group)
+    for (const group of steps?.groups ?? []) groups.add(group)
+  }
+  return groups
+}
+
+/** What was read of a server, as it is kept. */
+const leanIn = (seen: Seen, kept: Kept): Seen => ({
+  ...seen,
+  rows: seen.rows.map((scrape) => {
+    const thin = lean(scrape, kept.groups)
+    kept.groups = thin.groups
+    return thin
+  }),
+  host: seen.host.map((scrape) => lean(scrape, NO_GROUPS))
+})
+
+const NO_GROUPS = new Int32Array(0)
+
+const statesIn = (stored: ReadonlyArray<StoredState>, { name }: Rule) =>
+  stored.flatMap((state) => (state.rule === name ? [[state.alert_group, stateOf(state)] as const] : []))
