@@ -10,6 +10,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
 import { expect } from "vitest"
 import config from "../plugins.config.ts"
+import { arrivalsSql } from "../src/alerts/Arrivals.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import { marksSql } from "../src/query/MarksPostgres.ts"
@@ -41,6 +42,7 @@ const statements: ReadonlyArray<readonly [name: string, sql: string, types: Read
     const bounds = ["timestamptz", "timestamptz", "timestamptz", "timestamptz"]
     return [
       [of("scrape-times"), timesSql(exporter, true), ["int4", "float8[]", "float8[]"]],
+      [of("arrivals"), arrivalsSql(exporter), ["int4[]", "float8", "float8", "float8", "float8"]],
       [of("latest-scrape"), latestSql(exporter), ["int4[]", "float8"]],
       [of("marks"), marksSql(exporter), ["int4", "float8", "float8", "float8"]],
       [of("chunks-of-one-server"), chunksSql(exporter, true), ["int4", "timestamptz[]"]],
