@@ -72,7 +72,8 @@ export class ServerWatch {
   /** Rules that nobody could answer at the latest moment. */
   readonly unknown = new Set<Rule>()
   private readonly states = new Map<Rule, Map<string, AlertState>>()
-  private readonly names = new Map<Rule, Map<number, string | undefined>>()
+  /** The same one for all rules about the same groups. */
+  private readonly namersOf = new Map<Rule, (group: number) => string | undefined>()
   private readonly sight: Sight
   private growth: GrowthSight | undefined
   private hostGrowth: GrowthSight | undefined
@@ -83,9 +84,12 @@ export class ServerWatch {
     this.options = options
     this.sight = new Sight(options.measures, options.presence)
     this.host = options.host === undefined ? undefined : new HostSight(options.host.exporter, options.host.measures)
+    const namers = new Map<string, (group: number) => string | undefined>()
     for (const rule of options.rules) {
+      const namer = namers.get(rule.group) ?? this.namer(rule.group)
+      namers.set(rule.group, namer)
       this.states.set(rule, new Map())
-      this.names.set(rule, new Map())
+      this.namersOf.set(rule, namer)
     }
   }
 
@@ -166,7 +170,7 @@ export class ServerWatch {
   private valuesOf(rule: Rule, at: number): ReadonlyMap<string, number> | undefined {
     const { condition } = rule
     const over = rule.over * 1_000
-    const nameOf = (group: number) => this.nameFor(rule, group)
+    const nameOf = this.namersOf.get(rule)!
     if (condition.kind === "growth") return this.growing(condition.metric, at, over, nameOf)
     if (condition.kind === "exhausts") return this.exhausting(at, over, nameOf)
     if (condition.kind === "silent") {
@@ -217,14 +221,16 @@ export class ServerWatch {
     return value === undefined ? undefined : side === "above" ? value > threshold : value < threshold
   }
 
-  /** The folded name of a group that the rule is about; undefined of the others. */
-  private nameFor(rule: Rule, group: number): string | undefined {
-    const names = this.names.get(rule)!
-    if (names.has(group)) return names.get(group)
-    const name = this.options.nameOf(group)
-    const folded = matches(rule.group, name) ? foldedName(name) : undefined
-    names.set(group, folded)
-    return folded
+  /** The folded names of the groups that a pattern is about; undefined of the others. */
+  private namer(pattern: string): (group: number) => string | undefined {
+    const names = new Map<number, string | undefined>()
+    return (group) => {
+      if (names.has(group)) return names.get(group)
+      const name = this.options.nameOf(group)
+      const folded = matches(pattern, name) ? foldedName(name) : undefined
+      names.set(group, folded)
+      return folded
+    }
   }
 }
 

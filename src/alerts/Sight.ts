@@ -27,8 +27,43 @@ export interface SightWindow {
   readonly covered: number
 }
 
+/** Puts groups together under names; those without one are left out. The same function says the same. */
+type NameOf = (group: number) => string | undefined
+
+/** Where each name's sum is: most scrapes of a server have the same groups, so that it is looked up once. */
+class Naming {
+  readonly names: Array<string> = []
+  private readonly placeOf = new Map<string, number>()
+  private readonly known = new WeakMap<Int32Array, Int32Array>()
+  private readonly nameOf: NameOf
+
+  constructor(nameOf: NameOf) {
+    this.nameOf = nameOf
+  }
+
+  /** The place of each row's name; -1 where it has none. */
+  placesOf(groups: Int32Array): Int32Array {
+    const known = this.known.get(groups)
+    if (known !== undefined) return known
+    const places = groups.map((group) => {
+      const name = this.nameOf(group)
+      return name === undefined ? -1 : this.place(name)
+    })
+    this.known.set(groups, places)
+    return places
+  }
+
+  private place(name: string): number {
+    const known = this.placeOf.get(name)
+    if (known !== undefined) return known
+    this.placeOf.set(name, this.names.length)
+    return this.names.push(name) - 1
+  }
+}
+
 export class Sight {
   private readonly scrapes: Array<Measured> = []
+  private readonly namings = new WeakMap<NameOf, Naming>()
   private readonly measures: Measures
   private readonly presence: number
 
@@ -83,14 +118,10 @@ export class Sight {
     { covered, first, last }: SightWindow,
     nameOf: (group: number) => string | undefined
   ): Map<string, number> {
-    const sums = new Map<string, number>()
     const isRate = metric.by === "rate"
     const place = (isRate ? this.measures.counters : this.measures.gauges).indexOf(metric.columns[0]!)
-    this.each(first, last, nameOf, (name, scrape, row) => {
-      const value = (isRate ? scrape.increases : scrape.gauges)[place]![row]!
-      sums.set(name, (sums.get(name) ?? 0) + (Number.isNaN(value) ? 0 : value))
-    })
     const divisor = isRate ? covered : last - first + 1
+    const sums = this.sums(nameOf, first, last, (scrape) => (isRate ? scrape.increases : scrape.gauges)[place]!)
     for (const [name, sum] of sums) sums.set(name, (sum / divisor) * metric.scale)
     return sums
   }
@@ -169,12 +200,15 @@ export class Sight {
 
   /** How often the counters of each group began anew in a window. */
   restarts({ first, last }: SightWindow, nameOf: (group: number) => string | undefined): Map<string, number> {
-    const sums = new Map<string, number>()
-    this.each(first, last, nameOf, (name, scrape, row) => {
-      const most = scrape.resets.reduce((most, counts) => Math.max(most, counts?.[row] ?? 0), 0)
-      sums.set(name, (sums.get(name) ?? 0) + most)
+    return this.sums(nameOf, first, last, ({ groups, resets }) => {
+      if (resets.every((counts) => counts === undefined)) return undefined
+      const most = new Float64Array(groups.length)
+      for (const counts of resets) {
+        if (counts === undefined) continue
+        for (const [row, count] of counts.entries()) most[row] = Math.max(most[row]!, count)
+      }
+      return most
     })
-    return sums
   }
 
   /** Whether any of the groups with a name runs in the latest scrape of a window. */
@@ -184,6 +218,40 @@ export class Sight {
       found ||= this.presence < 0 || scrape.gauges[this.presence]![row] !== 0
     })
     return found
+  }
+
+  /** The sums of a column over the scrapes of a window, by name, of all names that are there; what is not known counts 0. */
+  private sums(nameOf: NameOf, first: number, last: number, columnOf: (scrape: Measured) => Float64Array | undefined) {
+    const naming = this.namingBy(nameOf)
+    const places: Array<Int32Array> = []
+    for (let n = first; n <= last; n++) places.push(naming.placesOf(this.scrapes[n]!.groups))
+    const sums = new Float64Array(naming.names.length)
+    const isThere = new Uint8Array(naming.names.length)
+    /** In the order in which they come in the window, whatever came before it. */
+    const there: Array<number> = []
+    for (let n = first; n <= last; n++) {
+      const values = columnOf(this.scrapes[n]!)
+      const own = places[n - first]!
+      for (let row = 0; row < own.length; row++) {
+        const place = own[row]!
+        if (place < 0) continue
+        if (isThere[place] === 0) {
+          isThere[place] = 1
+          there.push(place)
+        }
+        const value = values === undefined ? 0 : values[row]!
+        if (!Number.isNaN(value)) sums[place]! += value
+      }
+    }
+    return new Map(there.map((place) => [naming.names[place]!, sums[place]!]))
+  }
+
+  private namingBy(nameOf: NameOf): Naming {
+    const known = this.namings.get(nameOf)
+    if (known !== undefined) return known
+    const naming = new Naming(nameOf)
+    this.namings.set(nameOf, naming)
+    return naming
   }
 
   private each(
