@@ -116,7 +116,7 @@ export class WatchMemory {
 }
 
 /**
- * A scrape to keep: what no rule asks for is left out, and nothing holds the buffers that it was read into. `before` are the groups of the
+ * A scrape to keep: rates, which no rule asks for, are left out, and nothing holds the buffers that it was read into. `before` are the groups of the
  * scrape before it, which mostly has the same.
  */
 export const lean = (scrape: Measured, before: Int32Array): Measured => ({
@@ -125,9 +125,9 @@ export const lean = (scrape: Measured, before: Int32Array): Measured => ({
   increases: scrape.increases.map((values) => values.slice()),
   gauges: scrape.gauges.map((values) => values.slice()),
   resets: scrape.resets.map((counts) => counts?.slice()),
-  rates: [],
-  clamped: [],
-  unknown: []
+  clamped: scrape.clamped.map((counts) => counts?.slice()),
+  unknown: scrape.unknown.map((counts) => counts?.slice()),
+  rates: []
 })
 
 const isSame = (a: Int32Array, b: Int32Array): boolean => {
