@@ -27,6 +27,7 @@ export const ROUTES = {
   "marks.addNote": ["POST", "/api/notes"],
   "marks.removeNote": ["DELETE", "/api/notes/:id"],
   "alerts.list": ["GET", "/api/alerts"],
+  "alerts.get": ["GET", "/api/alerts/:id"],
   "rules.check": ["POST", "/api/rules/check"],
   "rules.backtest": ["POST", "/api/rules/backtest"],
   "groupings.list": ["GET", "/api/groupings"],

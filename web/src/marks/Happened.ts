@@ -1,19 +1,59 @@
-/** Marks as they are kept, bundled and told: restarts, reboots, clocks that were set, exporters that said nothing, notes. Pure. */
+/**
+ * Marks as they are kept, bundled and told: alerts, restarts, reboots, clocks that were set, exporters that said nothing, notes.
+ * Pure.
+ */
 import type { Answer } from "../ask/Api.ts"
 import { duration, moment, window as windowText } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 
 type Marks = Answer<"marks.marks">
-export type Mark = Marks["marks"][number]
+type Alert = Answer<"alerts.list">["alerts"][number]
+
+/** An alert of the server, from when it fired until it was over. */
+export interface AlertMark {
+  readonly kind: "alert"
+  readonly at: string
+  /** Null: it still fires. */
+  readonly until: string | null
+  readonly alert_id: string
+  readonly rule: string
+  readonly sentence: string
+  readonly severity: string
+}
+
+export type Mark = Marks["marks"][number] | AlertMark
+
+const alertMark = ({ alert_id, fired_at, resolved_at, rule, sentence, severity }: Alert): AlertMark => ({
+  kind: "alert",
+  at: fired_at,
+  until: resolved_at,
+  alert_id,
+  rule,
+  sentence,
+  severity
+})
+
+/** What happened and what fired, in order of time. */
+export const withAlerts = (marks: ReadonlyArray<Mark>, alerts: ReadonlyArray<Alert>): ReadonlyArray<Mark> =>
+  alerts.length === 0
+    ? marks
+    : [...marks, ...alerts.map(alertMark)].toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
 
 /** Of a page that stays open for days, the latest ones. */
 const HELD_MAX = 4_000
 
-const keyOf = (mark: Mark): string =>
-  mark.kind === "note" ? `note ${mark.note_id}` : `${mark.kind} ${mark.exporter} ${mark.at}`
+export const keyOf = (mark: Mark): string =>
+  mark.kind === "note"
+    ? `note ${mark.note_id}`
+    : mark.kind === "alert"
+      ? `alert ${mark.alert_id}`
+      : `${mark.kind} ${mark.exporter} ${mark.at}`
 
 /** What is known after an answer: of its window that alone, of other times what was known before. In order of time. */
-export const taken = (held: ReadonlyArray<Mark>, { marks, window }: Pick<Marks, "marks" | "window">) => {
+export const taken = (
+  held: ReadonlyArray<Mark>,
+  { marks, window }: Pick<Marks, "window"> & { readonly marks: ReadonlyArray<Mark> }
+): ReadonlyArray<Mark> => {
   const told = new Set(marks.map(keyOf))
   const isKept = (mark: Mark) => !told.has(keyOf(mark)) && (mark.at <= window.from || mark.at > window.to)
   return [...held.filter(isKept), ...marks]
@@ -49,9 +89,9 @@ export const bundlesOf = (
   return bundles.map(({ first, marks }) => ({ key: keyOf(marks[0]!), place: first, marks }))
 }
 
-/** An outage lasts; of the others the end is the moment itself. */
-const endOf = (mark: Mark): number =>
-  mark.kind === "outage"
+/** An outage and an alert last; of the others the end is the moment itself. */
+export const endOf = (mark: Mark): number =>
+  mark.kind === "outage" || mark.kind === "alert"
     ? mark.until === null
       ? Number.POSITIVE_INFINITY
       : Date.parse(mark.until)
@@ -70,6 +110,10 @@ export const whatOf = (mark: Mark): string => {
       return mark.until === null
         ? `${mark.exporter} said nothing from then on`
         : `${mark.exporter} said nothing for ${duration((Date.parse(mark.until) - Date.parse(mark.at)) / 1000)}`
+    case "alert":
+      return mark.until === null
+        ? `${legible(mark.rule, 100)} fires`
+        : `${legible(mark.rule, 100)} fired for ${duration((Date.parse(mark.until) - Date.parse(mark.at)) / 1000)}`
     default:
       return legible(mark.text, 500)
   }
@@ -78,6 +122,7 @@ export const whatOf = (mark: Mark): string => {
 export const whenOf = (mark: Mark, now: number): string => moment(Date.parse(mark.at), now, true)
 
 const COUNTED: Readonly<Record<Mark["kind"], readonly [string, string]>> = {
+  alert: ["alert", "alerts"],
   note: ["note", "notes"],
   reboot: ["reboot", "reboots"],
   restart: ["restart", "restarts"],

@@ -8,11 +8,24 @@ import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, 
 import { useRange } from "../ask/Range.ts"
 import { seldom, useAsk } from "../ask/Refresh.tsx"
 import { windowQuery } from "../ask/Spans.ts"
-import { type Mark, taken } from "./Happened.ts"
+import { type Mark, taken, withAlerts } from "./Happened.ts"
 
 const RECENT_HOURS = 0.25
 /** Between two answers about the last quarter of an hour: beyond it something could lie between them. */
 const APART_MAX = 10 * 60_000
+
+/** A quarter of an hour: so long it is the same question about what fired. */
+const QUARTER = 15 * 60_000
+const ALERTS_MAX = 200
+
+/** What fired in the range that is shown. */
+const useAlerts = (id: string) => {
+  const { fixed, hours } = useRange()
+  const from = fixed?.from ?? Math.floor((Date.now() - hours * 3_600_000) / QUARTER) * QUARTER
+  const to = fixed === undefined ? undefined : new Date(fixed.to).toISOString()
+  const question = { server: id, from: new Date(from).toISOString(), to, limit: ALERTS_MAX }
+  return useAsk("alerts.list", question, { aside: true, ...seldom(1) }).value?.alerts
+}
 
 interface Happened {
   readonly marks: ReadonlyArray<Mark>
@@ -27,6 +40,7 @@ export const useMarks = (): Happened => useContext(MarksContext)
 export const MarksOf = ({ children, id }: { readonly id: string; readonly children: ReactNode }) => {
   const range = useRange()
   const [held, setHeld] = useState<ReadonlyArray<Mark>>([])
+  const alerts = useAlerts(id)
   const [again, setAgain] = useState(0)
   const whole = useAsk(
     "marks.marks",
@@ -52,11 +66,11 @@ export const MarksOf = ({ children, id }: { readonly id: string; readonly childr
   }, [latest, at])
   const happened = useMemo<Happened>(
     () => ({
-      marks: held,
+      marks: withAlerts(held, alerts ?? []),
       noted: (note) => setHeld((known) => taken(known, { marks: [{ kind: "note", ...note }], window: NO_TIME })),
       removed: (noteId) => setHeld((known) => known.filter((mark) => mark.kind !== "note" || mark.note_id !== noteId))
     }),
-    [held]
+    [held, alerts]
   )
   return <MarksContext value={happened}>{children}</MarksContext>
 }

@@ -12,8 +12,22 @@ import { useNow } from "../ask/Refresh.tsx"
 import { afterMoment } from "../ask/Spans.ts"
 import { usePlace } from "../ask/Url.ts"
 import { useWho } from "../ask/WhoContext.ts"
+import { legible } from "../parts/Legible.ts"
+import { Link } from "../parts/Link.tsx"
 import { WatchThis } from "../watch/WatchThis.tsx"
-import { type Bundle, bundlesOf, bundleText, countsOf, kindOf, type Mark, whatOf, whenOf } from "./Happened.ts"
+import {
+  type AlertMark,
+  type Bundle,
+  bundlesOf,
+  bundleText,
+  countsOf,
+  endOf,
+  keyOf,
+  kindOf,
+  type Mark,
+  whatOf,
+  whenOf
+} from "./Happened.ts"
 import { useMarks } from "./MarksOf.tsx"
 
 /** In pixels: what is closer than that is one tick, and as wide as a finger needs. */
@@ -62,6 +76,11 @@ export const Ticks = ({ from, lead, left, to, width }: Props) => {
       aria-hidden={lead ? undefined : true}
       onKeyDown={onKeyDown}
     >
+      {marks.map((mark) =>
+        mark.kind === "alert" ? (
+          <AlertSpan key={mark.alert_id} mark={mark} from={from} to={to} left={left} width={width} />
+        ) : null
+      )}
       {bundles.map((bundle) => {
         const { key, marks, place } = bundle
         const shown = open?.key === key ? open : undefined
@@ -95,6 +114,19 @@ export const Ticks = ({ from, lead, left, to, width }: Props) => {
 /** A place that the style sheet cannot know; the page's policy allows no style attribute. */
 const placedAt = (pixels: number) => (element: HTMLElement | null) => {
   if (element !== null) element.style.left = `${Math.round(pixels)}px`
+}
+
+/** From when an alert fired until it was over, as a line on the axis. */
+const AlertSpan = ({ from, left, mark, to, width }: Omit<Props, "lead"> & { readonly mark: AlertMark }) => {
+  const first = Math.max(from, Date.parse(mark.at) / 1000)
+  const last = Math.min(to, endOf(mark) / 1000)
+  if (last <= first) return null
+  const scale = width / (to - from)
+  const place = (element: HTMLElement | null) => {
+    placedAt(left + (first - from) * scale)(element)
+    if (element !== null) element.style.width = `${Math.max(2, Math.round((last - first) * scale))}px`
+  }
+  return <li className={`alert-span ${mark.severity}`} aria-hidden="true" ref={place} />
 }
 
 /** In the middle above its tick, or as far from there as it takes to be seen whole. */
@@ -134,11 +166,7 @@ const Card = ({ acts, bundle: { marks } }: { readonly bundle: Bundle; readonly a
   <div className="mark-card" ref={keptOnThePage}>
     {marks.length > 1 && <p className="muted small">{countsOf(marks)}</p>}
     {marks.slice(0, LISTED_MAX).map((mark) => (
-      <Told
-        key={`${mark.kind} ${mark.at} ${mark.kind === "note" ? mark.note_id : mark.exporter}`}
-        mark={mark}
-        acts={acts}
-      />
+      <Told key={keyOf(mark)} mark={mark} acts={acts} />
     ))}
     {marks.length > LISTED_MAX && (
       <p className="muted small">and {marks.length - LISTED_MAX} more: zoom in to see them</p>
@@ -163,6 +191,7 @@ const Told = ({ acts, mark }: { readonly mark: Mark; readonly acts: boolean }) =
           </span>
         )}
       </p>
+      {mark.kind === "alert" && <p className="muted small">{legible(mark.sentence, 300)}</p>}
       {acts && (
         <p className="told-acts">
           {after === undefined ? (
@@ -172,7 +201,13 @@ const Told = ({ acts, mark }: { readonly mark: Mark; readonly acts: boolean }) =
               Before and after
             </button>
           )}
-          <WatchMark mark={mark} />
+          {mark.kind === "alert" ? (
+            <Link className="button small" href={`/watch/alerts/${encodeURIComponent(mark.alert_id)}`}>
+              The alert
+            </Link>
+          ) : (
+            <WatchMark mark={mark} />
+          )}
           {mark.kind === "note" && <RemoveNote noteId={mark.note_id} author={mark.author} />}
         </p>
       )}
@@ -233,7 +268,9 @@ export const RemoveNote = ({
 /** By shape as well as by colour. */
 const Sign = ({ kind }: { readonly kind: Mark["kind"] }) => (
   <svg viewBox="0 0 12 12" aria-hidden="true">
-    {kind === "note" ? (
+    {kind === "alert" ? (
+      <path d="M6 .8a3.6 3.6 0 0 1 3.6 3.6V7l1.2 2H1.2l1.2-2V4.4A3.6 3.6 0 0 1 6 .8zM4.8 10h2.4a1.2 1.2 0 0 1-2.4 0" />
+    ) : kind === "note" ? (
       <path d="M3 11V1h7L8 4l2 3H4v4z" />
     ) : kind === "reboot" ? (
       <rect x="2" y="2" width="8" height="8" rx="1" />

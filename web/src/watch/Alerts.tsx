@@ -58,7 +58,6 @@ const Firing = ({ alerts }: { readonly alerts: ReadonlyArray<Alert> }) => (
   </section>
 )
 
-/** Says what is watched: that nothing fires means little without. */
 const AllQuiet = () => <p className="nothing muted">All quiet.</p>
 
 const Fired = ({ alerts, isCut }: { readonly alerts: ReadonlyArray<Alert>; readonly isCut: boolean }) => {
@@ -113,18 +112,22 @@ const AlertRow = ({ alert }: { readonly alert: Alert }) => {
 }
 
 /** What there is to know beside that it fires. */
-const Chips = ({ alert }: { readonly alert: Alert }) =>
-  fires(alert) && alert.unknown ? (
-    <span
-      className="badge unsure"
-      title="Nobody knows whether it still holds: too little was seen, or the server is silent"
-    >
-      unknown
-    </span>
+export const Chips = ({ alert }: { readonly alert: Alert }) =>
+  fires(alert) ? (
+    <>
+      {alert.unknown && (
+        <span
+          className="badge unsure"
+          title="Nobody knows whether it still holds: too little was seen, or the server is silent"
+        >
+          unknown
+        </span>
+      )}
+    </>
   ) : null
 
 /** The group and its server, each with its way there. */
-const Who = ({ alert: { group, server_id } }: { readonly alert: Alert }) =>
+export const Who = ({ alert: { group, server_id } }: { readonly alert: Alert }) =>
   server_id === null ? (
     <Link href="/pipeline">NodePulse itself</Link>
   ) : (

@@ -128,7 +128,7 @@ const What = (props: FormProps & { readonly metrics: ReadonlyArray<Metric> }) =>
         <Field
           {...props}
           field="resolve"
-          label="Over again at"
+          label="Resolves at"
           placeholder="the same"
           numeric
           value={draft.resolve}

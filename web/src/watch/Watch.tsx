@@ -5,14 +5,22 @@ import { AskFailed } from "../ask/Api.ts"
 import { useMay } from "../ask/WhoContext.ts"
 import { Failure } from "../parts/Failure.tsx"
 import { Link } from "../parts/Link.tsx"
+import { AlertPage } from "./AlertPage.tsx"
 import { Alerts } from "./Alerts.tsx"
 import { RulePage } from "./RulePage.tsx"
 
 const PARTS = [{ key: "", label: "Alerts", View: Alerts }] as const
 
 /** `part` and `id` are what the address names behind `/watch`. */
-export const WatchPage = ({ part = "" }: { readonly part: string | undefined; readonly id: string | undefined }) => {
+export const WatchPage = ({
+  id,
+  part = ""
+}: {
+  readonly part: string | undefined
+  readonly id: string | undefined
+}) => {
   const mayEdit = useMay("operator")
+  if (part === "alerts" && id !== undefined) return <AlertPage key={id} id={id} />
   if (part === "rule") return <RulePage />
   const shown = PARTS.find(({ key }) => key === part)
   return (
