@@ -10,6 +10,8 @@
  * ├── packing       packs days that are over                          (role digest)
  * ├── alerts        asks the rules                                   (role digest)
  * ├── stories       keeps what alerts tell                            (role digest)
+ * ├── notifications tells people what fires                           (role digest)
+ * ├── heartbeat     says that the rules are asked                     (role digest)
  * ├── alertmanager  sends alerts, where one is configured            (role digest)
  * ├── http          ingest, API and page
  * ├── rates         notes what the stages count, for the live view
@@ -36,6 +38,10 @@ import { layerClient, makeAlertmanager } from "./alerts/Alertmanager.ts"
 import { Alerts } from "./alerts/Alerts.ts"
 import * as AlertsPostgres from "./alerts/AlertsPostgres.ts"
 import * as BacktestPostgres from "./alerts/BacktestPostgres.ts"
+import { makeHeartbeat } from "./alerts/delivery/Heartbeat.ts"
+import { Notifications } from "./alerts/delivery/Notifications.ts"
+import * as NotificationsPostgres from "./alerts/delivery/NotificationsPostgres.ts"
+import { NotifyBook } from "./alerts/delivery/NotifyBook.ts"
 import { Rulebook } from "./alerts/Rulebook.ts"
 import * as StoriesPostgres from "./alerts/story/StoriesPostgres.ts"
 import { AlertStories } from "./alerts/story/Story.ts"
@@ -96,6 +102,16 @@ const POLICY = {
   stopWithin: "10 seconds"
 } as const
 
+/** What alerts tell, and to whom. */
+const notifying = Layer.unwrap(
+  Effect.map(Settings, ({ publicUrl = "" }) =>
+    NotificationsPostgres.layerWith({ publicUrl: publicUrl === "" ? undefined : publicUrl })
+  )
+).pipe(
+  Layer.provideMerge(StoriesPostgres.layer),
+  Layer.provideMerge([ChangesPostgres.layer, MarksPostgres.layer, AlertsPostgres.layer, NotesPostgres.layer])
+)
+
 /** Ports on PostgreSQL. */
 const rows = Layer.mergeAll(
   SnapshotRowsPostgres.layer,
@@ -103,9 +119,7 @@ const rows = Layer.mergeAll(
   ComparisonPostgres.layer,
   FleetGroupsPostgres.layer,
   BacktestPostgres.layer,
-  StoriesPostgres.layer.pipe(
-    Layer.provideMerge([ChangesPostgres.layer, MarksPostgres.layer, AlertsPostgres.layer, NotesPostgres.layer])
-  ),
+  notifying,
   GroupingsPostgres.layer,
   SightingsPostgres.layer,
   ServersPostgres.layer,
@@ -126,6 +140,13 @@ const rows = Layer.mergeAll(
   Layer.provideMerge(
     Layer.unwrap(
       Effect.map(Settings, ({ dataDir, rulesDir }) => Rulebook.layerFolder(rulesDir ?? join(dataDir, "rules.d")))
+    )
+  ),
+  Layer.provideMerge(
+    Layer.unwrap(
+      Effect.map(Settings, ({ dataDir, notifyFile }) =>
+        NotifyBook.layerFile(notifyFile ?? join(dataDir, "notify.yml"), notifyFile !== undefined)
+      )
     )
   ),
   Layer.provideMerge(OverviewPostgres.layer.pipe(Layer.provide([RankingsPostgres.layer, ServersPostgres.layer]))),
@@ -206,13 +227,21 @@ const tree = (options: ServerOptions) =>
     yield* root.run
   }).pipe(Effect.scoped)
 
-/** Asks the rules, and tells Alertmanagers what fires. */
+/** Asks the rules, and tells people and Alertmanagers what fires. */
 const alerting = Effect.gen(function* () {
   const { alertmanagers: urls = [], publicUrl } = yield* Settings
   const alerts = yield* Alerts
   const stories = yield* AlertStories
   const asking: Supervisor.Child<never> = { name: "alerts", run: alerts.run, stopWithin: "1 second" }
-  const children = [asking, { name: "stories", run: stories.run, stopWithin: "1 second" } as const]
+  const notifications = yield* Notifications
+  const heartbeat = yield* makeHeartbeat
+  const children: Array<Supervisor.Child<never>> = [
+    asking,
+    { name: "stories", run: stories.run, stopWithin: "1 second" },
+    // What is being sent is noted as sent, or is sent again.
+    { name: "notifications", run: notifications.run, stopWithin: "5 seconds" },
+    { name: "heartbeat", run: heartbeat.run, stopWithin: "1 second" }
+  ]
   if (urls.length === 0) return children
   const alertmanager = yield* makeAlertmanager({ urls, publicUrl: publicUrl === "" ? undefined : publicUrl })
   children.push({ name: "alertmanager", run: alertmanager.run, stopWithin: "1 second" })

@@ -19,6 +19,7 @@
  * | `NODEPULSE_STREAM_ENTRIES_MAX` | 2 000 000, in process 50 000 | snapshots that may wait for the database; beyond: 429 |
  * | `NODEPULSE_STREAM_BYTES_MAX` | 512 MiB | of Valkey's memory that they may use; beyond: 429 |
  * | `NODEPULSE_RULES_DIR` | `rules.d` in the data folder | files of rules for alerts (`docs/rules.md`) |
+ * | `NODEPULSE_NOTIFY` | `notify.yml` in the data folder | who is told of alerts (`docs/notify.md`) |
  * | `NODEPULSE_ALERTMANAGER_URL` | none | Alertmanagers that alerts are sent to, separated by commas |
  * | `NODEPULSE_PACK_AFTER` | `25 hours` | how long a day is over when its rows are packed; at least an hour, `Infinity` for never |
  *
@@ -57,6 +58,8 @@ export interface SettingsShape {
   readonly stream?: { readonly entry?: EntryKind; readonly entriesMax?: number; readonly bytesMax?: number }
   /** Files of rules; `rules.d` in the data folder where it is absent. */
   readonly rulesDir?: string | undefined
+  /** Who is told of alerts; `notify.yml` in the data folder, which need not be there, where it is absent. */
+  readonly notifyFile?: string | undefined
   /** Addresses of Alertmanagers, without a slash at the end. */
   readonly alertmanagers?: ReadonlyArray<string>
   /** How long a day is over when it is packed; packing's own default where it is absent. */
@@ -159,6 +162,7 @@ const settings = Config.all({
   databaseOwnerUrl: secret("DATABASE_OWNER_URL"),
   valkeyUrl: secret("VALKEY_URL"),
   rulesDir: Config.map(Config.option(Config.NonEmptyString("NODEPULSE_RULES_DIR")), Option.getOrUndefined),
+  notifyFile: file("NODEPULSE_NOTIFY"),
   alertmanagers: Config.withDefault(Config.schema(UrlsText, "NODEPULSE_ALERTMANAGER_URL"), "").pipe(Config.map(urlsIn)),
   streamKeyFile: Config.map(Config.option(Config.NonEmptyString("NODEPULSE_STREAM_KEY_FILE")), Option.getOrUndefined)
 })

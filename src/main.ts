@@ -21,6 +21,7 @@ import { diffCommand } from "./commands/remote/DiffCommand.ts"
 import { groupsCommand } from "./commands/remote/GroupsCommand.ts"
 import { loginCommand, logoutCommand } from "./commands/remote/LoginCommand.ts"
 import { noteCommand } from "./commands/remote/NoteCommand.ts"
+import { notifyCommand } from "./commands/remote/NotifyCommand.ts"
 import { rulesCommand } from "./commands/remote/RulesCommand.ts"
 import { topCommand } from "./commands/remote/TopCommand.ts"
 import { serverCommand, startCommand } from "./commands/StartCommand.ts"
@@ -38,6 +39,7 @@ const nodepulse = Command.make("nodepulse").pipe(
     noteCommand,
     groupsCommand,
     rulesCommand,
+    notifyCommand,
     agentCommand,
     migrateCommand,
     tokenCommand,

@@ -38,6 +38,7 @@ export type Action =
   | "dead-letters.drop"
   | "grouping.save"
   | "grouping.retire"
+  | "notification.test"
 
 export interface AuditEntry {
   readonly id: string

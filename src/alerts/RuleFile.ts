@@ -52,7 +52,7 @@ const NAME_MAX = 100
 const PATTERN_MAX = 200
 const STARS_MAX = 8
 
-const Text = (most: number) =>
+export const Text = (most: number) =>
   Schema.String.check(
     Schema.makeFilter((text: string) =>
       text.trim() === text && text.length >= 1 && text.length <= most && !/\p{Cc}/u.test(text)
@@ -61,7 +61,7 @@ const Text = (most: number) =>
     )
   )
 
-const Pattern = Schema.String.check(
+export const Pattern = Schema.String.check(
   Schema.makeFilter((text: string) =>
     text.length >= 1 && text.length <= PATTERN_MAX && text.split("*").length <= STARS_MAX + 1
       ? undefined

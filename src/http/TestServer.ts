@@ -23,6 +23,7 @@ import {
 import { Sessions, signInPath } from "../access/Sessions.ts"
 import { type Alert, Alerts } from "../alerts/Alerts.ts"
 import { Backtest } from "../alerts/Backtest.ts"
+import { type Notification, Notifications, UnknownReceiver } from "../alerts/delivery/Notifications.ts"
 import { AlertStories, type AlertStory } from "../alerts/story/Story.ts"
 import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
@@ -82,6 +83,7 @@ export interface World {
   /** How far apart a server's scrapes are, microseconds; as declared where it is not here. */
   readonly intervals: Map<string, number>
   readonly deadLetters: Array<DeadLetter>
+  readonly notifications: Array<Notification>
   readonly notes: Array<Note>
   readonly alerts: Array<Alert>
   readonly asked: Array<unknown>
@@ -103,6 +105,7 @@ const makeWorld = (): World => {
     lastSeen: new Map(),
     intervals: new Map(),
     deadLetters: [],
+    notifications: [],
     notes: [],
     alerts: [],
     asked: []
@@ -408,6 +411,25 @@ const ports = (world: World) => {
       running: () => reachable("running", Effect.succeed(new Map()))
     }),
     fleetGroupsPort(world, reachable),
+    Layer.succeed(Notifications, {
+      plan: Effect.succeed(0),
+      send: Effect.succeed(false),
+      run: Effect.never,
+      list: ({ before, limit }) =>
+        reachable(
+          "list",
+          Effect.sync(() =>
+            world.notifications.filter(({ id }) => before === undefined || Number(id) < Number(before)).slice(0, limit)
+          )
+        ),
+      configured: Effect.succeed({ receivers: [{ name: "ops", kind: "slack" }], problems: ["notify.yml: line 3"] }),
+      test: (receiver) =>
+        receiver === "ops"
+          ? Effect.succeed(undefined)
+          : receiver === "away"
+            ? Effect.succeed("it answers 500")
+            : Effect.fail(new UnknownReceiver({ receiver, known: ["ops", "away"] }))
+    }),
     Layer.succeed(DeadLetters, {
       put: () => Effect.void,
       list: ({ before, limit }) =>

@@ -25,6 +25,7 @@ import {
 } from "./GroupingsAnswer.ts"
 import { GroupServersAnswer, GroupsAnswer } from "./GroupsAnswer.ts"
 import { MarksAnswer, NewNote, NoteAdded } from "./MarksAnswer.ts"
+import { NotificationsAnswer, ReceiverTested, ReceiverToTest } from "./NotificationsAnswer.ts"
 import {
   AcrossQueryParameters,
   AlertsParameters,
@@ -42,6 +43,7 @@ import {
   HistoryQueryParameters,
   LinkParameters,
   MarksQueryParameters,
+  NotificationsParameters,
   SeriesQueryParameters,
   SessionsParameters,
   SignInParameters,
@@ -293,6 +295,28 @@ const alerts = HttpApiGroup.make("alerts")
   )
   .annotateEndpoints(Shared, true)
   .middleware(Authorization)
+
+const notifications = HttpApiGroup.make("notifications")
+  .add(
+    HttpApiEndpoint.get("list", "/", {
+      query: NotificationsParameters,
+      success: NotificationsAnswer,
+      error: Problem.InvalidParameter
+    }).annotateMerge(
+      describe("Who was told of alerts", "Messages of the last 30 days, also those that wait or were given up.")
+    ),
+    HttpApiEndpoint.post("test", "/test", {
+      payload: ReceiverToTest,
+      success: ReceiverTested,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe("Try a receiver", "Sends a test message, by the process that is asked, and says what came of it.")
+      )
+  )
+  .middleware(Authorization)
+  .prefix("/api/notifications")
 
 const overview = HttpApiGroup.make("overview")
   .add(
@@ -610,6 +634,7 @@ export const Api = HttpApi.make("nodepulse")
     topMetrics,
     pipeline,
     deadLetters,
+    notifications,
     tokens,
     enroll,
     sessions,

@@ -240,6 +240,12 @@ export const DeadLettersParameters = {
   before: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[0-9A-Za-z-]{1,64}$/)).annotate(describe("before")))
 }
 
+/** `GET /api/notifications` */
+export const NotificationsParameters = {
+  limit: Schema.optionalKey(whole("limit", 1, 1000)),
+  before: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[0-9]{1,15}$/)).annotate(describe("before")))
+}
+
 /** `GET /api/audit` */
 export const AuditParameters = {
   ...DeadLettersParameters,

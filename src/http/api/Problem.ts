@@ -12,6 +12,7 @@ import { HttpApiError } from "effect/http-api"
 import type { UnknownNote } from "../../access/Notes.ts"
 import type { EnrolmentRefused, ServersFull, UnknownServer, UnknownToken } from "../../access/Servers.ts"
 import type { UnknownSession } from "../../access/Sessions.ts"
+import type { UnknownReceiver } from "../../alerts/delivery/Notifications.ts"
 import { RejectedFields } from "../../plugins/Payload.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import type { GroupingConflict, TooManyGroupings, UnknownGrouping } from "../../query/grouping/Groupings.ts"
@@ -248,6 +249,7 @@ export type Failure =
   | EnrolmentRefused
   | ServersFull
   | UnknownDeadLetter
+  | UnknownReceiver
   | UnknownGrouping
   | RuleRefused
   | GroupingConflict
@@ -285,6 +287,7 @@ const problemOf = (failure: Failure): Problem => {
     case "UnknownSession":
     case "UnknownDeadLetter":
     case "UnknownGrouping":
+    case "UnknownReceiver":
       return new NotFound({ detail: failure.message })
     case "EnrolmentRefused":
       return new Forbidden({ detail: failure.message })

@@ -28,6 +28,7 @@ import { groupingsHandlers } from "../handlers/GroupingsHandlers.ts"
 import { groupsHandlers } from "../handlers/GroupsHandlers.ts"
 import { ingestHandlers } from "../handlers/IngestHandlers.ts"
 import { marksHandlers } from "../handlers/MarksHandlers.ts"
+import { notificationsHandlers } from "../handlers/NotificationsHandlers.ts"
 import { overviewHandlers } from "../handlers/OverviewHandlers.ts"
 import { pipelineHandlers } from "../handlers/PipelineHandlers.ts"
 import { HoursMax, hoursMaxOf, rankingsHandlers } from "../handlers/RankingsHandlers.ts"
@@ -109,6 +110,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs, openIdRoutes).pip
     topMetricsHandlers,
     pipelineHandlers,
     deadLettersHandlers,
+    notificationsHandlers,
     tokensHandlers,
     enrollHandlers,
     sessionsHandlers,

@@ -352,7 +352,7 @@ create table admiral.notifications (
   error text
 );
 create index notifications_waiting on admiral.notifications (due_at) where sent_at is null and dead_at is null;
-create index notifications_sent on admiral.notifications (route, sent_at) where sent_at is not null;
+create index notifications_sent on admiral.notifications (sent_at) where sent_at is not null;
 create index notifications_incident on admiral.notifications (incident_id, receiver);
 comment on table admiral.notifications is 'The outbox: messages to receivers, sent at least once. Kept for 30 days.';
 comment on column admiral.notifications.claimed_until is 'Until when whoever took it may be sending it, by the clock of the database.';

@@ -1,0 +1,234 @@
+/** When whom is told of what: lived through second by second. */
+import { assert, describe, it } from "@effect/vitest"
+import { type Facts, type Incident, plan } from "./Incidents.ts"
+import type { Route } from "./NotifyFile.ts"
+import { parseDays, parseHours } from "./TimeOfDay.ts"
+import type { ToldAlert } from "./ToldAlert.ts"
+
+const EPOCH = Date.UTC(2025, 9, 30, 12)
+
+const route = (more: Partial<Route> = {}): Route => ({
+  name: "default",
+  receivers: ["ops"],
+  severities: [],
+  rule: "*",
+  server: "*",
+  group: "*",
+  hours: undefined,
+  continues: false,
+  groupWait: 30_000,
+  repeatEvery: undefined,
+  rate: 10,
+  ...more
+})
+
+interface Fire {
+  readonly rule?: string
+  readonly server?: string
+  readonly group?: string
+  readonly severity?: ToldAlert["severity"]
+  /** Seconds. */
+  readonly from: number
+  readonly to?: number
+  readonly acknowledged?: number
+}
+
+interface World {
+  readonly fires: ReadonlyArray<Fire>
+  readonly routes?: ReadonlyArray<Route>
+  /** [from, to) in seconds, and of which rule. */
+  readonly silenced?: readonly [from: number, to: number, rule: string]
+  readonly until?: number
+}
+
+/** What is told, as lines: "30 default firing busy/g, hot/". */
+const lived = ({ fires, routes = [route()], silenced, until = 3_600 }: World): ReadonlyArray<string> => {
+  const told: Array<string> = []
+  let incidents: ReadonlyArray<Incident> = []
+  const known = new Set<string>()
+  for (let second = 0; second <= until; second += 2) {
+    const all = fires.flatMap((fire, n) => (fire.from <= second ? [alertAt(fire, n, second)] : []))
+    const now = EPOCH + second * 1_000
+    const current = (alert: ToldAlert) => all.find(({ id }) => id === alert.id)!
+    const facts: Facts = {
+      now,
+      routes,
+      incidents: incidents.map((one) => ({
+        ...one,
+        members: one.members.map((member) => ({ ...member, alert: current(member.alert) }))
+      })),
+      alerts: all.filter(({ id }) => !known.has(id)),
+      silentRules: new Set(["silent"]),
+      silentServers: new Set(
+        all.filter((one) => one.rule === "silent" && one.resolvedAt === null).map((one) => one.server)
+      ),
+      isSilenced: ({ rule }) =>
+        silenced !== undefined && rule === silenced[2] && second >= silenced[0] && second < silenced[1]
+    }
+    const { changed, passedOver } = plan(facts)
+    for (const { id } of passedOver) known.add(id)
+    const after = new Map(facts.incidents.map((one) => [`${one.route} ${one.server}`, one]))
+    for (const { due, incident } of changed) {
+      after.set(`${incident.route} ${incident.server}`, { ...incident, id: incident.id ?? `${second}` })
+      for (const { alert } of incident.members) known.add(alert.id)
+      for (const { alerts, kind } of due)
+        told.push(
+          `${second} ${incident.route} ${kind} ${alerts.map(({ group, rule }) => `${rule}/${group}`).join(", ")}`
+        )
+    }
+    incidents = [...after.values()].filter(({ closedAt }) => closedAt === null)
+  }
+  return told
+}
+
+const alertAt = (fire: Fire, n: number, second: number): ToldAlert => ({
+  id: String(n),
+  rule: fire.rule ?? "busy",
+  sentence: "",
+  severity: fire.severity ?? "warning",
+  server: fire.server ?? "db-1",
+  serverName: "",
+  group: fire.group ?? "g",
+  value: 1,
+  firedAt: EPOCH + fire.from * 1_000,
+  resolvedAt: fire.to !== undefined && fire.to <= second ? EPOCH + fire.to * 1_000 : null,
+  isAcknowledged: fire.acknowledged !== undefined && fire.acknowledged <= second
+})
+
+describe("an incident", () => {
+  it("is one message for all alerts of a server that come together, and one when they are over", () => {
+    assert.deepStrictEqual(
+      lived({
+        fires: [
+          { from: 0, to: 600 },
+          { from: 10, group: "h", to: 700 },
+          { from: 20, rule: "hot", group: "", to: 650 }
+        ]
+      }),
+      ["30 default firing busy/g, busy/h, hot/", "730 default resolved busy/g, busy/h, hot/"]
+    )
+  })
+
+  it("is another one on another server, and by another route", () => {
+    assert.deepStrictEqual(
+      lived({
+        fires: [{ from: 0 }, { from: 0, server: "db-2" }, { from: 0, server: "web-1", severity: "critical" }],
+        routes: [
+          route({ name: "pager", severities: ["critical"], continues: true, groupWait: 0 }),
+          route({ name: "db", server: "db-*" }),
+          route()
+        ]
+      }).sort(),
+      ["0 pager firing busy/g", "30 db firing busy/g", "30 db firing busy/g", "30 default firing busy/g"]
+    )
+  })
+
+  it("tells what joins it later, and not again what was told", () => {
+    assert.deepStrictEqual(lived({ fires: [{ from: 0 }, { from: 300, group: "h" }, { from: 310, group: "i" }] }), [
+      "30 default firing busy/g",
+      "330 default firing busy/h, busy/i"
+    ])
+  })
+
+  it("is one message where an alert comes and goes within the wait, and one that it is over", () => {
+    const flapping = Array.from({ length: 30 }, (_, n) => ({ from: 100 + n * 20, to: 110 + n * 20 }))
+    assert.deepStrictEqual(lived({ fires: [{ from: 0, to: 90 }, ...flapping] }), [
+      "30 default firing busy/g",
+      "720 default resolved busy/g"
+    ])
+  })
+
+  it("is told once in five minutes where all of it is over before anybody could be told", () => {
+    const told = lived({
+      fires: Array.from({ length: 30 }, (_, n) => ({ from: n * 70, to: 4 + n * 70 })),
+      until: 1_800
+    })
+    assert.lengthOf(told, 6)
+    assert.isTrue(told.every((line) => line.includes("firing")))
+  })
+
+  it("is told also where it was over before its message: somebody has to know", () => {
+    assert.deepStrictEqual(lived({ fires: [{ from: 0, to: 10 }] }), ["30 default firing busy/g"])
+  })
+
+  it("is told again as often as the route says, until somebody acknowledges it", () => {
+    const routes = [route({ repeatEvery: 600_000 })]
+    assert.deepStrictEqual(lived({ fires: [{ from: 0 }], routes, until: 1_300 }), [
+      "30 default firing busy/g",
+      "630 default repeated busy/g",
+      "1230 default repeated busy/g"
+    ])
+    assert.deepStrictEqual(lived({ fires: [{ from: 0, acknowledged: 700, to: 2_000 }], routes }), [
+      "30 default firing busy/g",
+      "630 default repeated busy/g",
+      "700 default acknowledged busy/g",
+      "2030 default resolved busy/g"
+    ])
+  })
+
+  it("of a silent server is told, and mutes what else fires there; what goes on is told after", () => {
+    assert.deepStrictEqual(
+      lived({
+        fires: [
+          { from: 0, to: 200 },
+          { from: 4, group: "stays" },
+          { from: 10, rule: "silent", group: "", to: 600 },
+          { from: 0, server: "db-2" }
+        ],
+        until: 1_200
+      }),
+      ["30 default firing silent/", "30 default firing busy/g", "600 default firing busy/stays"]
+    )
+  })
+
+  it("waits while it is silenced, is told where it goes on, and never where it is over", () => {
+    assert.deepStrictEqual(lived({ fires: [{ from: 10 }], silenced: [0, 300, "busy"] }), ["330 default firing busy/g"])
+    assert.deepStrictEqual(lived({ fires: [{ from: 10, to: 200 }], silenced: [0, 300, "busy"] }), [])
+    // Silenced after it came, and before it was told.
+    assert.deepStrictEqual(lived({ fires: [{ from: 10 }], silenced: [20, 300, "busy"] }), ["300 default firing busy/g"])
+    assert.deepStrictEqual(lived({ fires: [{ from: 10, to: 200 }], silenced: [20, 300, "busy"] }), [])
+    // What was told is told to be over, also then.
+    assert.deepStrictEqual(lived({ fires: [{ from: 10, to: 200 }], silenced: [100, 300, "busy"] }), [
+      "40 default firing busy/g",
+      "230 default resolved busy/g"
+    ])
+    const routes = [route({ repeatEvery: 600_000 })]
+    assert.deepStrictEqual(lived({ fires: [{ from: 0 }], routes, silenced: [100, 1_000, "busy"], until: 1_500 }), [
+      "30 default firing busy/g",
+      "1000 default repeated busy/g"
+    ])
+  })
+
+  it("outside of all hours waits for the route whose hours come", () => {
+    const hours = { ...parseHours("12:10-18:00")!, days: parseDays(["mon-sun"])!, zone: "UTC" }
+    const routes = [route({ name: "day", hours })]
+    assert.deepStrictEqual(lived({ fires: [{ from: 0 }, { from: 0, server: "db-2", to: 60 }], routes }), [
+      "630 day firing busy/g"
+    ])
+    assert.deepStrictEqual(lived({ fires: [{ from: 0 }], routes: [...routes, route()] }), ["30 default firing busy/g"])
+  })
+
+  it("of a route that is gone is still told to be over", () => {
+    const open: Incident = {
+      id: "1",
+      route: "gone",
+      server: "db-1",
+      receivers: ["ops"],
+      openedAt: EPOCH,
+      dueAt: null,
+      closingAt: null,
+      toldAt: EPOCH,
+      owesResolve: true,
+      tookNote: false,
+      closedAt: null,
+      members: [{ alert: alertAt({ from: 0, to: 1 }, 0, 2), state: "told" }]
+    }
+    const none = { silentRules: new Set<string>(), silentServers: new Set<string>(), isSilenced: () => false }
+    const { changed } = plan({ now: EPOCH + 5_000, routes: [], incidents: [open], alerts: [], ...none })
+    assert.deepStrictEqual(
+      changed[0]?.due.map(({ kind }) => kind),
+      ["resolved"]
+    )
+    assert.strictEqual(changed[0]?.incident.closedAt, EPOCH + 5_000)
+  })
+})

@@ -1,0 +1,240 @@
+/**
+ * What is told of alerts, when, and by which route. Pure: the state that was, the alerts that are, and a moment go in; what is to be
+ * stored comes out.
+ *
+ * An *incident* is what one route tells of one server at a time. Its first message waits for `group_wait`, so that alerts
+ * that come together are one message; alerts that join later are told after the same wait. It is over when all its alerts have
+ * been for as long: one that comes back before joins it again, and nobody is told twice.
+ *
+ * Guarantees: an alert that fired is told once by each route that takes it, also when it was over before anybody could be told, but for
+ * one that was silenced or muted until it was over. That something is over is told only to who was told that it fires.
+ *
+ * A server that says nothing is the cause of what else fires there: while a rule with `silent` fires for it, its other alerts are muted.
+ */
+import { matches } from "../Rule.ts"
+import type { Route } from "./NotifyFile.ts"
+import { isWithin } from "./TimeOfDay.ts"
+import type { ToldAlert } from "./ToldAlert.ts"
+
+/** What comes back after it was told to be over already is told after as long: it comes and goes. */
+const AGAIN_WAIT_MILLIS = 300_000
+
+export type NotificationKind = "firing" | "resolved" | "repeated" | "acknowledged"
+
+export interface Member {
+  readonly alert: ToldAlert
+  /** `passed-over`: nobody is told of it. */
+  readonly state: "untold" | "told" | "passed-over"
+}
+
+/** Epoch milliseconds. */
+export interface Incident {
+  /** Undefined until it is stored. */
+  readonly id: string | undefined
+  readonly route: string
+  readonly server: string
+  readonly receivers: ReadonlyArray<string>
+  readonly openedAt: number
+  /** When untold alerts are told. */
+  readonly dueAt: number | null
+  /** When it is over, unless an alert joins it before. */
+  readonly closingAt: number | null
+  /** When a message was last made of it. */
+  readonly toldAt: number | null
+  readonly owesResolve: boolean
+  /** Whether it was told that somebody acknowledged it. */
+  readonly tookNote: boolean
+  readonly closedAt: number | null
+  readonly members: ReadonlyArray<Member>
+}
+
+/** A message that is to be made, of these alerts. */
+export interface Due {
+  readonly kind: NotificationKind
+  readonly alerts: ReadonlyArray<ToldAlert>
+}
+
+export interface Planned {
+  readonly incident: Incident
+  readonly due: ReadonlyArray<Due>
+}
+
+export interface Plan {
+  /** Incidents that are new or changed. */
+  readonly changed: ReadonlyArray<Planned>
+  /** Alerts that nobody is told of. */
+  readonly passedOver: ReadonlyArray<ToldAlert>
+}
+
+export interface Facts {
+  readonly now: number
+  readonly routes: ReadonlyArray<Route>
+  /** Open ones, with their alerts. */
+  readonly incidents: ReadonlyArray<Incident>
+  /** Alerts that no incident has. */
+  readonly alerts: ReadonlyArray<ToldAlert>
+  /** Servers that say nothing, by a rule that says so. */
+  readonly silentServers: ReadonlySet<string>
+  /** Names of rules that ask whether a server is silent. */
+  readonly silentRules: ReadonlySet<string>
+  readonly isSilenced: (alert: ToldAlert) => boolean
+}
+
+/** What follows from the facts. */
+export const plan = (facts: Facts): Plan => {
+  const { alerts, incidents, isSilenced, now, routes, silentRules, silentServers } = facts
+  const isHushed = (alert: ToldAlert): boolean =>
+    isSilenced(alert) || (silentServers.has(alert.server) && !silentRules.has(alert.rule))
+  const open = new Map(incidents.map((incident) => [keyOf(incident.route, incident.server), incident]))
+  const passedOver: Array<ToldAlert> = []
+  for (const alert of alerts) {
+    const takers = isHushed(alert) ? [] : routesFor(alert, routes, now)
+    if (takers.length === 0 && alert.resolvedAt !== null) passedOver.push(alert)
+    for (const route of takers) {
+      const key = keyOf(route.name, alert.server)
+      open.set(key, joined(open.get(key) ?? opened(route, alert.server, now), alert, route, now))
+    }
+  }
+  const before = new Set(incidents)
+  const changed: Array<Planned> = []
+  for (const incident of open.values()) {
+    const route = routes.find(({ name }) => name === incident.route)
+    const planned = progressed(incident, route, isHushed, now)
+    if (planned.due.length > 0 || !before.has(planned.incident)) changed.push(planned)
+  }
+  return { changed, passedOver }
+}
+
+const keyOf = (route: string, server: string): string => JSON.stringify([route, server])
+
+/** The routes that take an alert at a moment: the first that matches, and those after it as long as they continue. */
+export const routesFor = (alert: ToldAlert, routes: ReadonlyArray<Route>, now: number): ReadonlyArray<Route> => {
+  const found: Array<Route> = []
+  for (const route of routes) {
+    if (!takes(route, alert, now)) continue
+    found.push(route)
+    if (!route.continues) break
+  }
+  return found
+}
+
+const takes = ({ group, hours, rule, server, severities }: Route, alert: ToldAlert, now: number): boolean =>
+  (severities.length === 0 || severities.includes(alert.severity)) &&
+  matches(rule, alert.rule) &&
+  (matches(server, alert.server) || matches(server, alert.serverName)) &&
+  matches(group, alert.group) &&
+  (hours === undefined || isWithin(hours, now))
+
+const opened = (route: Route, server: string, now: number): Incident => ({
+  id: undefined,
+  route: route.name,
+  server,
+  receivers: route.receivers,
+  openedAt: now,
+  dueAt: null,
+  closingAt: null,
+  toldAt: null,
+  owesResolve: false,
+  tookNote: false,
+  closedAt: null,
+  members: []
+})
+
+const joined = (incident: Incident, alert: ToldAlert, route: Route, now: number): Incident => {
+  const isAgain = incident.members.some(
+    ({ alert: other, state }) => state === "told" && other.rule === alert.rule && other.group === alert.group
+  )
+  // As far as anybody was told, it fires.
+  const isKnown = isAgain && incident.owesResolve
+  const wait = isAgain ? Math.max(route.groupWait, AGAIN_WAIT_MILLIS) : route.groupWait
+  return {
+    ...incident,
+    members: [...incident.members, { alert, state: isKnown ? "told" : "untold" }],
+    dueAt: isKnown ? incident.dueAt : Math.min(incident.dueAt ?? Number.POSITIVE_INFINITY, now + wait),
+    closingAt: null
+  }
+}
+
+const isOver = ({ alert }: Member): boolean => alert.resolvedAt !== null
+
+/** An open incident at a later moment, and what is to be told of it. The same one where nothing changed. */
+const progressed = (
+  before: Incident,
+  route: Route | undefined,
+  isHushed: (alert: ToldAlert) => boolean,
+  now: number
+): Planned => {
+  const due: Array<Due> = []
+  let incident = dropped(before, isHushed)
+  if (incident.dueAt !== null && incident.dueAt <= now) incident = fired(incident, isHushed, now, due)
+  const told = incident.members.filter(({ state }) => state === "told")
+  const burning = told.filter((member) => !isOver(member))
+  if (incident.members.some(({ state }) => state === "untold") || burning.length > 0) {
+    if (incident.closingAt !== null) incident = { ...incident, closingAt: null }
+    return { incident: reminded(incident, burning, route, isHushed, now, due), due }
+  }
+  const wait = incident.owesResolve ? (route?.groupWait ?? 0) : told.length > 0 ? AGAIN_WAIT_MILLIS : 0
+  const closingAt = incident.closingAt ?? now + wait
+  if (closingAt > now)
+    return { incident: incident.closingAt === closingAt ? incident : { ...incident, closingAt }, due }
+  if (incident.owesResolve) due.push({ kind: "resolved", alerts: inOne(told) })
+  return { incident: { ...incident, closingAt, closedAt: now, owesResolve: false }, due }
+}
+
+/** What came and went is one alert: the last of them. */
+const inOne = (members: ReadonlyArray<Member>): ReadonlyArray<ToldAlert> => [
+  ...new Map(members.map(({ alert }) => [JSON.stringify([alert.rule, alert.group]), alert])).values()
+]
+
+/** Without those that were hushed until they were over. */
+const dropped = (incident: Incident, isHushed: (alert: ToldAlert) => boolean): Incident => {
+  const isGone = (member: Member) => member.state === "untold" && isOver(member) && isHushed(member.alert)
+  if (!incident.members.some(isGone)) return incident
+  return {
+    ...incident,
+    members: incident.members.map((member) => (isGone(member) ? { ...member, state: "passed-over" } : member))
+  }
+}
+
+/** Tells what nobody was told of, but for what is hushed: that waits. */
+const fired = (incident: Incident, isHushed: (alert: ToldAlert) => boolean, now: number, due: Array<Due>): Incident => {
+  const isNews = ({ alert, state }: Member) => state === "untold" && !isHushed(alert)
+  const news = incident.members.filter(isNews)
+  if (news.length === 0) {
+    const waits = incident.members.some(({ state }) => state === "untold")
+    return waits ? incident : { ...incident, dueAt: null }
+  }
+  due.push({ kind: "firing", alerts: news.map(({ alert }) => alert) })
+  const members = incident.members.map((member) => (isNews(member) ? { ...member, state: "told" as const } : member))
+  return {
+    ...incident,
+    members,
+    dueAt: members.some(({ state }) => state === "untold") ? incident.dueAt : null,
+    toldAt: now,
+    tookNote: false,
+    owesResolve: incident.owesResolve || news.some((member) => !isOver(member))
+  }
+}
+
+/** Tells again what still fires, and that somebody took note of all of it. */
+const reminded = (
+  incident: Incident,
+  burning: ReadonlyArray<Member>,
+  route: Route | undefined,
+  isHushed: (alert: ToldAlert) => boolean,
+  now: number,
+  due: Array<Due>
+): Incident => {
+  if (burning.length === 0 || due.length > 0) return incident
+  const open = burning.map(({ alert }) => alert).filter((alert) => !alert.isAcknowledged)
+  if (open.length === 0) {
+    if (incident.tookNote) return incident
+    due.push({ kind: "acknowledged", alerts: burning.map(({ alert }) => alert) })
+    return { ...incident, tookNote: true }
+  }
+  const loud = open.filter((alert) => !isHushed(alert))
+  const every = route?.repeatEvery
+  if (loud.length === 0 || every === undefined || now < (incident.toldAt ?? now) + every) return incident
+  due.push({ kind: "repeated", alerts: loud })
+  return { ...incident, toldAt: now, tookNote: false }
+}
