@@ -111,14 +111,16 @@ describe("an incident", () => {
 
   it("is another one on another server, and by another route", () => {
     assert.deepStrictEqual(
-      lived({
-        fires: [{ from: 0 }, { from: 0, server: "db-2" }, { from: 0, server: "web-1", severity: "critical" }],
-        routes: [
-          route({ name: "pager", severities: ["critical"], continues: true, groupWait: 0 }),
-          route({ name: "db", server: "db-*" }),
-          route()
-        ]
-      }).sort(),
+      [
+        ...lived({
+          fires: [{ from: 0 }, { from: 0, server: "db-2" }, { from: 0, server: "web-1", severity: "critical" }],
+          routes: [
+            route({ name: "pager", severities: ["critical"], continues: true, groupWait: 0 }),
+            route({ name: "db", server: "db-*" }),
+            route()
+          ]
+        })
+      ].sort(),
       ["0 pager firing busy/g", "30 db firing busy/g", "30 db firing busy/g", "30 default firing busy/g"]
     )
   })

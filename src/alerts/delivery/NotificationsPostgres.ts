@@ -1,12 +1,14 @@
 /** Notifications over PostgreSQL: plans, sends and lists them. What is stored is in `IncidentsPostgres.ts` and `OutboxPostgres.ts`. */
 import { createHash, randomUUID } from "node:crypto"
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Clock, Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, Duration, Effect, Layer, Option, Schedule } from "effect"
 import { record } from "../../access/AuditPostgres.ts"
 import { answering } from "../../sinks/postgres/Database.ts"
 import { micros } from "../../sinks/postgres/Moments.ts"
 import type { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
 import { Rulebook } from "../Rulebook.ts"
+import { AlertStories, type AlertStory } from "../story/Story.ts"
+import { storyText } from "../story/StoryText.ts"
 import { deliver } from "./Deliver.ts"
 import type { NotificationKind } from "./Incidents.ts"
 import { makePlanner } from "./IncidentsPostgres.ts"
@@ -25,6 +27,9 @@ const SENDERS = 4
 /** Of a route that is in no file any more: its messages still go. */
 const RATE_OF_OTHERS = 10
 /** That a message was sent is noted within as long, or it is sent again. */
+/** Of a message, whose claim lasts a minute. */
+const STORIES_MAX = 2
+const STORY_WITHIN = Duration.seconds(5)
 const NOTE_AGAIN = { schedule: Schedule.spaced("1 second"), times: 10 }
 
 export interface NotificationsOptions {
@@ -38,16 +43,33 @@ const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: Notifications
   const sql = yield* PgClient.PgClient
   const book = yield* NotifyBook
   const rulebook = yield* Rulebook
+  const stories = yield* AlertStories
   const planner = yield* makePlanner
   const outbox = yield* makeOutbox(claimFor)
 
+  /** What the first alerts tell, as text. One that cannot be told in time is told without: a message matters more. */
+  const storiesOf = Effect.fnUntraced(function* (alerts: ReadonlyArray<ToldAlert>) {
+    const found = yield* Effect.forEach(alerts.slice(0, STORIES_MAX), ({ id }) =>
+      stories.of(id).pipe(
+        Effect.timeoutOption(STORY_WITHIN),
+        Effect.map((story) => [id, Option.flatten(story)] as const),
+        Effect.catch(() => Effect.succeed([id, Option.none<AlertStory>()] as const))
+      )
+    )
+    return new Map(
+      found.flatMap(([id, story]) => (Option.isSome(story) ? [[id, storyText(story.value, publicUrl)]] : []))
+    )
+  })
+
   const messageOf = Effect.fnUntraced(function* (claimed: Claimed) {
     const rules = new Map((yield* rulebook.rules).map((rule) => [rule.name, rule]))
-    const told = (alert: ToldAlert): MessageAlert => ({
+    const firing = claimed.parts.filter(({ kind }) => kind === "firing" || kind === "repeated")
+    const told = yield* storiesOf(firing.length > 1 ? [] : firing.flatMap(({ alerts }) => alerts))
+    const shown = (alert: ToldAlert): MessageAlert => ({
       ...alert,
       runbook: rules.get(alert.rule)?.runbook,
       owners: rules.get(alert.rule)?.owners ?? [],
-      story: undefined,
+      story: told.get(alert.id),
       link: publicUrl === undefined ? undefined : `${publicUrl}/servers/${encodeURIComponent(alert.server)}`
     })
     return {
@@ -59,7 +81,7 @@ const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: Notifications
         key: keyOf([incidentId, claimed.route, server, String(openedAt)]),
         kind,
         server,
-        alerts: alerts.map(told)
+        alerts: alerts.map(shown)
       }))
     } satisfies Message as Message
   })
@@ -138,7 +160,7 @@ const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: Notifications
 
 export const layerWith = (
   options: NotificationsOptions
-): Layer.Layer<Notifications, never, PgClient.PgClient | NotifyBook | Rulebook> =>
+): Layer.Layer<Notifications, never, PgClient.PgClient | NotifyBook | Rulebook | AlertStories> =>
   Layer.effect(Notifications, make(options))
 
 /** No other incident has it, of any installation. */

@@ -1,0 +1,398 @@
+/**
+ * Alerts that people are told of, with real parts: PostgreSQL, a hook server that fails, hangs and redirects, and several notifiers
+ * that are ended between sending and noting it.
+ */
+import { createHmac } from "node:crypto"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { PgClient, PgTypes } from "@effect/sql-pg"
+import { assert, layer } from "@effect/vitest"
+import { Duration, Effect, Fiber, Layer, Result, Schedule } from "effect"
+import { makeHeartbeat } from "../src/alerts/delivery/Heartbeat.ts"
+import { type Notification, Notifications } from "../src/alerts/delivery/Notifications.ts"
+import * as NotificationsPostgres from "../src/alerts/delivery/NotificationsPostgres.ts"
+import { NotifyBook } from "../src/alerts/delivery/NotifyBook.ts"
+import { type NotifyConfig, readNotify } from "../src/alerts/delivery/NotifyFile.ts"
+import { Rulebook } from "../src/alerts/Rulebook.ts"
+import { AlertStories } from "../src/alerts/story/Story.ts"
+import { makeStandingClock } from "./StandingClock.ts"
+import * as TestDatabase from "./TestDatabase.ts"
+
+const book: { config: NotifyConfig | undefined } = { config: undefined }
+const ground = Layer.mergeAll(
+  Layer.succeed(Rulebook, { rules: Effect.succeed([]) } as never),
+  Layer.succeed(AlertStories, { of: () => Effect.succeedNone } as never),
+  Layer.succeed(NotifyBook, { state: Effect.sync(() => ({ config: book.config, problems: [] })) })
+).pipe(Layer.provideMerge(TestDatabase.layer))
+const options = { publicUrl: "https://pulse.example", claimFor: Duration.millis(300) }
+const live = NotificationsPostgres.layerWith({ ...options, claimFor: Duration.seconds(30) }).pipe(
+  Layer.provideMerge(ground)
+)
+
+const clock = makeStandingClock()
+const EPOCH = Date.UTC(2025, 9, 30, 12)
+let second = 0
+/** Puts the clock forward, by seconds. */
+const wait = (by: number) => {
+  second += by
+  clock.set(EPOCH + second * 1_000)
+}
+
+interface Seen {
+  readonly path: string
+  readonly headers: IncomingMessage["headers"]
+  readonly body: string
+  // biome-ignore lint/suspicious/noExplicitAny: a message is whatever was sent.
+  readonly json: any
+}
+
+/** A server that hooks are at. What it answers is `answer`'s, by path; it answers 200 unless told otherwise. */
+const hookServer = (answer: (path: string, response: ServerResponse) => void = (_, response) => void response.end()) =>
+  Effect.gen(function* () {
+    const seen: Array<Seen> = []
+    const server = createServer((request, response) => {
+      const chunks: Array<Buffer> = []
+      request.on("data", (chunk: Buffer) => chunks.push(chunk))
+      request.on("end", () => {
+        const body = Buffer.concat(chunks).toString()
+        const path = request.url ?? ""
+        seen.push({ path, headers: request.headers, body, json: body === "" ? undefined : JSON.parse(body) })
+        answer(path, response)
+      })
+    })
+    yield* Effect.acquireRelease(
+      Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+      () =>
+        Effect.sync(() => {
+          server.closeAllConnections()
+          server.close()
+        })
+    )
+    const address = server.address()
+    return { url: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`, seen }
+  })
+
+const configure = (text: string) => {
+  book.config = Result.getOrThrow(readNotify(text, tmpdir()))
+}
+
+const hooks = (url: string, more = "", ...names: ReadonlyArray<string>) =>
+  configure(
+    `receivers:\n${(names.length === 0 ? ["ops"] : names).map((name) => `  - {name: ${name}, webhook: {url: "${url}/${name}"}}\n`).join("")}` +
+      `allow: ["127.0.0.1"]\n${more === "" ? "default: {receivers: [ops]}\n" : more}`
+  )
+
+/** Begins anew: nobody was told of anything. */
+const anew = Effect.gen(function* () {
+  const sql = yield* PgClient.PgClient
+  for (const table of [
+    "notifications",
+    "incident_alerts",
+    "incidents",
+    "alerts",
+    "delivery_progress",
+    "alert_progress"
+  ])
+    yield* sql.unsafe(`delete from admiral.${table}`)
+  wait(1_000_000)
+})
+
+const at = (seconds: number) => PgTypes.float8((EPOCH + seconds * 1_000) / 1_000)
+
+const fire = Effect.fnUntraced(function* (server: string, group = "g", rule = "busy", severity = "warning") {
+  const sql = yield* PgClient.PgClient
+  yield* sql`insert into admiral.servers (server_id, name) values (${server}, ${`${server}.example`}) on conflict do nothing`
+  yield* sql.unsafe(
+    `insert into admiral.alerts (rule, sentence, severity, server_id, alert_group, value, asked, fired_at)
+     select $1::text, 'it is busy', $2::text, id, $3::text, 91.234, '{"resource": "processes", "metric": "cpu", "unit": "%", "span": 60000}', to_timestamp($4::float8)
+     from admiral.servers where server_id = $5::text`,
+    [PgTypes.text(rule), PgTypes.text(severity), PgTypes.text(group), at(second), PgTypes.text(server)]
+  )
+})
+
+const resolve = (server: string) =>
+  Effect.flatMap(PgClient.PgClient, (sql) =>
+    sql.unsafe(
+      `update admiral.alerts set resolved_at = to_timestamp($1::float8)
+       where resolved_at is null and server_id = (select id from admiral.servers where server_id = $2::text)`,
+      [at(second), PgTypes.text(server)]
+    )
+  )
+
+/** Plans, and sends all that is due; how many messages went out or failed. */
+const passed = Effect.gen(function* () {
+  const { plan, send } = yield* Notifications
+  yield* clock.stood(plan)
+  let count = 0
+  while (yield* clock.stood(send)) count++
+  return count
+})
+
+const listed = Effect.flatMap(Notifications, ({ list }) => list({ limit: 1_000 }))
+const states = Effect.map(listed, (all) => all.map(({ kind, state }: Notification) => `${kind} ${state}`).reverse())
+
+layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications", (it) => {
+  it.effect("are one message an incident, one that it is over, and nothing where nothing happened since", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer()
+      hooks(url)
+      yield* fire("a")
+      yield* fire("a", "h", "busy", "critical")
+      assert.strictEqual(yield* passed, 0)
+      wait(30)
+      assert.strictEqual(yield* passed, 1)
+      wait(300)
+      assert.strictEqual(yield* passed, 0)
+      yield* resolve("a")
+      yield* passed
+      wait(30)
+      assert.strictEqual(yield* passed, 1)
+      const [first, last] = seen
+      assert.lengthOf(seen, 2)
+      assert.deepInclude(first!.json, { route: "default", test: false })
+      assert.strictEqual(first!.json.title, "Critical: 2 alerts on a.example (a): busy")
+      assert.include(first!.json.text, "https://pulse.example/")
+      assert.deepInclude(first!.json.incidents[0], {
+        kind: "firing",
+        server_id: "a",
+        severity: "critical",
+        over: false
+      })
+      assert.deepInclude(first!.json.incidents[0].alerts[0], { rule: "busy", value: 91.234, group: "g" })
+      assert.deepInclude(last!.json.incidents[0], { kind: "resolved", over: true, key: first!.json.incidents[0].key })
+      assert.deepStrictEqual(yield* states, ["firing sent", "resolved sent"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "that cannot be sent are tried later and later, for a day, and what follows from them is not sent either",
+    () =>
+      Effect.gen(function* () {
+        yield* anew
+        const { seen, url } = yield* hookServer((_, response) => void response.writeHead(500).end("secret-of-the-hook"))
+        hooks(url)
+        yield* fire("a")
+        yield* passed
+        wait(30)
+        const pauses: Array<number> = []
+        for (;;) {
+          yield* passed
+          const firing = (yield* listed).find(({ kind }) => kind === "firing")!
+          if (firing.state === "dead") break
+          const pause = Math.ceil((firing.dueAt - EPOCH) / 1_000) - second
+          if (pauses.push(pause) === 20) yield* resolve("a")
+          wait(pause)
+        }
+        yield* passed
+        assert.isBelow(pauses[0]!, 10)
+        assert.isAtLeast(pauses[2]!, 15)
+        assert.isAtLeast(pauses[8]!, 400)
+        assert.isTrue(pauses.every((pause) => pause <= 721))
+        assert.approximately(
+          pauses.reduce((sum, pause) => sum + pause, 0),
+          86_400,
+          800
+        )
+        assert.isAbove(seen.length, 12)
+        assert.deepStrictEqual(yield* states, ["firing dead", "resolved dead"])
+        const [over, firing] = yield* listed
+        assert.strictEqual(firing!.error, "it answers 500")
+        assert.strictEqual(over!.error, "the message before it could not be sent")
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("are left alone for as long as the receiver asks for, and follow no redirect", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer((path, response) => {
+        if (path === "/busy") response.writeHead(429, { "retry-after": "120" }).end()
+        else if (path === "/moved") response.writeHead(307, { location: `${url}/elsewhere` }).end()
+        else response.end()
+      })
+      hooks(url, "default: {receivers: [busy, moved], group_wait: 0s}\n", "busy", "moved")
+      yield* fire("a")
+      assert.strictEqual(yield* passed, 2)
+      const ofBusy = () => seen.filter(({ path }) => path === "/busy").length
+      wait(110)
+      yield* passed
+      assert.strictEqual(ofBusy(), 1)
+      wait(11)
+      yield* passed
+      assert.strictEqual(ofBusy(), 2)
+      assert.isFalse(seen.some(({ path }) => path === "/elsewhere"))
+      assert.deepStrictEqual((yield* listed).map(({ error }) => error).sort(), [
+        "it answers 307: redirects are not followed",
+        "it answers 429"
+      ])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("beyond a route's rate wait, and go out together: nothing is left out", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer()
+      hooks(url, "default: {receivers: [ops], group_wait: 0s, rate: 3}\n")
+      for (let n = 0; n < 20; n++) yield* fire(`many-${n}`)
+      yield* passed
+      assert.deepStrictEqual(
+        seen.map(({ json }) => json.incidents.length),
+        [1, 1, 18]
+      )
+      assert.match(seen[2]!.json.title, /^Warning: 18 incidents on 18 servers$/)
+      for (let n = 20; n < 25; n++) yield* fire(`many-${n}`)
+      assert.strictEqual(yield* passed, 0)
+      wait(599)
+      assert.strictEqual(yield* passed, 0)
+      wait(2)
+      yield* passed
+      assert.strictEqual(
+        seen.slice(3).reduce((sum, { json }) => sum + json.incidents.length, 0),
+        5
+      )
+      assert.isTrue((yield* listed).every(({ state }) => state === "sent"))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are never sent twice by notifiers that work side by side", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer((_, response) => void setTimeout(() => response.end(), 20))
+      hooks(url, "default: {receivers: [ops, b, c], group_wait: 0s, rate: 1000}\n", "ops", "b", "c")
+      const others = yield* Effect.forEach([1, 2, 3], () =>
+        Layer.build(Layer.fresh(NotificationsPostgres.layerWith({ publicUrl: undefined })))
+      )
+      for (let n = 0; n < 15; n++) yield* fire(`side-${n}`)
+      const work = Effect.flatMap(Notifications, ({ plan, send }) =>
+        Effect.andThen(plan, Effect.repeat(send, { until: (more) => !more })).pipe(clock.stood)
+      )
+      // Whoever finds nothing has others that are still sending: until all is.
+      for (
+        let rounds = 0;
+        (yield* listed).filter(({ state }) => state === "sent").length < 45 && rounds < 100;
+        rounds++
+      )
+        yield* Effect.forEach([...others, ...others], (one) => Effect.provideContext(work, one as never), {
+          concurrency: 6,
+          discard: true
+        })
+      const sent = seen.map(({ json, path }) => `${path} ${json.incidents[0].server_id}`)
+      assert.lengthOf(sent, 45)
+      assert.strictEqual(new Set(sent).size, 45)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are sent again, under the same id, where whoever sent them ended before it was noted", () =>
+    Effect.gen(function* () {
+      yield* anew
+      let hold = true
+      const { seen, url } = yield* hookServer((_, response) => {
+        if (!hold) response.end()
+      })
+      hooks(url, "default: {receivers: [ops], group_wait: 0s}\n")
+      const context = yield* Layer.build(Layer.fresh(NotificationsPostgres.layerWith(options)))
+      const { plan, send } = yield* Effect.provideContext(Notifications, context as never)
+      yield* fire("a")
+      yield* clock.stood(plan)
+      const dying = yield* Effect.forkChild(clock.stood(send))
+      yield* until(() => seen.length === 1)
+      yield* Fiber.interrupt(dying)
+      hold = false
+      assert.isFalse(yield* clock.stood(send), "its claim still holds")
+      yield* Effect.repeat(clock.stood(send), { until: (more) => more, schedule: Schedule.spaced("50 millis") }).pipe(
+        Effect.timeout("10 seconds")
+      )
+      assert.lengthOf(seen, 2)
+      assert.strictEqual(seen[0]!.headers["x-nodepulse-delivery"], seen[1]!.headers["x-nodepulse-delivery"])
+      assert.deepStrictEqual(yield* states, ["firing sent"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are signed with the secret of a file, which no error and no list ever holds", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const folder = mkdtempSync(join(tmpdir(), "nodepulse-notify-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      const { seen, url } = yield* hookServer((path, response) =>
+        path.startsWith("/token-hunter2") ? void response.writeHead(403).end("hunter2") : void response.end()
+      )
+      writeFileSync(join(folder, "secret"), "hunter2\n", { mode: 0o600 })
+      writeFileSync(join(folder, "url"), `${url}/token-hunter2?key=hunter2\n`, { mode: 0o600 })
+      configure(`receivers:
+  - {name: signed, webhook: {url: "${url}/signed", secret_file: "${folder}/secret"}}
+  - {name: hidden, slack: {url_file: "${folder}/url"}}
+  - {name: lost, slack: {url_file: "${folder}/none"}}
+allow: ["127.0.0.0/8"]
+default: {receivers: [signed, hidden, lost], group_wait: 0s}
+`)
+      yield* fire("a")
+      assert.strictEqual(yield* passed, 3)
+      const signed = seen.find(({ path }) => path === "/signed")!
+      const [, t, v1] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(signed.headers["x-nodepulse-signature"]))!
+      assert.strictEqual(v1, createHmac("sha256", "hunter2").update(`${t}.${signed.body}`).digest("hex"))
+      assert.strictEqual(Number(t), Math.floor((EPOCH + second * 1_000) / 1_000))
+      const { configured, test } = yield* Notifications
+      const sql = yield* PgClient.PgClient
+      const shown = JSON.stringify([
+        yield* listed,
+        yield* configured,
+        yield* clock.stood(test("hidden")),
+        yield* clock.stood(test("lost")),
+        yield* sql`select subject, detail from admiral.audit`
+      ])
+      assert.notInclude(shown, "hunter2")
+      assert.include(shown, "it answers 403")
+      assert.include(shown, `${folder}/none: it cannot be read (ENOENT)`)
+      assert.include(shown, "receiver hidden")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("of a receiver that hangs keep no other waiting for more than its time", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer((path, response) => {
+        if (path !== "/hangs") response.end()
+      })
+      hooks(url, "default: {receivers: [hangs, ops], group_wait: 0s}\n", "hangs", "ops")
+      for (let n = 0; n < 6; n++) yield* fire(`hung-${n}`)
+      const { run } = yield* Notifications
+      const running = yield* Effect.forkChild(clock.stood(run))
+      yield* until(() => seen.filter(({ path }) => path === "/ops").length === 6)
+      assert.isAtMost(seen.filter(({ path }) => path === "/hangs").length, 2)
+      yield* Fiber.interrupt(running)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a heartbeat comes while the rules are asked, once in its time, and ends with them", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer()
+      configure(`receivers: []\nheartbeat: {url: "${url}/beat", every: "1m", method: POST}\nallow: ["127.0.0.1"]\n`)
+      const sql = yield* PgClient.PgClient
+      const asked = sql.unsafe(
+        `insert into admiral.alert_progress (asked_until) values (to_timestamp($1::float8))
+         on conflict (single) do update set asked_until = excluded.asked_until`,
+        [at(second)]
+      )
+      const beats = [yield* makeHeartbeat, yield* makeHeartbeat]
+      const beat = Effect.forEach(beats, ({ pass }) => clock.stood(pass), { concurrency: 2, discard: true })
+      yield* beat
+      assert.lengthOf(seen, 0)
+      yield* asked
+      for (let waited = 0; waited < 600; waited += 5) {
+        yield* beat
+        wait(5)
+      }
+      // At 0, 60 and, while it counts as alive, before 120.
+      assert.lengthOf(seen, 2)
+      assert.strictEqual(seen[0]!.path, "/beat")
+    }).pipe(Effect.scoped)
+  )
+})
+
+const until = (isSo: () => boolean) =>
+  Effect.repeat(Effect.sync(isSo), { until: (so) => so, schedule: Schedule.spaced("20 millis") }).pipe(
+    Effect.timeout("20 seconds")
+  )
