@@ -41,6 +41,7 @@ export interface Message {
 
 const NAME_SHOWN_MAX = 80
 const TITLE_MAX = 200
+const STORY_MAX = 10_000
 /** Alerts and incidents that are told one by one; how many more there are is told as a number. */
 const ALERTS_SHOWN_MAX = 10
 const INCIDENTS_SHOWN_MAX = 20
@@ -120,7 +121,7 @@ const linesOf = ({ alerts, kind }: MessageIncident): ReadonlyArray<string> => [
 const toldOf = (alert: MessageAlert): ReadonlyArray<string> => {
   const { owners, runbook, story } = alert
   return [
-    ...(story === undefined ? factsOf(alert) : printableLines(story).split("\n")),
+    ...(story === undefined ? factsOf(alert) : printableLines(story.slice(0, STORY_MAX)).split("\n")),
     ...(runbook === undefined ? [] : [`Runbook: ${clipped(runbook, 500)}`]),
     ...(owners.length === 0 ? [] : [`Owners: ${owners.map(name).join(", ")}`])
   ]

@@ -2,9 +2,11 @@
  * PagerDuty's events, version 2: an incident is triggered, acknowledged and resolved there by the same key, so that sending
  * one again changes nothing. Pure.
  */
+import { clipped } from "../../../protocol/PrintableText.ts"
 import { bodyOf, isOver, type Message, type MessageIncident, severityOf, textOf, titleOf } from "../Message.ts"
 
 const DETAILS_MAX = 8_000
+const NAME_MAX = 250
 
 /** The events of a message, in order. */
 export const eventsOf = (message: Message, routingKey: string): ReadonlyArray<unknown> => {
@@ -34,9 +36,9 @@ const eventsOfIncident = (incident: MessageIncident, routingKey: string): Readon
     ...links,
     payload: {
       summary: titleOf(told),
-      source: incident.server,
+      source: clipped(incident.server, NAME_MAX),
       severity: severityOf([incident]),
-      component: first?.group ?? "",
+      component: clipped(first?.group ?? "", NAME_MAX),
       custom_details: { text: textOf(bodyOf(told), DETAILS_MAX) }
     }
   }
