@@ -107,7 +107,15 @@ const packages: ReadonlyArray<Package> = [
       environment: "/etc/nodepulse/server.env",
       conffile: "server.env"
     },
-    docs: ["process-monitoring.md", "deployment.md", "limits.md", "rules.md", "notify.md", "security.md", "troubleshooting.md"],
+    docs: [
+      "process-monitoring.md",
+      "deployment.md",
+      "limits.md",
+      "rules.md",
+      "notify.md",
+      "security.md",
+      "troubleshooting.md"
+    ],
     fill: (folder) => cpSync(join(dist, "server"), join(folder, "usr/lib/nodepulse-server"), { recursive: true })
   }
 ]

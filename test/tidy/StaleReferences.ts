@@ -13,6 +13,8 @@ const MADE_LATER: ReadonlyArray<RegExp> = [
   /^web\/dist\b/,
   // docs/deployment.md
   /^inventory\/mine\.yml$/,
+  // docs/notify.md
+  /^notify\.yml$/,
   // docs/grouping.md
   /^workers\.yml$/,
   // process-exporter's and Prometheus' own.

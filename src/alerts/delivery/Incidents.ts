@@ -108,7 +108,7 @@ export const plan = (facts: Facts): Plan => {
 const keyOf = (route: string, server: string): string => JSON.stringify([route, server])
 
 /** The routes that take an alert at a moment: the first that matches, and those after it as long as they continue. */
-export const routesFor = (alert: ToldAlert, routes: ReadonlyArray<Route>, now: number): ReadonlyArray<Route> => {
+const routesFor = (alert: ToldAlert, routes: ReadonlyArray<Route>, now: number): ReadonlyArray<Route> => {
   const found: Array<Route> = []
   for (const route of routes) {
     if (!takes(route, alert, now)) continue

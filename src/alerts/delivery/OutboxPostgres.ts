@@ -45,7 +45,7 @@ interface ClaimedPart {
 }
 
 /** How long whoever claims a message may take until others do: longer than any delivery. */
-export const CLAIM_FOR = Duration.seconds(60)
+const CLAIM_FOR = Duration.seconds(60)
 
 export const makeOutbox = Effect.fnUntraced(function* (claimFor: Duration.Duration = CLAIM_FOR) {
   const sql = yield* PgClient.PgClient
@@ -122,7 +122,7 @@ export const makeOutbox = Effect.fnUntraced(function* (claimFor: Duration.Durati
  * How long after so many attempts the next one is: twice as long each time, up to ten minutes, and a fifth more or less, so that
  * what failed together does not come back together. Of the stored number, which a restart does not forget as a schedule would.
  */
-export const pauseAfter = (attempts: number): Effect.Effect<number> =>
+const pauseAfter = (attempts: number): Effect.Effect<number> =>
   Effect.map(Random.nextBetween(0.8, 1.2), (jitter) =>
     Math.round(Math.min(PAUSE_MAX_MILLIS, FIRST_PAUSE_MILLIS * 2 ** Math.min(attempts - 1, 20)) * jitter)
   )
