@@ -38,11 +38,15 @@ import { layerClient, makeAlertmanager } from "./alerts/Alertmanager.ts"
 import { Alerts } from "./alerts/Alerts.ts"
 import * as AlertsPostgres from "./alerts/AlertsPostgres.ts"
 import * as BacktestPostgres from "./alerts/BacktestPostgres.ts"
+import { DEFAULT_RULES } from "./alerts/DefaultRules.ts"
 import { makeHeartbeat } from "./alerts/delivery/Heartbeat.ts"
 import { Notifications } from "./alerts/delivery/Notifications.ts"
 import * as NotificationsPostgres from "./alerts/delivery/NotificationsPostgres.ts"
 import { NotifyBook } from "./alerts/delivery/NotifyBook.ts"
 import { Rulebook } from "./alerts/Rulebook.ts"
+import { RuleLayers } from "./alerts/RuleLayers.ts"
+import * as StoredRulesPostgres from "./alerts/StoredRulesPostgres.ts"
+import * as SilencesPostgres from "./alerts/silences/SilencesPostgres.ts"
 import * as StoriesPostgres from "./alerts/story/StoriesPostgres.ts"
 import { AlertStories } from "./alerts/story/Story.ts"
 import { say } from "./commands/Terminal.ts"
@@ -120,6 +124,7 @@ const rows = Layer.mergeAll(
   FleetGroupsPostgres.layer,
   BacktestPostgres.layer,
   notifying,
+  SilencesPostgres.layer,
   GroupingsPostgres.layer,
   SightingsPostgres.layer,
   ServersPostgres.layer,
@@ -137,11 +142,18 @@ const rows = Layer.mergeAll(
   ).pipe(Layer.provide(layerAltering)),
   Rollups.layer
 ).pipe(
+  Layer.provideMerge(Rulebook.layer),
   Layer.provideMerge(
     Layer.unwrap(
-      Effect.map(Settings, ({ dataDir, rulesDir }) => Rulebook.layerFolder(rulesDir ?? join(dataDir, "rules.d")))
+      Effect.map(Settings, ({ dataDir, defaultRules = true, rulesDir }) =>
+        RuleLayers.layerWith({
+          folder: rulesDir ?? join(dataDir, "rules.d"),
+          defaults: defaultRules ? DEFAULT_RULES : undefined
+        })
+      )
     )
   ),
+  Layer.provideMerge(StoredRulesPostgres.layer),
   Layer.provideMerge(
     Layer.unwrap(
       Effect.map(Settings, ({ dataDir, notifyFile }) =>

@@ -20,6 +20,7 @@
  * | `NODEPULSE_STREAM_BYTES_MAX` | 512 MiB | of Valkey's memory that they may use; beyond: 429 |
  * | `NODEPULSE_RULES_DIR` | `rules.d` in the data folder | files of rules for alerts (`docs/rules.md`) |
  * | `NODEPULSE_NOTIFY` | `notify.yml` in the data folder | who is told of alerts (`docs/notify.md`) |
+ * | `NODEPULSE_DEFAULT_RULES` | `on` | `off`: without the rules that are shipped |
  * | `NODEPULSE_ALERTMANAGER_URL` | none | Alertmanagers that alerts are sent to, separated by commas |
  * | `NODEPULSE_PACK_AFTER` | `25 hours` | how long a day is over when its rows are packed; at least an hour, `Infinity` for never |
  *
@@ -60,6 +61,8 @@ export interface SettingsShape {
   readonly rulesDir?: string | undefined
   /** Who is told of alerts; `notify.yml` in the data folder, which need not be there, where it is absent. */
   readonly notifyFile?: string | undefined
+  /** Whether the rules that are shipped are asked; they are where it is absent. */
+  readonly defaultRules?: boolean
   /** Addresses of Alertmanagers, without a slash at the end. */
   readonly alertmanagers?: ReadonlyArray<string>
   /** How long a day is over when it is packed; packing's own default where it is absent. */
@@ -163,6 +166,9 @@ const settings = Config.all({
   valkeyUrl: secret("VALKEY_URL"),
   rulesDir: Config.map(Config.option(Config.NonEmptyString("NODEPULSE_RULES_DIR")), Option.getOrUndefined),
   notifyFile: file("NODEPULSE_NOTIFY"),
+  defaultRules: Config.withDefault(Config.schema(Schema.Literals(["on", "off"]), "NODEPULSE_DEFAULT_RULES"), "on").pipe(
+    Config.map((text) => text === "on")
+  ),
   alertmanagers: Config.withDefault(Config.schema(UrlsText, "NODEPULSE_ALERTMANAGER_URL"), "").pipe(Config.map(urlsIn)),
   streamKeyFile: Config.map(Config.option(Config.NonEmptyString("NODEPULSE_STREAM_KEY_FILE")), Option.getOrUndefined)
 })

@@ -33,6 +33,8 @@ export interface Options {
   readonly publicUrl?: string
   /** Variables such as the bounds, instead of those of the environment. */
   readonly environment?: Readonly<Record<string, string>>
+  /** With the rules that are shipped, which fire where a test's rows are old. */
+  readonly defaultRules?: boolean
   /** With an agent for this machine, as `nodepulse start` has it. */
   readonly agent?: AgentConfigShape
 }
@@ -73,6 +75,7 @@ const make = Effect.fnUntraced(function* (options: Options, exporters: ReadonlyA
     host: "127.0.0.1",
     port: 0,
     dataDir,
+    defaultRules: options.defaultRules ?? false,
     ...(options.basePath === undefined ? {} : { basePath: options.basePath }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),

@@ -2,9 +2,6 @@
  * Alerts from PostgreSQL: what is evaluated as time goes by is what a back-test says of it later, whoever evaluates, however often
  * it is interrupted.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Clock, Effect, Layer, Result } from "effect"
@@ -167,34 +164,5 @@ layer(live, { timeout: "2 minutes" })("alerts", (it) => {
       yield* evaluated(600)
       assert.lengthOf(yield* all, 2)
     })
-  )
-
-  it.effect("rules come from a folder; a file with a problem takes nothing away", () =>
-    Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "nodepulse-rules-"))),
-        (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
-      )
-      const write = (name: string, text: string) => Effect.promise(() => writeFile(join(folder, name), text))
-      const context = yield* Layer.build(Rulebook.layerFolder(folder))
-      const names = Effect.provideContext(
-        Effect.flatMap(Rulebook, ({ rules }) => Effect.map(rules, (found) => found.map(({ name }) => name))),
-        context
-      )
-      assert.deepStrictEqual(yield* names, [])
-      yield* write("a.yml", "rules:\n  - {name: a, resource: node, silent: true}")
-      yield* write("b.yml", "rules:\n  - {name: b, resource: node, silent: true}")
-      yield* write("notes.txt", "none of ours")
-      assert.deepStrictEqual(yield* names, ["a", "b"])
-      yield* write("a.yml", "rules:\n  - {name: a, resource: node, silnt: true}")
-      assert.deepStrictEqual(yield* names, ["a", "b"])
-      yield* write(
-        "a.yml",
-        "rules:\n  - {name: a2, resource: node, silent: true}\n  - {name: b, resource: node, silent: true}"
-      )
-      assert.deepStrictEqual(yield* names, ["a2", "b"])
-      yield* Effect.promise(() => rm(join(folder, "a.yml")))
-      assert.deepStrictEqual(yield* names, ["b"])
-    }).pipe(Effect.scoped)
   )
 })

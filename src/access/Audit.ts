@@ -39,6 +39,11 @@ export type Action =
   | "grouping.save"
   | "grouping.retire"
   | "notification.test"
+  | "rule.save"
+  | "rule.remove"
+  | "silence.create"
+  | "silence.end"
+  | "alert.acknowledge"
 
 export interface AuditEntry {
   readonly id: string

@@ -5,7 +5,7 @@
  * one transaction: whoever goes on, after a restart or on another machine, fires nothing again and forgets nothing. Moments that were
  * missed are asked afterwards, up to {@link CATCH_UP_MILLIS}; of what is older nobody knows.
  */
-import { Context, type Effect } from "effect"
+import { Context, type Effect, Schema } from "effect"
 import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
 import type { Severity } from "./Rule.ts"
 
@@ -40,8 +40,9 @@ export interface Alert {
   /** What the rule asked when it fired. */
   readonly sentence: string
   readonly severity: Severity
-  /** Null: it is about NodePulse itself. */
+  /** Null, as its name: it is about NodePulse itself. */
   readonly serverId: string | null
+  readonly serverName: string | null
   /** The folded name; empty where the alert is about the server. */
   readonly group: string
   /** What made it fire, in the unit of the rule's metric; null where it has none. */
@@ -52,6 +53,39 @@ export interface Alert {
   readonly resolvedAt: number | null
   /** Whether nobody knows if it still holds. */
   readonly isUnknown: boolean
+  /** Whether it fires and nobody is told of it: `silences/Silence.ts`. */
+  readonly isSilenced: boolean
+  /** Who knows of it; ends with the alert. */
+  readonly acknowledged: Acknowledgement | undefined
+}
+
+export interface Acknowledgement {
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** As the audit calls them. */
+  readonly by: string
+  /** What they say; may be empty. */
+  readonly note: string
+}
+
+/** There is no such alert. Not retryable. */
+export class UnknownAlert extends Schema.TaggedError<UnknownAlert>()("UnknownAlert", { alertId: Schema.String }) {
+  readonly retryable = false
+  override get message(): string {
+    return `there is no alert ${JSON.stringify(this.alertId)}`
+  }
+}
+
+/** The alert does not fire any more, so there is nothing to acknowledge. Not retryable. */
+export class AlertIsOver extends Schema.TaggedError<AlertIsOver>()("AlertIsOver", {
+  alertId: Schema.String,
+  /** Epoch milliseconds. */
+  resolvedAt: Schema.Finite
+}) {
+  readonly retryable = false
+  override get message(): string {
+    return `alert ${this.alertId} has been over since ${new Date(this.resolvedAt).toISOString()}`
+  }
 }
 
 /** How far back moments are asked that nobody asked in time: a restart, an upgrade, a database that was away. */
@@ -75,5 +109,12 @@ export class Alerts extends Context.Service<
     readonly list: (
       request: AlertFilter & { readonly limit: number }
     ) => Effect.Effect<ReadonlyArray<Alert>, DatabaseUnavailable>
+    /** Says that somebody knows of it, and what; whoever does so later replaces who did before. */
+    readonly acknowledge: (
+      alertId: string,
+      note: string
+    ) => Effect.Effect<Alert, UnknownAlert | AlertIsOver | DatabaseUnavailable>
+    /** How many alerts fire, by the names of their rules. */
+    readonly firing: Effect.Effect<ReadonlyMap<string, number>, DatabaseUnavailable>
   }
 >()("nodepulse/alerts/Alerts") {}

@@ -147,6 +147,14 @@ const sharesOf = ({ host }: Exporter): ReadonlyArray<Declared> => {
   return found
 }
 
+const PATTERN_MAX = 200
+const STARS_MAX = 8
+
+export const PATTERN_ALLOWED = `a pattern of 1 to ${PATTERN_MAX} characters, at most ${STARS_MAX} of them *`
+
+export const isPattern = (text: string): boolean =>
+  text.length >= 1 && text.length <= PATTERN_MAX && text.split("*").length <= STARS_MAX + 1 && !/\p{Cc}/u.test(text)
+
 /** Whether a name matches a pattern. Linear in both but for their product, which is bounded by their lengths. */
 export const matches = (pattern: string, name: string): boolean => {
   const parts = pattern.split("*")

@@ -89,7 +89,7 @@ describe("a file of rules", () => {
       ],
       [
         rule("metrik: cpu", "above: 8"),
-        'rules[0].metrik (line 4) is not a known key, did you mean "metric"? (known here: name, resource, group, server, metric, above, below, of, resolve, restarts_above, absent, silent, growth_above, exhausts_in, only_while, over, for, keep_firing_for, severity, runbook, owners)'
+        'rules[0].metrik (line 4) is not a known key, did you mean "metric"? (known here: name, resource, group, server, metric, above, below, of, resolve, restarts_above, absent, silent, growth_above, exhausts_in, only_while, over, for, keep_firing_for, severity, runbook, owners, enabled)'
       ],
       [
         rule("metric: cpus", "above: 8"),

@@ -30,9 +30,11 @@ import { CountBetween, DurationBetween, HttpUrl, Switch } from "../YamlValue.ts"
 import {
   type Condition,
   type HostCondition,
+  isPattern,
   isSlow,
   type Metric,
   metricsOf,
+  PATTERN_ALLOWED,
   type Rule,
   SEVERITIES,
   unitText
@@ -49,8 +51,6 @@ const GROWTH_OVER_MAX = 6 * HOUR
 /** Rules of all files together. */
 export const RULES_MAX = 200
 const NAME_MAX = 100
-const PATTERN_MAX = 200
-const STARS_MAX = 8
 
 export const Text = (most: number) =>
   Schema.String.check(
@@ -62,11 +62,7 @@ export const Text = (most: number) =>
   )
 
 export const Pattern = Schema.String.check(
-  Schema.makeFilter((text: string) =>
-    text.length >= 1 && text.length <= PATTERN_MAX && text.split("*").length <= STARS_MAX + 1
-      ? undefined
-      : `a pattern of 1 to ${PATTERN_MAX} characters, at most ${STARS_MAX} of them *`
-  )
+  Schema.makeFilter((text: string) => (isPattern(text) ? undefined : PATTERN_ALLOWED))
 )
 
 const OnlyWhile = Schema.Struct({
@@ -96,7 +92,9 @@ const FileRule = Schema.Struct({
   keep_firing_for: Schema.optionalKey(DurationBetween(0, 24 * HOUR)),
   severity: Schema.optionalKey(Schema.Literals(SEVERITIES)),
   runbook: Schema.optionalKey(HttpUrl),
-  owners: Schema.optionalKey(Schema.Array(Text(NAME_MAX)).check(Schema.isMaxLength(20)))
+  owners: Schema.optionalKey(Schema.Array(Text(NAME_MAX)).check(Schema.isMaxLength(20))),
+  /** What is switched off is a rule and asks nothing (`RuleLayers.ts`). */
+  enabled: Schema.optionalKey(Switch)
 })
 type FileRule = typeof FileRule.Type
 

@@ -12,13 +12,24 @@ describe("alerts", () => {
         sentence: "g: busy",
         severity: "warning" as const,
         serverId: "alpha",
+        serverName: "ALPHA",
         firedAt,
         value: 91,
         asked: { resource: "processes", metric: "cpu", unit: "% of a core", span: 360_000 }
       }
       world.alerts.push(
-        { ...one, id: "2", group: "g", resolvedAt: null, isUnknown: true },
-        { ...one, id: "1", group: "", serverId: null, resolvedAt: firedAt + 60_000, isUnknown: false }
+        { ...one, id: "2", group: "g", resolvedAt: null, isUnknown: true, isSilenced: true, acknowledged: undefined },
+        {
+          ...one,
+          id: "1",
+          group: "",
+          serverId: null,
+          serverName: null,
+          resolvedAt: firedAt + 60_000,
+          isUnknown: false,
+          isSilenced: false,
+          acknowledged: undefined
+        }
       )
       const { json } = yield* ask("/api/alerts", { token: READ })
       expect(json).toEqual({
@@ -29,6 +40,7 @@ describe("alerts", () => {
             sentence: "g: busy",
             severity: "warning",
             server_id: "alpha",
+            server_name: "ALPHA",
             group: "g",
             value: 91,
             unit: "% of a core",
@@ -36,7 +48,9 @@ describe("alerts", () => {
             metric: "cpu",
             fired_at: "2025-10-30T12:00:00.000000Z",
             resolved_at: null,
-            unknown: true
+            unknown: true,
+            silenced: true,
+            acknowledged: null
           },
           expect.objectContaining({
             alert_id: "1",
@@ -90,12 +104,15 @@ describe("alerts", () => {
         sentence: "g on alpha: busy",
         severity: "critical",
         serverId: "alpha",
+        serverName: "ALPHA",
         group: "g",
         value: 91,
         asked: { resource: "processes", metric: "cpu", unit: "% of a core", span: 300_000 },
         firedAt,
         resolvedAt: null,
-        isUnknown: false
+        isUnknown: false,
+        isSilenced: false,
+        acknowledged: undefined
       })
       const { json } = yield* ask("/api/alerts/7", { token: READ })
       expect(json).toMatchObject({

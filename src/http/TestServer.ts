@@ -21,9 +21,13 @@ import {
   UnknownToken
 } from "../access/Servers.ts"
 import { Sessions, signInPath } from "../access/Sessions.ts"
-import { type Alert, Alerts } from "../alerts/Alerts.ts"
+import { type Alert, Alerts, UnknownAlert } from "../alerts/Alerts.ts"
 import { Backtest } from "../alerts/Backtest.ts"
 import { type Notification, Notifications, UnknownReceiver } from "../alerts/delivery/Notifications.ts"
+import { type LayeredRule, RuleLayers } from "../alerts/RuleLayers.ts"
+import { UnknownRule } from "../alerts/StoredRules.ts"
+import type { Silence } from "../alerts/silences/Silence.ts"
+import { Silences, UnknownSilence } from "../alerts/silences/Silences.ts"
 import { AlertStories, type AlertStory } from "../alerts/story/Story.ts"
 import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
@@ -86,6 +90,8 @@ export interface World {
   readonly notifications: Array<Notification>
   readonly notes: Array<Note>
   readonly alerts: Array<Alert>
+  readonly rules: Array<LayeredRule>
+  readonly silences: Array<Silence>
   readonly asked: Array<unknown>
 }
 
@@ -108,6 +114,8 @@ const makeWorld = (): World => {
     notifications: [],
     notes: [],
     alerts: [],
+    rules: [],
+    silences: [],
     asked: []
   }
   const add = (token: string, principal: Principal) =>
@@ -270,7 +278,16 @@ const ports = (world: World) => {
             world.asked.push(filter)
             return world.alerts.filter(({ id }) => filter.id === undefined || filter.id === id).slice(0, limit)
           })
-        )
+        ),
+      acknowledge: (alertId, note) =>
+        reachable(
+          "alerts",
+          Effect.map(findAlert(world, alertId), (alert) => ({
+            ...alert,
+            acknowledged: { at: 1, by: "somebody", note }
+          }))
+        ),
+      firing: reachable("alerts", Effect.succeed(new Map([["busy", 2]])))
     }),
     Layer.succeed(AlertStories, {
       of: (id) =>
@@ -284,6 +301,8 @@ const ports = (world: World) => {
       keep: Effect.succeed(0),
       run: Effect.never
     }),
+    rulesPort(world, reachable),
+    silencesPort(world, reachable),
     Layer.succeed(Backtest, {
       run: (rule, window) =>
         reachable(
@@ -474,6 +493,54 @@ const storyOf = (alert: Alert): AlertStory => ({
   notes: [{ at: alert.firedAt - 90_000, text: "deploy", author: "ann" }],
   link: "/servers/alpha?window=a~b"
 })
+
+const findAlert = (world: World, alertId: string): Effect.Effect<Alert, UnknownAlert> => {
+  const alert = world.alerts.find(({ id }) => id === alertId)
+  return alert === undefined ? Effect.fail(new UnknownAlert({ alertId })) : Effect.succeed(alert)
+}
+
+/** What is saved is there, and was never there before. */
+const rulesPort = (world: World, reachable: Reachable) =>
+  Layer.succeed(RuleLayers, {
+    read: reachable(
+      "rules",
+      Effect.sync(() => ({ rules: world.rules, problems: [] }))
+    ),
+    save: (rule, base) =>
+      reachable(
+        "rules",
+        Effect.sync(() => {
+          const origin = { kind: "stored" as const, version: base + 1, by: "somebody", at: 1_700_000_000_000 }
+          const saved = { ...rule, origin, replaces: [] }
+          world.rules.push(saved)
+          return saved
+        })
+      ),
+    remove: (name) => reachable("rules", Effect.fail(new UnknownRule({ name })))
+  })
+
+const silencesPort = (world: World, reachable: Reachable) =>
+  Layer.succeed(Silences, {
+    active: () =>
+      reachable(
+        "silences",
+        Effect.sync(() => world.silences)
+      ),
+    list: reachable(
+      "silences",
+      Effect.sync(() => world.silences)
+    ),
+    add: (silence) =>
+      reachable(
+        "silences",
+        Effect.sync(() => {
+          const added = { ...silence, id: String(world.silences.length + 1), by: "somebody" }
+          world.silences.push(added)
+          return added
+        })
+      ),
+    end: (silenceId) => reachable("silences", Effect.fail(new UnknownSilence({ silenceId })))
+  })
 
 /** One group, on one server. */
 const fleetGroupsPort = (world: World, reachable: Reachable) => {

@@ -37,7 +37,8 @@ export const CORE_TABLES: ReadonlyArray<string> = [
     "incident_alerts",
     "notifications",
     "delivery_progress"
-  ]
+  ],
+  ...["rules", "silences"]
 ]
 
 /** What is made from an exporter's table `t`: `t_scrapes`, its partitions, its indexes, and so on. */

@@ -12,12 +12,15 @@ const alert = {
   sentence: "busy",
   severity: "warning",
   serverId: "web-1",
+  serverName: "web-1",
   group: "a\r\nb",
   value: 1,
   asked: { resource: "processes", metric: "cpu", unit: "% of a core", span: 60_000 },
   firedAt: 0,
   resolvedAt: null,
-  isUnknown: false
+  isUnknown: false,
+  isSilenced: false,
+  acknowledged: undefined
 } as const
 
 /** Sends to each once: what the log says of it. */
@@ -29,7 +32,9 @@ const sentTo = (...urls: ReadonlyArray<string>) => {
     Layer.succeed(Alerts, {
       pass: Effect.succeed({ moments: 0, fired: 0, resolved: 0 }),
       run: Effect.never,
-      list: () => Effect.succeed([alert])
+      list: () => Effect.succeed([alert]),
+      acknowledge: () => Effect.succeed(alert),
+      firing: Effect.succeed(new Map())
     }),
     Layer.succeed(Logger.CurrentLoggers, new Set([Logger.make(({ message }) => void logged.push(String(message)))]))
   )

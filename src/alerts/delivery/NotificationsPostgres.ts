@@ -62,7 +62,9 @@ const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: Notifications
   })
 
   const messageOf = Effect.fnUntraced(function* (claimed: Claimed) {
-    const rules = new Map((yield* rulebook.rules).map((rule) => [rule.name, rule]))
+    // A message without its runbook is better than none.
+    const known = yield* Effect.orElseSucceed(rulebook.rules, () => [])
+    const rules = new Map(known.map((rule) => [rule.name, rule]))
     const firing = claimed.parts.filter(({ kind }) => kind === "firing" || kind === "repeated")
     const told = yield* storiesOf(firing.length > 1 ? [] : firing.flatMap(({ alerts }) => alerts))
     const shown = (alert: ToldAlert): MessageAlert => ({

@@ -1,5 +1,6 @@
-/** Alerts, as `GET /api/alerts` and `GET /api/alerts/{id}` say them. */
+/** Alerts, as `/api/alerts` says them. */
 import { Schema } from "effect"
+import { isNote, NOTE_ALLOWED } from "./MarksAnswer.ts"
 
 const NullableNumber = Schema.NullOr(Schema.Finite)
 
@@ -9,10 +10,11 @@ const shownAlert = {
   sentence: Schema.String.annotate({ description: "What the rule asked when it fired." }),
   severity: Schema.String,
   server_id: Schema.NullOr(Schema.String).annotate({ description: "Null: the alert is about NodePulse itself." }),
+  server_name: Schema.NullOr(Schema.String),
   group: Schema.String.annotate({
     description: "What changes from run to run is folded into #; empty where the alert is about the server."
   }),
-  value: NullableNumber.annotate({ description: "What made it fire, in `unit`." }),
+  value: Schema.NullOr(Schema.Finite).annotate({ description: "What made it fire, in `unit`." }),
   unit: Schema.String.annotate({ description: "As people read it, such as % of a core; empty where there is none." }),
   resource: Schema.String.annotate({
     description: "What the rule asked about, as in GET /api/exporters; or nodepulse."
@@ -20,11 +22,22 @@ const shownAlert = {
   metric: Schema.NullOr(Schema.String).annotate({ description: "Null where the rule asks for no number." }),
   fired_at: Schema.String,
   resolved_at: Schema.NullOr(Schema.String).annotate({ description: "Null: it still fires." }),
-  unknown: Schema.Boolean.annotate({ description: "It fires, and nobody knows whether it still holds." })
+  unknown: Schema.Boolean.annotate({ description: "It fires, and nobody knows whether it still holds." }),
+  silenced: Schema.Boolean.annotate({ description: "It fires, and a silence keeps messages about it back." }),
+  acknowledged: Schema.NullOr(
+    Schema.Struct({
+      at: Schema.String,
+      by: Schema.String.annotate({ description: "Whose token or session it was, as the audit calls them." }),
+      note: Schema.String
+    })
+  ).annotate({ description: "Who knows of it; null: nobody." })
 }
 
+/** What is said of each alert. */
+export const AlertShown = Schema.Struct(shownAlert)
+
 export const AlertsAnswer = Schema.Struct({
-  alerts: Schema.Array(Schema.Struct(shownAlert)).annotate({
+  alerts: Schema.Array(AlertShown).annotate({
     description: "Those that fire first, then the latest ones."
   })
 })
@@ -71,4 +84,10 @@ export const AlertStoryAnswer = Schema.Struct({
   notes: Schema.Array(Schema.Struct({ at: Schema.String, text: Schema.String, author: Schema.String })),
   link: Schema.String.annotate({ description: "The page at that time, below the address of NodePulse." }),
   text: Schema.String.annotate({ description: "All of it as plain text, to be read on a phone." })
+})
+
+export const NewAcknowledgement = Schema.Struct({
+  note: Schema.optionalKey(
+    Schema.String.check(Schema.makeFilter((text: string) => text === "" || isNote(text), { expected: NOTE_ALLOWED }))
+  )
 })

@@ -9,7 +9,7 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Catalog } from "../../plugins/Catalog.ts"
 import { Access, Asks, Authorization, Shared } from "./Access.ts"
-import { AlertStoryAnswer, AlertsAnswer } from "./AlertsAnswer.ts"
+import { AlertShown, AlertStoryAnswer, AlertsAnswer, NewAcknowledgement } from "./AlertsAnswer.ts"
 import * as Answers from "./Answers.ts"
 import { ChangesAnswer } from "./ChangesAnswer.ts"
 import { ComparisonAnswer, SpreadAnswer } from "./ComparisonAnswer.ts"
@@ -44,6 +44,7 @@ import {
   LinkParameters,
   MarksQueryParameters,
   NotificationsParameters,
+  RuleParameters,
   SeriesQueryParameters,
   SessionsParameters,
   SignInParameters,
@@ -53,7 +54,8 @@ import {
 } from "./Parameters.ts"
 import { PipelineTree } from "./PipelineAnswer.ts"
 import * as Problem from "./Problem.ts"
-import { BacktestAnswer, RulesChecked, RulesText } from "./RulesAnswer.ts"
+import { BacktestAnswer, LayeredRule, NewRule, RulesAnswer, RulesChecked, RulesText } from "./RulesAnswer.ts"
+import { NewSilence, SilenceAdded, SilencesAnswer } from "./SilencesAnswer.ts"
 
 const describe = (summary: string, description?: string) => OpenApi.annotations({ summary, description })
 
@@ -183,6 +185,42 @@ const marks = HttpApiGroup.make("marks")
 
 const rules = HttpApiGroup.make("rules")
   .add(
+    HttpApiEndpoint.get("list", "/", { success: RulesAnswer }).annotateMerge(
+      describe("All rules for alerts", "Those that are shipped, those of files, and those that were saved here.")
+    ),
+    HttpApiEndpoint.put("save", "/:name", {
+      params: { name: Schema.String },
+      payload: NewRule,
+      success: LayeredRule,
+      error: [
+        Problem.InvalidRules,
+        Problem.InvalidParameter,
+        Problem.NotFound,
+        Problem.RuleChanged,
+        Problem.RuleOfFile,
+        Problem.LimitReached
+      ]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe(
+          "Save a rule",
+          "In force from the next evaluation on; instead of one of this name that is shipped. `enabled: false` in the document switches it off. 409 where somebody else saved in between, or where it is one of a file."
+        )
+      ),
+    HttpApiEndpoint.delete("remove", "/:name", {
+      params: { name: Schema.String },
+      query: RuleParameters,
+      success: HttpApiSchema.NoContent,
+      error: [Problem.InvalidParameter, Problem.NotFound, Problem.RuleChanged]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe(
+          "Remove a rule that was saved",
+          "Its alerts end. One that is shipped counts again, if it was replaced."
+        )
+      ),
     HttpApiEndpoint.post("check", "/check", {
       payload: RulesText,
       success: RulesChecked,
@@ -276,24 +314,37 @@ const alerts = HttpApiGroup.make("alerts")
       query: AlertsParameters,
       success: AlertsAnswer,
       error: Problem.InvalidParameter
-    }).annotateMerge(
-      describe(
-        "Alerts",
-        "What the rules say of the present: those that fire, and those that did. 100 unless `limit` says otherwise."
-      )
-    ),
+    })
+      .annotate(Shared, true)
+      .annotateMerge(
+        describe(
+          "Alerts",
+          "What the rules say of the present: those that fire, and those that did, at any moment between `from` and `to`. 100 unless `limit` says otherwise."
+        )
+      ),
+    HttpApiEndpoint.post("acknowledge", "/api/alerts/:id/acknowledge", {
+      params: { id: Schema.String },
+      payload: NewAcknowledgement,
+      success: AlertShown,
+      error: [Problem.InvalidParameter, Problem.NotFound, Problem.AlertResolved]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe("Acknowledge an alert", "Says that somebody knows of it. Ends with the alert; the latest one counts.")
+      ),
     HttpApiEndpoint.get("get", "/api/alerts/:id", {
       params: { id: Schema.String },
       success: AlertStoryAnswer,
       error: Problem.NotFound
-    }).annotateMerge(
-      describe(
-        "What an alert tells",
-        "What ran before it fired and what ran then, with the differences, and what happened in between. The same numbers as `diff` for the same windows."
+    })
+      .annotate(Shared, true)
+      .annotateMerge(
+        describe(
+          "What an alert tells",
+          "What ran before it fired and what ran then, with the differences, and what happened in between. The same numbers as `diff` for the same windows."
+        )
       )
-    )
   )
-  .annotateEndpoints(Shared, true)
   .middleware(Authorization)
 
 const notifications = HttpApiGroup.make("notifications")
@@ -317,6 +368,34 @@ const notifications = HttpApiGroup.make("notifications")
   )
   .middleware(Authorization)
   .prefix("/api/notifications")
+
+const silences = HttpApiGroup.make("silences")
+  .add(
+    HttpApiEndpoint.get("list", "/", { success: SilencesAnswer }).annotateMerge(
+      describe("Silences", "Which alerts nobody is told of, and which servers are in maintenance.")
+    ),
+    HttpApiEndpoint.post("add", "/", {
+      payload: NewSilence,
+      success: SilenceAdded,
+      error: [Problem.InvalidParameter, Problem.LimitReached]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe(
+          "Silence alerts",
+          "Of those that all of `rule`, `server`, `group` and `severity` are about nobody is told before `until`; whoever still fires then is."
+        )
+      ),
+    HttpApiEndpoint.delete("end", "/:id", {
+      params: { id: Schema.String },
+      success: HttpApiSchema.NoContent,
+      error: Problem.NotFound
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(describe("End a silence", "One that has not begun is removed."))
+  )
+  .middleware(Authorization)
+  .prefix("/api/silences")
 
 const overview = HttpApiGroup.make("overview")
   .add(
@@ -625,6 +704,7 @@ export const Api = HttpApi.make("nodepulse")
     marks,
     rules,
     alerts,
+    silences,
     groupings,
     overview,
     fleetRankings,

@@ -47,6 +47,7 @@ export const ALLOWED = {
   offset: "a whole number from 0 to 1000000",
   grouping: REFERENCE_ALLOWED,
   version: "a whole number from 1 on",
+  base_version: "a whole number from 1 on: the version that is removed",
   alert_from: "a moment in RFC 3339: alerts that still fired after it",
   alert_to: "a moment in RFC 3339: alerts that fired by then",
   alert_state: "firing or resolved",
@@ -135,6 +136,9 @@ export const AlertsParameters = {
   server: Schema.optionalKey(Schema.String.check(Schema.makeFilter(isServerId)).annotate(describe("alert_server"))),
   rule: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(100), NoNul).annotate(describe("alert_rule")))
 }
+
+/** `DELETE /api/rules/{name}` */
+export const RuleParameters = { base_version: Schema.optionalKey(whole("base_version", 1, 999_999_999)) }
 
 /** `POST /api/rules/backtest` */
 export const BacktestParameters = MarksQueryParameters

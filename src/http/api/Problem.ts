@@ -12,7 +12,11 @@ import { HttpApiError } from "effect/http-api"
 import type { UnknownNote } from "../../access/Notes.ts"
 import type { EnrolmentRefused, ServersFull, UnknownServer, UnknownToken } from "../../access/Servers.ts"
 import type { UnknownSession } from "../../access/Sessions.ts"
+import type { AlertIsOver, UnknownAlert } from "../../alerts/Alerts.ts"
 import type { UnknownReceiver } from "../../alerts/delivery/Notifications.ts"
+import type { RuleInFile } from "../../alerts/RuleLayers.ts"
+import type { RuleConflict, TooManyRules, UnknownRule } from "../../alerts/StoredRules.ts"
+import type { TooManySilences, UnknownSilence } from "../../alerts/silences/Silences.ts"
 import { RejectedFields } from "../../plugins/Payload.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import type { GroupingConflict, TooManyGroupings, UnknownGrouping } from "../../query/grouping/Groupings.ts"
@@ -61,6 +65,34 @@ export class GroupingChanged extends HttpApiError.Problem<GroupingChanged>()(
   "GroupingChanged",
   { type: type("grouping-changed"), status: 409, title: "Somebody else saved in between." },
   { version: Schema.Int, author: Schema.String, saved_at: Schema.String, comment: Schema.String }
+) {}
+
+/** Somebody else saved the rule in between: who, when, and which version. */
+export class RuleChanged extends HttpApiError.Problem<RuleChanged>()(
+  "RuleChanged",
+  { type: type("rule-changed"), status: 409, title: "Somebody else saved in between." },
+  { version: Schema.Int, by: Schema.String, at: Schema.String }
+) {}
+
+/** The rule is one of a file on the server, and is changed there. */
+export class RuleOfFile extends HttpApiError.Problem<RuleOfFile>()(
+  "RuleOfFile",
+  { type: type("rule-of-file"), status: 409, title: "The rule is one of a file." },
+  { file: Schema.String }
+) {}
+
+/** The alert does not fire any more. */
+export class AlertResolved extends HttpApiError.Problem<AlertResolved>()(
+  "AlertResolved",
+  { type: type("alert-resolved"), status: 409, title: "The alert is over." },
+  { resolved_at: Schema.String }
+) {}
+
+/** There are as many as there may be, of what `detail` says. */
+export class LimitReached extends HttpApiError.Problem<LimitReached>()(
+  "LimitReached",
+  { type: type("limit-reached"), status: 409, title: "There are as many as there may be." },
+  { limit: Schema.Int }
 ) {}
 
 /** No token or session, or one that is not known. */
@@ -220,6 +252,10 @@ export type Problem =
   | InvalidParameter
   | InvalidRule
   | GroupingChanged
+  | RuleChanged
+  | RuleOfFile
+  | AlertResolved
+  | LimitReached
   | MalformedBody
   | Unauthorized
   | Forbidden
@@ -254,6 +290,14 @@ export type Failure =
   | RuleRefused
   | GroupingConflict
   | TooManyGroupings
+  | UnknownRule
+  | RuleConflict
+  | RuleInFile
+  | TooManyRules
+  | UnknownSilence
+  | TooManySilences
+  | UnknownAlert
+  | AlertIsOver
   | DatabaseUnavailable
   | StreamFull
   | StreamUnavailable
@@ -274,7 +318,15 @@ type FromFailure<E extends Failure> = E extends StreamFull
               ? GroupingChanged
               : E extends TooManyGroupings
                 ? InvalidParameter
-                : NotFound
+                : E extends RuleConflict
+                  ? RuleChanged
+                  : E extends RuleInFile
+                    ? RuleOfFile
+                    : E extends TooManyRules | TooManySilences
+                      ? LimitReached
+                      : E extends AlertIsOver
+                        ? AlertResolved
+                        : NotFound
 
 /** The problem that an error of a port is to the outside. The causes of an unreachable part stay inside. */
 export const fromFailure = <E extends Failure>(failure: E): FromFailure<E> => problemOf(failure) as FromFailure<E>
@@ -288,6 +340,9 @@ const problemOf = (failure: Failure): Problem => {
     case "UnknownDeadLetter":
     case "UnknownGrouping":
     case "UnknownReceiver":
+    case "UnknownRule":
+    case "UnknownSilence":
+    case "UnknownAlert":
       return new NotFound({ detail: failure.message })
     case "EnrolmentRefused":
       return new Forbidden({ detail: failure.message })
@@ -304,6 +359,17 @@ const problemOf = (failure: Failure): Problem => {
       const { author, comment, message, savedAt, version } = failure
       return new GroupingChanged({ detail: message, version, author, saved_at: formatTimestamp(savedAt), comment })
     }
+    case "RuleConflict": {
+      const { at, by, message, version } = failure
+      return new RuleChanged({ detail: message, version, by, at: formatTimestamp(at * 1_000) })
+    }
+    case "RuleInFile":
+      return new RuleOfFile({ detail: failure.message, file: failure.file })
+    case "TooManyRules":
+    case "TooManySilences":
+      return new LimitReached({ detail: failure.message, limit: failure.limit })
+    case "AlertIsOver":
+      return new AlertResolved({ detail: failure.message, resolved_at: formatTimestamp(failure.resolvedAt * 1_000) })
     case "TooManyGroupings":
       return new InvalidParameter({
         detail: failure.message,

@@ -1,4 +1,4 @@
-/** Rules for alerts, as they are checked and tried on the past: `POST /api/rules/check`, `POST /api/rules/backtest`. */
+/** Rules for alerts, as `/api/rules` lists and saves them, checks them and tries them on the past. */
 import { Schema } from "effect"
 
 const RULES_BYTES_MAX = 256 * 1024
@@ -17,6 +17,49 @@ const rule = {
 }
 
 export const RulesChecked = Schema.Struct({ rules: Schema.Array(Schema.Struct(rule)) })
+
+const Document = Schema.Record(Schema.String, Schema.Unknown).annotate({
+  description: "The rule as a file of rules holds it, in JSON: see docs/rules.md."
+})
+
+/** A rule of any layer. */
+export const LayeredRule = Schema.Struct({
+  ...rule,
+  enabled: Schema.Boolean,
+  firing: Schema.Int.annotate({ description: "How many of its alerts fire." }),
+  source: Schema.Struct({
+    kind: Schema.Literals(["default", "file", "stored"]).annotate({
+      description: "Shipped, of a file on the server, or saved here."
+    }),
+    file: Schema.NullOr(Schema.String),
+    version: Schema.NullOr(Schema.Int).annotate({ description: "Of a rule that was saved here." }),
+    by: Schema.NullOr(Schema.String),
+    at: Schema.NullOr(Schema.String)
+  }),
+  replaces: Schema.Array(Schema.Literals(["default", "file", "stored"])).annotate({
+    description: "Where else there is a rule of this name, which does not count."
+  }),
+  resource: Schema.String,
+  server: Schema.String,
+  group: Schema.String,
+  runbook: Schema.NullOr(Schema.String),
+  owners: Schema.Array(Schema.String),
+  document: Document,
+  text: Schema.String.annotate({ description: "The same as a file of rules, to take away." })
+})
+export type LayeredRule = typeof LayeredRule.Type
+
+export const RulesAnswer = Schema.Struct({
+  rules: Schema.Array(LayeredRule).annotate({ description: "By name, each name once." }),
+  problems: Schema.Array(Schema.String).annotate({ description: "What is wrong with files of rules now." })
+})
+
+export const NewRule = Schema.Struct({
+  document: Document,
+  base_version: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
+    description: "The version that was changed; 0 for a rule that was not saved here yet."
+  })
+})
 
 /** What rules would have done. */
 export const BacktestAnswer = Schema.Struct({

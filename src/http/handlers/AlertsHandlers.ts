@@ -1,4 +1,4 @@
-/** `GET /api/alerts`, and what one of them tells: what fires, and what fired. */
+/** `/api/alerts`: what fires and what fired, what one of them tells, and who knows of it. */
 import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Alert, Alerts } from "../../alerts/Alerts.ts"
@@ -41,26 +41,40 @@ export const alertsHandlers = HttpApiBuilder.group(
         const found = yield* Effect.mapError(stories.of(id), (failure) => fromFailure(failure))
         if (Option.isSome(found)) return showStory(found.value, reachedAt)
         return yield* new NotFound({ detail: `there is no alert ${JSON.stringify(id.slice(0, 100))}` })
-      })
+      }),
+
+      acknowledge: ({ params, payload: { note = "" } }) =>
+        alerts.acknowledge(params.id, note).pipe(
+          Effect.map(showAlert),
+          Effect.mapError((failure) => fromFailure(failure))
+        )
     })
   })
 )
 
-const showAlert = (alert: Alert) => ({
-  alert_id: alert.id,
-  rule: alert.rule,
-  sentence: alert.sentence,
-  severity: alert.severity,
-  server_id: alert.serverId,
-  group: alert.group,
-  value: alert.value,
-  unit: alert.asked.unit,
-  resource: alert.asked.resource,
-  metric: alert.asked.metric,
-  fired_at: formatTimestamp(alert.firedAt * 1_000),
-  resolved_at: alert.resolvedAt === null ? null : formatTimestamp(alert.resolvedAt * 1_000),
-  unknown: alert.isUnknown
-})
+/** An alert as the API says it. */
+const showAlert = (alert: Alert) => {
+  const { acknowledged, asked, firedAt, group, id, isSilenced, isUnknown, resolvedAt } = alert
+  const { rule, sentence, serverId, serverName, severity, value } = alert
+  return {
+    alert_id: id,
+    rule,
+    sentence,
+    severity,
+    server_id: serverId,
+    server_name: serverName,
+    group,
+    value,
+    unit: asked.unit,
+    resource: asked.resource,
+    metric: asked.metric,
+    fired_at: formatTimestamp(firedAt * 1_000),
+    resolved_at: resolvedAt === null ? null : formatTimestamp(resolvedAt * 1_000),
+    unknown: isUnknown,
+    silenced: isSilenced,
+    acknowledged: acknowledged === undefined ? null : { ...acknowledged, at: formatTimestamp(acknowledged.at * 1_000) }
+  }
+}
 
 const timeOf = (millis: number) => formatTimestamp(millis * 1_000)
 

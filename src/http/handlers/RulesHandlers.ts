@@ -1,13 +1,16 @@
-/** `/api/rules/…`: rules for alerts, checked and tried on the past. Nothing is stored. */
+/** `/api/rules`: rules for alerts of all layers, saved and removed; checked and tried on the past, where nothing is stored. */
 import { Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { Alerts } from "../../alerts/Alerts.ts"
 import { Backtest } from "../../alerts/Backtest.ts"
 import { metricsOf, type Rule, sentence } from "../../alerts/Rule.ts"
+import { documentText, type RuleDocument, readDocument } from "../../alerts/RuleDocument.ts"
 import { readRules } from "../../alerts/RuleFile.ts"
+import { type LayeredRule, RuleLayers } from "../../alerts/RuleLayers.ts"
 import { Registry, type RegistryShape } from "../../plugins/Registry.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
-import { fromFailure, InvalidRules } from "../api/Problem.ts"
+import { fromFailure, InvalidParameter, InvalidRules } from "../api/Problem.ts"
 import { aimAt, HoursMax } from "./RankingsHandlers.ts"
 
 export const rulesHandlers = HttpApiBuilder.group(
@@ -18,15 +21,32 @@ export const rulesHandlers = HttpApiBuilder.group(
     const registry = yield* Registry
     const hoursMax = yield* HoursMax
 
-    const read = (text: string) =>
-      Effect.fromResult(
-        Result.mapError(
-          readRules(text, registry.exporters),
-          (problems) => new InvalidRules({ detail: problems[0] ?? "the rules cannot be read", problems })
-        )
-      )
+    const layers = yield* RuleLayers
+    const alerts = yield* Alerts
+    const read = (text: string) => valid(readRules(text, registry.exporters))
 
     return handlers.handleAll({
+      list: Effect.fnUntraced(
+        function* () {
+          const { problems, rules } = yield* layers.read
+          const firing = yield* alerts.firing
+          return { rules: rules.map((one) => showLayered(one, firing, registry)), problems }
+        },
+        Effect.mapError((failure) => fromFailure(failure))
+      ),
+
+      save: Effect.fnUntraced(function* ({ params: { name }, payload: { base_version, document } }) {
+        const named = yield* namedDocument(name, document)
+        const documented = yield* valid(readDocument(named, registry.exporters))
+        const [saved, firing] = yield* Effect.all([layers.save(documented, base_version), alerts.firing]).pipe(
+          Effect.mapError((failure) => fromFailure(failure))
+        )
+        return showLayered(saved, firing, registry)
+      }),
+
+      remove: ({ params, query }) =>
+        Effect.mapError(layers.remove(params.name, query.base_version), (failure) => fromFailure(failure)),
+
       check: ({ payload }) =>
         Effect.map(read(payload.text), (rules) => ({ rules: rules.map((rule) => showRule(rule, registry)) })),
 
@@ -53,6 +73,27 @@ export const rulesHandlers = HttpApiBuilder.group(
   })
 )
 
+const valid = <A>(read: Result.Result<A, ReadonlyArray<string>>): Effect.Effect<A, InvalidRules> =>
+  Effect.fromResult(
+    Result.mapError(
+      read,
+      (problems) => new InvalidRules({ detail: problems[0] ?? "the rules cannot be read", problems })
+    )
+  )
+
+/** A document under the name that the address has: a rule is not renamed, since its alerts go by its name. */
+const namedDocument = (name: string, document: RuleDocument): Effect.Effect<RuleDocument, InvalidParameter> =>
+  document.name === undefined || document.name === name
+    ? Effect.succeed({ name, ...document })
+    : Effect.fail(
+        new InvalidParameter({
+          detail: `document.name is ${JSON.stringify(document.name).slice(0, 200)}, and the address names ${JSON.stringify(name)}`,
+          parameter: "document.name",
+          value: null,
+          allowed: "the name that the address has, or nothing"
+        })
+      )
+
 /** A week shows the days and the nights, and what happens on a Sunday. */
 const HOURS_DEFAULT = 7 * 24
 
@@ -61,3 +102,29 @@ const showRule = (rule: Rule, registry: RegistryShape) => ({
   sentence: sentence(rule, metricsOf(registry.get(rule.exporter)!)),
   severity: rule.severity
 })
+
+const showLayered = (one: LayeredRule, firing: ReadonlyMap<string, number>, registry: RegistryShape) => {
+  const { document, enabled, origin, replaces, rule } = one
+  const { group, owners, resource, runbook, server } = rule
+  const stored = origin.kind === "stored" ? origin : undefined
+  return {
+    ...showRule(rule, registry),
+    enabled,
+    firing: firing.get(rule.name) ?? 0,
+    source: {
+      kind: origin.kind,
+      file: origin.kind === "file" ? origin.file : null,
+      version: stored?.version ?? null,
+      by: stored?.by ?? null,
+      at: stored === undefined ? null : formatTimestamp(stored.at * 1_000)
+    },
+    replaces,
+    resource,
+    server,
+    group,
+    runbook: runbook ?? null,
+    owners,
+    document,
+    text: documentText(document)
+  }
+}

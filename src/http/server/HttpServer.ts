@@ -36,6 +36,7 @@ import { rulesHandlers } from "../handlers/RulesHandlers.ts"
 import { serversHandlers } from "../handlers/ServersHandlers.ts"
 import { sessionHandlers, signInHandlers } from "../handlers/SessionHandlers.ts"
 import { sessionsHandlers } from "../handlers/SessionsHandlers.ts"
+import { silencesHandlers } from "../handlers/SilencesHandlers.ts"
 import { systemHandlers } from "../handlers/SystemHandlers.ts"
 import { tokensHandlers } from "../handlers/TokensHandlers.ts"
 import { Ingest } from "../ingest/Ingest.ts"
@@ -101,6 +102,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs, openIdRoutes).pip
     marksHandlers,
     rulesHandlers,
     alertsHandlers,
+    silencesHandlers,
     groupingsHandlers,
     overviewHandlers,
     fleetRankingsHandlers,

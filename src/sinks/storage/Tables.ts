@@ -283,7 +283,12 @@ create table admiral.alerts (
   asked jsonb not null,
   story jsonb,
   fired_at timestamptz not null,
-  resolved_at timestamptz
+  resolved_at timestamptz,
+  acknowledged_at timestamptz,
+  acknowledged_by text,
+  acknowledged_note text,
+  constraint alerts_acknowledged_by_somebody
+    check ((acknowledged_at is null) = (acknowledged_by is null) and (acknowledged_at is null) = (acknowledged_note is null))
 );
 create unique index alerts_firing on admiral.alerts (rule, server_id, alert_group) nulls not distinct where resolved_at is null;
 create index alerts_fired_at on admiral.alerts (fired_at);
@@ -295,6 +300,7 @@ comment on column admiral.alerts.server_id is 'NULL: it is about NodePulse itsel
 comment on column admiral.alerts.value is 'What made it fire, in the unit of the metric.';
 comment on column admiral.alerts.asked is 'What the rule asked when it fired: resource, metric, unit, and milliseconds of over and for.';
 comment on column admiral.alerts.story is 'What is told of it (GET /api/alerts/{id}), once that is complete: rows do not stay as long.';
+comment on column admiral.alerts.acknowledged_by is 'As the audit calls whoever knows of it.';
 
 create table admiral.alert_progress (
   single boolean primary key default true check (single),
@@ -366,6 +372,35 @@ create table admiral.delivery_progress (
   heartbeat_at timestamptz
 );
 comment on table admiral.delivery_progress is 'Since when alerts are told, and when the last heartbeat was sent: one row.';
+
+create table admiral.rules (
+  name text collate "C" primary key,
+  version integer generated always as identity,
+  document json not null,
+  author text not null,
+  saved_at timestamptz not null default now()
+);
+comment on table admiral.rules is 'Rules that were saved from the page or over the API. Those in files, and those that are shipped, are not here.';
+comment on column admiral.rules.version is 'Grows with each save, of any rule: no number comes again.';
+comment on column admiral.rules.document is 'As a file of rules holds it, and as it was written.';
+
+create table admiral.silences (
+  id bigint generated always as identity primary key,
+  kind text not null check (kind in ('silence', 'maintenance')),
+  rule text not null,
+  server text not null,
+  alert_group text not null,
+  severity text check (severity in ('info', 'warning', 'critical')),
+  from_at timestamptz not null,
+  until_at timestamptz not null,
+  author text not null,
+  comment text not null,
+  created_at timestamptz not null default now(),
+  constraint silences_end check (until_at >= from_at)
+);
+create index silences_until_at on admiral.silences (until_at);
+comment on table admiral.silences is 'Which alerts nobody is told of, until when. Those that are over are kept for 30 days.';
+comment on column admiral.silences.rule is 'A pattern, as those of server and group: * stands for any characters.';
 
 ${packedNumberSql}`
 

@@ -1,0 +1,67 @@
+/**
+ * Rules as documents: what a file of rules holds of each, as it was written. Pure.
+ *
+ * Guarantee: a document is read by the same decoder as a file (`RuleFile.ts`), so nothing is valid as one and not as the other.
+ */
+import { Result } from "effect"
+import { parse, stringify } from "yaml"
+import type { Exporter } from "../plugins/Exporter.ts"
+import type { Rule } from "./Rule.ts"
+import { readRules } from "./RuleFile.ts"
+
+/** A rule as YAML or JSON has it: names of keys and what they hold. */
+export type RuleDocument = Readonly<Record<string, unknown>>
+
+export interface DocumentedRule {
+  readonly rule: Rule
+  readonly document: RuleDocument
+  /** A rule that is switched off says `enabled: false`. */
+  readonly enabled: boolean
+}
+
+/** Reads the text of a file. A failure is the list of problems, one sentence each. */
+export const readDocuments = (
+  text: string,
+  exporters: ReadonlyArray<Exporter>
+): Result.Result<ReadonlyArray<DocumentedRule>, ReadonlyArray<string>> =>
+  Result.map(readRules(text, exporters), (rules) => {
+    const documents = documentsIn(text)
+    return rules.map((rule, n) => documented(rule, documents[n]!))
+  })
+
+/** The documents of a text that was read by {@link readDocuments}, or that we wrote. */
+export const documentsIn = (text: string): ReadonlyArray<RuleDocument> =>
+  (parse(text) as { readonly rules: ReadonlyArray<RuleDocument> }).rules
+
+/** Reads one document. Problems name its keys. */
+export const readDocument = (
+  document: RuleDocument,
+  exporters: ReadonlyArray<Exporter>
+): Result.Result<DocumentedRule, ReadonlyArray<string>> => {
+  // JSON is YAML.
+  const read = readRules(JSON.stringify({ rules: [document] }), exporters)
+  return Result.mapBoth(read, {
+    onSuccess: (rules) => documented(rules[0]!, document),
+    onFailure: (problems) => problems.map((problem) => problem.replace(/^rules\[0\]\.?/, "").replace(" (line 1)", ""))
+  })
+}
+
+/** A document as the text of a file, to take away. */
+export const documentText = (document: RuleDocument): string => stringify({ rules: [document] }, { lineWidth: 0 })
+
+/** What of a document is another one than before, as a phrase: `above: 80 -> 90; for: none -> "5m"`. */
+export const changesText = (before: RuleDocument, after: RuleDocument): string =>
+  [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .map((key) => [key, shown(before[key]), shown(after[key])] as const)
+    .filter(([, was, is]) => was !== is)
+    .map(([key, was, is]) => `${key}: ${was} -> ${is}`)
+    .join("; ")
+
+const shown = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value))
+
+/** What YAML leaves empty is not there. */
+const documented = (rule: Rule, document: RuleDocument): DocumentedRule => ({
+  rule,
+  document: Object.fromEntries(Object.entries(document).filter(([, value]) => value !== null)),
+  enabled: document.enabled !== false
+})
