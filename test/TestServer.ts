@@ -31,6 +31,8 @@ export interface Options {
   readonly basePath?: string
   readonly tls?: TlsFiles
   readonly publicUrl?: string
+  /** A folder with files of rules for alerts. */
+  readonly rulesDir?: string
   /** Variables such as the bounds, instead of those of the environment. */
   readonly environment?: Readonly<Record<string, string>>
   /** With the rules that are shipped, which fire where a test's rows are old. */
@@ -78,6 +80,7 @@ const make = Effect.fnUntraced(function* (options: Options, exporters: ReadonlyA
     defaultRules: options.defaultRules ?? false,
     ...(options.basePath === undefined ? {} : { basePath: options.basePath }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...(options.rulesDir === undefined ? {} : { rulesDir: options.rulesDir }),
     ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
     adminToken: Option.some(Redacted.make(ADMIN)),
     databaseUrl: Option.some(databaseUrl),

@@ -28,6 +28,8 @@ export const ROUTES = {
   "marks.removeNote": ["DELETE", "/api/notes/:id"],
   "alerts.list": ["GET", "/api/alerts"],
   "alerts.get": ["GET", "/api/alerts/:id"],
+  "notifications.list": ["GET", "/api/notifications"],
+  "notifications.test": ["POST", "/api/notifications/test"],
   "rules.check": ["POST", "/api/rules/check"],
   "rules.backtest": ["POST", "/api/rules/backtest"],
   "groupings.list": ["GET", "/api/groupings"],

@@ -106,7 +106,7 @@ const Course = ({ alert }: { readonly alert: Alert }) => {
             </span>
           </li>
         ) : (
-          <li className="over">
+          <li className="ended">
             <b>Over</b> <span className="muted">{moment(Date.parse(resolved_at), now, true)}</span> after{" "}
             {duration((Date.parse(resolved_at) - fired) / 1000)}
           </li>

@@ -90,7 +90,7 @@ const AlertRow = ({ alert }: { readonly alert: Alert }) => {
   const value = valueText(alert)
   const firedAt = Date.parse(alert.fired_at)
   return (
-    <li className={isOver ? "alert over" : `alert ${alert.severity}`}>
+    <li className={isOver ? "alert ended" : `alert ${alert.severity}`}>
       <Severity severity={alert.severity} over={isOver} />
       <div className="alert-what">
         <Link href={alertPath(alert.alert_id)} className="alert-rule">

@@ -10,7 +10,7 @@ const SHAPES: Readonly<Record<string, string>> = {
 export const Severity = ({ over = false, severity }: { readonly severity: string; readonly over?: boolean }) => {
   const known = severity in SHAPES ? severity : "info"
   return (
-    <svg className={`severity ${known}${over ? " over" : ""}`} viewBox="0 0 12 12" role="img" aria-label={known}>
+    <svg className={`severity ${known}${over ? " ended" : ""}`} viewBox="0 0 12 12" role="img" aria-label={known}>
       <title>{known}</title>
       <path d={SHAPES[known]} />
     </svg>

@@ -7,9 +7,13 @@ import { Failure } from "../parts/Failure.tsx"
 import { Link } from "../parts/Link.tsx"
 import { AlertPage } from "./AlertPage.tsx"
 import { Alerts } from "./Alerts.tsx"
+import { Messages } from "./Messages.tsx"
 import { RulePage } from "./RulePage.tsx"
 
-const PARTS = [{ key: "", label: "Alerts", View: Alerts }] as const
+const PARTS = [
+  { key: "", label: "Alerts", View: Alerts },
+  { key: "messages", label: "Messages", View: Messages }
+] as const
 
 /** `part` and `id` are what the address names behind `/watch`. */
 export const WatchPage = ({
