@@ -1,5 +1,9 @@
 /** An alert, as a post-mortem: what fired and how much, what ran before and when it fired, what else happened, and who knows. */
+import { useState } from "react"
+import { useSending } from "../access/Field.tsx"
+import { ask } from "../ask/Api.ts"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
+import { useMay } from "../ask/WhoContext.ts"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, duration, moment, words } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
@@ -7,12 +11,15 @@ import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { Chips, Who } from "./Alerts.tsx"
 import { type Alert, fires, lastedText, valueText } from "./AlertWords.ts"
+import { rulePath } from "./RuleList.tsx"
 import { Severity } from "./Severity.tsx"
+import { SilenceForm } from "./SilenceForm.tsx"
 import { type Story, StoryOf } from "./StoryOf.tsx"
 
 export const AlertPage = ({ id }: { readonly id: string }) => {
   const { refresh } = useHeart()
-  const asked = useAsk("alerts.get", { id })
+  const [again, setAgain] = useState(0)
+  const asked = useAsk("alerts.get", { id }, { again })
   const { failure, loading, value } = asked
   return (
     <article className="alert-page">
@@ -24,12 +31,12 @@ export const AlertPage = ({ id }: { readonly id: string }) => {
       {failure !== undefined && value === undefined && (
         <Failure alone what="This alert" failure={failure} onRetry={refresh} />
       )}
-      {value !== undefined && <Told story={value} />}
+      {value !== undefined && <Told story={value} onChanged={() => setAgain((n) => n + 1)} />}
     </article>
   )
 }
 
-const Told = ({ story }: { readonly story: Story }) => (
+const Told = ({ onChanged, story }: { readonly story: Story; readonly onChanged: () => void }) => (
   <>
     <div className="title-line">
       <Severity severity={story.severity} over={!fires(story)} />
@@ -41,7 +48,7 @@ const Told = ({ story }: { readonly story: Story }) => (
     </div>
     <p className="rule-sentence">{legible(story.sentence, 400)}</p>
     <Facts alert={story} />
-    <Acts alert={story} />
+    <Acts alert={story} onChanged={onChanged} />
     <Course alert={story} />
     <StoryOf story={story} />
   </>
@@ -76,19 +83,71 @@ const Facts = ({ alert }: { readonly alert: Alert }) => {
   )
 }
 
-const Acts = ({ alert }: { readonly alert: Story }) =>
-  alert.server_id === null ? null : (
+const Acts = ({ alert, onChanged }: { readonly alert: Story; readonly onChanged: () => void }) => {
+  const mayEdit = useMay("operator")
+  const [silencing, setSilencing] = useState(false)
+  return (
     <div className="alert-acts">
-      <Link className="button" href={alert.link}>
-        The server at that time
+      {alert.server_id !== null && (
+        <Link className="button" href={alert.link}>
+          The server at that time
+        </Link>
+      )}
+      <Link className="button" href={rulePath(alert.rule)}>
+        The rule
       </Link>
+      {mayEdit && fires(alert) && (
+        <>
+          <button type="button" className="button" onClick={() => setSilencing(true)}>
+            Silence…
+          </button>
+          {alert.acknowledged === null && <Acknowledge alert={alert} onDone={onChanged} />}
+        </>
+      )}
+      {silencing && (
+        <SilenceForm
+          from={{ rule: alert.rule, server: alert.server_id ?? "", group: alert.group }}
+          onClose={() => setSilencing(false)}
+          onMade={onChanged}
+        />
+      )}
     </div>
   )
+}
+
+const Acknowledge = ({ alert, onDone }: { readonly alert: Alert; readonly onDone: () => void }) => {
+  const { refresh } = useHeart()
+  const [note, setNote] = useState("")
+  const { busy, failure, onSubmit } = useSending(async () => {
+    const said = note.trim()
+    await ask("alerts.acknowledge", { id: alert.alert_id }, { body: said === "" ? {} : { note: said } })
+    refresh()
+    onDone()
+  })
+  return (
+    <form className="joined acknowledge" onSubmit={onSubmit}>
+      <input
+        type="text"
+        aria-label="Note of the acknowledgement"
+        placeholder="I am on it"
+        maxLength={500}
+        value={note}
+        onChange={(event) => setNote(event.target.value)}
+      />
+      <button type="submit" className="button primary" disabled={busy}>
+        Acknowledge
+      </button>
+      <span className="problem" role="alert">
+        {failure}
+      </span>
+    </form>
+  )
+}
 
 /** What became of it, step by step. */
 const Course = ({ alert }: { readonly alert: Alert }) => {
   const now = useNow()
-  const { fired_at, resolved_at } = alert
+  const { acknowledged, fired_at, resolved_at } = alert
   const fired = Date.parse(fired_at)
   return (
     <section className="card" aria-labelledby="course">
@@ -98,6 +157,13 @@ const Course = ({ alert }: { readonly alert: Alert }) => {
           <b>Fired</b> <span className="muted">{moment(fired, now, true)}</span>
           {valueText(alert) !== undefined && <> at {valueText(alert)}</>}
         </li>
+        {acknowledged !== null && (
+          <li>
+            <b>Acknowledged</b> <span className="muted">{moment(Date.parse(acknowledged.at), now, true)}</span> by{" "}
+            <Name value={acknowledged.by} />
+            {acknowledged.note !== "" && <>: {legible(acknowledged.note, 500)}</>}
+          </li>
+        )}
         {resolved_at === null ? (
           <li className="open">
             <b>{alert.unknown ? "Nobody knows" : "Still fires"}</b>{" "}

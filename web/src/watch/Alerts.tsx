@@ -4,6 +4,7 @@ import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { addressed, serverPath } from "../ask/Url.ts"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, dayOf, moment } from "../parts/Format.ts"
+import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { type Alert, alertPath, fires, lastedText, valueText } from "./AlertWords.ts"
@@ -58,7 +59,27 @@ const Firing = ({ alerts }: { readonly alerts: ReadonlyArray<Alert> }) => (
   </section>
 )
 
-const AllQuiet = () => <p className="nothing muted">All quiet.</p>
+/** Says what is watched: that nothing fires means little without. */
+const AllQuiet = () => {
+  const { value } = useAsk("rules.list", {}, { aside: true, everyBeats: 4 })
+  const on = value?.rules.filter(({ enabled }) => enabled).length
+  return (
+    <p className="nothing muted">
+      {on === undefined ? (
+        "All quiet."
+      ) : on === 0 ? (
+        <>
+          Nothing is watched: there is no <Link href="/watch/rules">rule</Link> that is on.
+        </>
+      ) : (
+        <>
+          All quiet. <Link href="/watch/rules">{on === 1 ? "One rule is" : `${on} rules are`}</Link> asked every 15
+          seconds.
+        </>
+      )}
+    </p>
+  )
+}
 
 const Fired = ({ alerts, isCut }: { readonly alerts: ReadonlyArray<Alert>; readonly isCut: boolean }) => {
   const now = useNow()
@@ -123,11 +144,20 @@ export const Chips = ({ alert }: { readonly alert: Alert }) =>
           unknown
         </span>
       )}
+      {alert.acknowledged !== null && (
+        <span
+          className="badge live"
+          title={`By ${legible(alert.acknowledged.by, 80)}: ${legible(alert.acknowledged.note, 300)}`}
+        >
+          acknowledged
+        </span>
+      )}
+      {alert.silenced && <span className="badge unsure">silenced</span>}
     </>
   ) : null
 
 /** The group and its server, each with its way there. */
-export const Who = ({ alert: { group, server_id } }: { readonly alert: Alert }) =>
+export const Who = ({ alert: { group, server_id, server_name } }: { readonly alert: Alert }) =>
   server_id === null ? (
     <Link href="/pipeline">NodePulse itself</Link>
   ) : (
@@ -138,7 +168,7 @@ export const Who = ({ alert: { group, server_id } }: { readonly alert: Alert }) 
         </Link>
       )}
       <Link href={serverPath(server_id)} className={group === "" ? undefined : "sub"}>
-        <Name value={server_id} />
+        <Name value={server_name ?? server_id} />
       </Link>
     </>
   )

@@ -130,6 +130,41 @@ export const documentOf = (draft: Draft): Fields => {
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
 }
 
+const KNOWN = new Set([
+  ...["name", "resource", "group", "server", "metric", "above", "below", "of", "resolve", "restarts_above", "absent"],
+  ...["silent", "over", "for", "keep_firing_for", "severity", "runbook", "owners"]
+])
+
+const textOf = (value: unknown): string => (value === undefined || value === null ? "" : String(value))
+
+/** The draft of a document as it is stored or as a file has it. */
+export const draftOf = (fields: Fields): Draft => {
+  const asks = ASKS.find(([key]) => fields[key] !== undefined && fields[key] !== false)?.[0]
+  return {
+    name: textOf(fields.name),
+    resource: textOf(fields.resource),
+    group: textOf(fields.group),
+    server: textOf(fields.server),
+    asks: asks ?? "above",
+    metric: textOf(fields.metric),
+    threshold: textOf(fields.above ?? fields.below ?? fields.restarts_above),
+    resolve: textOf(fields.resolve),
+    of: textOf(fields.of) || "core",
+    over: textOf(fields.over),
+    for: textOf(fields.for),
+    keepFiringFor: textOf(fields.keep_firing_for),
+    severity: textOf(fields.severity) || "warning",
+    runbook: textOf(fields.runbook),
+    owners: Array.isArray(fields.owners) ? fields.owners.join(", ") : "",
+    rest: Object.fromEntries(Object.entries(fields).filter(([key]) => !KNOWN.has(key)))
+  }
+}
+
+/** Whether the form has all that the rule asks: else it is edited as JSON. */
+export const fitsForm = (fields: Fields): boolean =>
+  ASKS.some(([key]) => fields[key] !== undefined && fields[key] !== false) &&
+  Object.keys(fields).every((key) => KNOWN.has(key) || key === "enabled")
+
 /** As a file of rules, which the check and the back-test take: JSON is YAML. */
 export const fileOf = (fields: Fields): string => JSON.stringify({ rules: [fields] })
 

@@ -8,10 +8,14 @@ import { Link } from "../parts/Link.tsx"
 import { AlertPage } from "./AlertPage.tsx"
 import { Alerts } from "./Alerts.tsx"
 import { Messages } from "./Messages.tsx"
+import { RuleList } from "./RuleList.tsx"
 import { RulePage } from "./RulePage.tsx"
+import { SilenceList } from "./SilenceList.tsx"
 
 const PARTS = [
   { key: "", label: "Alerts", View: Alerts },
+  { key: "rules", label: "Rules", View: RuleList },
+  { key: "silences", label: "Silences", View: SilenceList },
   { key: "messages", label: "Messages", View: Messages }
 ] as const
 
@@ -31,19 +35,17 @@ export const WatchPage = ({
     <>
       <div className="page-head access-head">
         <h1>Watch</h1>
-        {PARTS.length > 1 && (
-          <nav className="segments" aria-label="Watch">
-            {PARTS.map(({ key, label }) => (
-              <Link
-                key={key}
-                href={key === "" ? "/watch" : `/watch/${key}`}
-                aria-current={key === shown?.key ? "page" : undefined}
-              >
-                {label}
-              </Link>
-            ))}
-          </nav>
-        )}
+        <nav className="segments" aria-label="Watch">
+          {PARTS.map(({ key, label }) => (
+            <Link
+              key={key}
+              href={key === "" ? "/watch" : `/watch/${key}`}
+              aria-current={key === shown?.key ? "page" : undefined}
+            >
+              {label}
+            </Link>
+          ))}
+        </nav>
         <span className="spring" />
         <Link className="muted small" href="/pipeline">
           Pipeline
