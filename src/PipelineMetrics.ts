@@ -6,6 +6,7 @@
  */
 import { Effect } from "effect"
 import { Gauge } from "prom-client"
+import type { Alerts } from "./alerts/Alerts.ts"
 import type { PipelineView } from "./engine/Pipeline.ts"
 import type { SupervisorView } from "./engine/Supervisor.ts"
 import { SelfMetrics } from "./http/server/SelfMetrics.ts"
@@ -138,6 +139,47 @@ export const registerPacking = (packing: Packing["Service"]): Effect.Effect<void
               bytes.set({ exporter }, packed.bytes)
               scrapes.set({ exporter }, packed.scrapes)
             }
+          })
+        ),
+        // Where the database is away the gauges keep their values; `readyz` says so.
+        Effect.ignore
+      )
+    )
+  })
+
+/** Whether rules are asked in time, what that takes, and what fires: some of it asked of the database at each scrape. */
+export const registerAlerts = (alerts: Alerts["Service"]): Effect.Effect<void, never, SelfMetrics> =>
+  Effect.gen(function* () {
+    const { beforeScrape, registry } = yield* SelfMetrics
+    const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [registry] })
+    const firing = gauge("nodepulse_alerts_firing", "Alerts that fire.")
+    const behind = gauge(
+      "nodepulse_alerts_lag_seconds",
+      "Age of the latest moment at which rules were asked, by any process."
+    )
+    const seconds = gauge("nodepulse_alerts_pass_seconds", "How long this process took to ask the rules the last time.")
+    const moments = gauge(
+      "nodepulse_alerts_pass_moments",
+      "At how many moments it asked then: more than 1 where it was late."
+    )
+    const rules = gauge("nodepulse_alerts_rules", "How many rules it asked then.")
+    const watches = gauge(
+      "nodepulse_alerts_watches",
+      "Servers that it keeps the scrapes of, by exporter that rules ask."
+    )
+    const bytes = gauge("nodepulse_alerts_watch_bytes", "What those scrapes take in memory, about.")
+    yield* beforeScrape(
+      "alerts",
+      alerts.stats.pipe(
+        Effect.tap((stats) =>
+          Effect.sync(() => {
+            firing.set(stats.firing)
+            behind.set(stats.behindSeconds ?? 0)
+            seconds.set(stats.pass?.seconds ?? 0)
+            moments.set(stats.pass?.moments ?? 0)
+            rules.set(stats.pass?.rules ?? 0)
+            watches.set(stats.pass?.watches ?? 0)
+            bytes.set(stats.pass?.bytes ?? 0)
           })
         ),
         // Where the database is away the gauges keep their values; `readyz` says so.

@@ -225,6 +225,7 @@ const tree = (options: ServerOptions) =>
       children.push({ name: "rates", run: rates.run, stopWithin: "1 second" })
       yield* PipelineMetrics.registerRollups(rollups)
       yield* PipelineMetrics.registerPacking(packing)
+      yield* PipelineMetrics.registerAlerts(yield* Alerts)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
       if (options.agent !== false) children.push(yield* localAgent(listening.url, options.agent))
       const shownAt = `${listening.url}${yield* BasePath}`

@@ -23,7 +23,7 @@ import { EPOCH, processRow, SECOND, store } from "./TruthRows.ts"
 import { random } from "./TruthWorld.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 5)
-const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 10)
+const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 20)
 /** How fast time goes by: a moment at which rules are asked in so many ms. */
 const MOMENT_MILLIS = 100
 const MOMENTS = Math.round((SECONDS * 1_000) / MOMENT_MILLIS)

@@ -98,6 +98,23 @@ export interface Evaluated {
   readonly resolved: number
 }
 
+/** How the evaluation does. */
+export interface AlertStats {
+  /** How many alerts fire. */
+  readonly firing: number
+  /** How long ago the latest moment lies that any process has asked, seconds; null where there are no rules. */
+  readonly behindSeconds: number | null
+  /** Of the latest pass in which this process asked the rules; null where it has not. */
+  readonly pass: {
+    readonly seconds: number
+    readonly moments: number
+    readonly rules: number
+    /** Watches of servers that it keeps, one for each exporter that rules ask; and what their scrapes take. */
+    readonly watches: number
+    readonly bytes: number
+  } | null
+}
+
 export class Alerts extends Context.Service<
   Alerts,
   {
@@ -105,6 +122,7 @@ export class Alerts extends Context.Service<
     readonly pass: Effect.Effect<Evaluated, DatabaseUnavailable>
     /** Passes for ever; where the database is away, again a little later. For the supervisor. */
     readonly run: Effect.Effect<never>
+    readonly stats: Effect.Effect<AlertStats, DatabaseUnavailable>
     /** Those that fire first, then the latest ones that fired. */
     readonly list: (
       request: AlertFilter & { readonly limit: number }

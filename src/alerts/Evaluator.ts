@@ -24,7 +24,7 @@ import {
   stateOf,
   storable
 } from "./AlertStates.ts"
-import { CATCH_UP_MILLIS, type Evaluated } from "./Alerts.ts"
+import { type AlertStats, CATCH_UP_MILLIS, type Evaluated } from "./Alerts.ts"
 import { Arrivals, makeArrivals } from "./Arrivals.ts"
 import { askedOf, EVERY_MILLIS, type Rule, sentence } from "./Rule.ts"
 import { Rulebook } from "./Rulebook.ts"
@@ -71,6 +71,7 @@ export const makeEvaluator = Effect.gen(function* () {
   for (const [name, { exporter }] of reader.sources) arrivals.set(name, yield* makeArrivals(exporter))
   const holder = randomUUID()
   const memory = new WatchMemory()
+  let latest: AlertStats["pass"] = null
   const oneAtATime = Semaphore.makeUnsafe(1)
 
   /** A server's watch, as of the moment that was asked last or with nothing seen yet. */
@@ -231,6 +232,7 @@ export const makeEvaluator = Effect.gen(function* () {
 
   /** Asks at the moments until one that nobody has asked yet, and writes what was found. */
   const goOn = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, progress: Progress | undefined, upto: number) {
+    const began = yield* Clock.monotonicTimeNanos
     const asked = progress?.until ?? upto - EVERY_MILLIS
     const from = Math.max(asked, upto - CATCH_UP_MILLIS)
     if (progress === undefined || from > asked || memory.until !== asked) memory.begin(yield* states.all)
@@ -246,6 +248,13 @@ export const makeEvaluator = Effect.gen(function* () {
     }
     memory.until = upto
     memory.stored = stored
+    latest = {
+      seconds: Number((yield* Clock.monotonicTimeNanos) - began) / 1e9,
+      moments: (upto - from) / EVERY_MILLIS,
+      rules: rules.length,
+      watches: memory.watches,
+      bytes: memory.bytes
+    }
     const fired = turns.filter(({ to }) => to === "firing").length
     return { moments: (upto - from) / EVERY_MILLIS, fired, resolved: turns.length - fired }
   })
@@ -271,7 +280,7 @@ export const makeEvaluator = Effect.gen(function* () {
   const isOfAnother = (progress: Progress, upto: number) =>
     progress.holder !== null && progress.holder !== holder && upto - progress.until < LEASE_MILLIS
 
-  return { pass, release: states.release(holder) }
+  return { pass, latest: Effect.sync(() => latest), release: states.release(holder) }
 })
 
 const isOfMachine = ({ condition }: Rule): boolean => condition.kind === "value" && condition.of === "machine"

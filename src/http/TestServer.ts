@@ -271,6 +271,7 @@ const ports = (world: World) => {
     Layer.succeed(Alerts, {
       pass: Effect.succeed({ moments: 0, fired: 0, resolved: 0 }),
       run: Effect.never,
+      stats: Effect.succeed({ firing: 0, behindSeconds: null, pass: null }),
       list: ({ limit, ...filter }) =>
         reachable(
           "alerts",

@@ -32,6 +32,7 @@ const sentTo = (...urls: ReadonlyArray<string>) => {
     Layer.succeed(Alerts, {
       pass: Effect.succeed({ moments: 0, fired: 0, resolved: 0 }),
       run: Effect.never,
+      stats: Effect.succeed({ firing: 0, behindSeconds: null, pass: null }),
       list: () => Effect.succeed([alert]),
       acknowledge: () => Effect.succeed(alert),
       firing: Effect.succeed(new Map())
