@@ -39,6 +39,19 @@ describe("the built-in node collector", () => {
     for (const name of names) assert.match(name, /^node_(cpu_seconds_total|boot_time_seconds|time_seconds|procs_)/)
   })
 
+  it("gives the time in which tasks waited, where the kernel tells it", () => {
+    const found = samples({
+      pressure: {
+        cpu: "some avg10=0.10 avg60=1.25 avg300=0.95 total=13400500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
+        memory: "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
+        io: undefined
+      }
+    })
+    assert.strictEqual(found.node_pressure_cpu_waiting_seconds_total, 13_400.5)
+    assert.isUndefined(found.node_pressure_memory_waiting_seconds_total)
+    assert.isUndefined(found.node_pressure_io_waiting_seconds_total)
+  })
+
   it("gives memory in bytes, under node_exporter's names", () => {
     const found = samples({
       meminfo: "MemTotal:       16307256 kB\nActive(anon):    100 kB\nHugePages_Total:       3\n"

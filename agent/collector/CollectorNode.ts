@@ -33,6 +33,11 @@ export const openNodeCollector = (
         stat,
         meminfo: files.text("meminfo"),
         loadavg: files.text("loadavg"),
+        pressure: {
+          cpu: files.text("pressure/cpu"),
+          memory: files.text("pressure/memory"),
+          io: files.text("pressure/io")
+        },
         diskstats,
         netDev,
         devices:
@@ -55,6 +60,8 @@ export interface NodeSources {
   readonly stat: string
   readonly meminfo: string | undefined
   readonly loadavg: string | undefined
+  /** Of kernels that tell it (Linux 4.20 and later, unless booted with psi=0). */
+  readonly pressure?: Readonly<Record<"cpu" | "memory" | "io", string | undefined>> | undefined
   readonly diskstats: string | undefined
   readonly netDev: string | undefined
   readonly devices?: SysDevices | undefined
@@ -76,6 +83,7 @@ export const renderNode = (sources: NodeSources, ticksPerSecond: number, now: nu
     ...deviceFamilies(sources.netDev, NETWORK, networkRow),
     ...(sources.devices === undefined ? [] : sysFamilies(sources.devices)),
     ...LOADS.map((name, index) => gauge(name, "Load average.", (sources.loadavg ?? "").split(" ")[index])),
+    ...Object.entries(sources.pressure ?? {}).map(([what, text]) => waiting(what, text)),
     gauge("node_processes_pids", "Number of processes.", sources.processes),
     gauge("node_time_seconds", "System time in seconds since the epoch.", now / 1000)
   ])
@@ -86,6 +94,14 @@ const LOADS = ["node_load1", "node_load5", "node_load15"]
 const gauge = (name: string, help: string, value: string | number | undefined): Family => {
   const number = value === undefined || value === "" ? Number.NaN : Number(value)
   return { name, help, type: "gauge", samples: Number.isFinite(number) ? [[{}, number]] : [] }
+}
+
+/** `some avg10=0.00 avg60=0.00 avg300=0.00 total=1234`, in microseconds (the kernel's Documentation/accounting/psi.rst). */
+const waiting = (what: string, text: string | undefined): Family => {
+  const total = /^some .*\btotal=(\d+)$/m.exec(text ?? "")?.[1]
+  const samples: Family["samples"] = total === undefined ? [] : [[{}, Number(total) / 1e6]]
+  const help = `Seconds in which some task waited for ${what}.`
+  return { name: `node_pressure_${what}_waiting_seconds_total`, help, type: "counter", samples }
 }
 
 const statFamilies = (stat: string, ticksPerSecond: number): ReadonlyArray<Family> => {

@@ -34,6 +34,7 @@ const CPUS = ["cpu_set", "cpu_cores"]
 const DISKS = ["disk_set"]
 const INTERFACES = ["network_set"]
 const seconds = (over: ReadonlyArray<string>, doc: string) => counter({ unit: "seconds", nullable: true, over, doc })
+const waited = (doc: string) => counter({ unit: "seconds", nullable: true, doc })
 const events = (over: ReadonlyArray<string>, doc: string) => counter({ type: "bigint", nullable: true, over, doc })
 // Not bigint: a fast disk or network passes 2^53 bytes within weeks; a double then loses bits, bigint would lose the value.
 const traffic = (over: ReadonlyArray<string>, doc: string) => counter({ unit: "bytes", nullable: true, over, doc })
@@ -59,6 +60,13 @@ const SINGLE = {
   processes_blocked: "node_procs_blocked",
   // Of the collector "processes", which is off unless --collector.processes is given.
   processes_total: "node_processes_pids"
+} as const
+
+/** Of the kernel's pressure stall information, Linux 4.20 and later; a kernel without it has none of these. */
+const PRESSURE = {
+  pressure_cpu_seconds: "node_pressure_cpu_waiting_seconds_total",
+  pressure_memory_seconds: "node_pressure_memory_waiting_seconds_total",
+  pressure_io_seconds: "node_pressure_io_waiting_seconds_total"
 } as const
 
 /** Columns that are sums over physical disks. */
@@ -102,7 +110,7 @@ export const nodeExporter = defineExporter({
       TIME,
       BEFORE_0_16,
       ...DEVICE_FAMILIES,
-      ...[SINGLE, DISK, NETWORK, FILESYSTEM].flatMap((metrics) => Object.values<string>(metrics))
+      ...[SINGLE, PRESSURE, DISK, NETWORK, FILESYSTEM].flatMap((metrics) => Object.values<string>(metrics))
     ],
     collector: "node"
   },
@@ -154,7 +162,10 @@ export const nodeExporter = defineExporter({
       uptime_seconds: gauge({ unit: "seconds", nullable: true, doc: "Time since the host started." }),
       cpu_set: fingerprint({ doc: "Hash of the CPUs that the CPU columns sum up." }),
       disk_set: fingerprint({ doc: "Hash of the disks that the disk columns sum up." }),
-      network_set: fingerprint({ doc: "Hash of the interfaces that the network columns sum up." })
+      network_set: fingerprint({ doc: "Hash of the interfaces that the network columns sum up." }),
+      pressure_cpu_seconds: waited("Time in which some task waited for a CPU."),
+      pressure_memory_seconds: waited("Time in which some task waited for memory."),
+      pressure_io_seconds: waited("Time in which some task waited for a disk.")
     }
   },
   parse: (samples, scrapedAt) => {
@@ -192,7 +203,8 @@ export const nodeExporter = defineExporter({
           uptime_seconds: toMicros(minus(time, countersSince === null ? null : countersSince / 1_000)),
           cpu_set: hashOf(cpu.map((sample) => `${hostOf(sample)}${sample.labels.cpu ?? ""}`)),
           disk_set: hashOf(devicesOf(byName, DISK, isDisk, hostOf)),
-          network_set: hashOf(devicesOf(byName, NETWORK, isInterface, hostOf))
+          network_set: hashOf(devicesOf(byName, NETWORK, isInterface, hostOf)),
+          ...pick(PRESSURE, (metric) => toMicros(sum(byName.get(metric))))
         }
       ],
       skipped,
@@ -208,6 +220,7 @@ export const nodeExporter = defineExporter({
     memoryAvailable: "memory_available_bytes",
     swapTotal: "swap_total_bytes",
     swapFree: "swap_free_bytes",
+    pressure: { cpu: "pressure_cpu_seconds", memory: "pressure_memory_seconds", io: "pressure_io_seconds" },
     load: "load_1min",
     uptime: "uptime_seconds"
   }
