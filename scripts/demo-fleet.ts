@@ -335,12 +335,7 @@ export class Machine {
     this.modes.iowait += io * 0.3 * dt
     this.modes.steal += 0.002 * dt
     this.modes.idle += Math.max(0, cores - usedCpu - kernel - io * 0.3) * dt
-    // Some wait for a CPU now and then; where there is too little of it, somebody always does.
-    this.totals.waitedCpu += Math.min(1, (0.25 * usedCpu) / cores + 2 * (1 - squeeze)) * dt
-    this.totals.waitedMemory += 0.0004 * dt
-    this.totals.waitedIo += io * 0.2 * dt
-    const activity = day(moment)
-    const network = (0.3 + activity) * (0.7 + 0.6 * moment.noise("net", 40)) * cores
+    const network = (0.3 + day(moment)) * (0.7 + 0.6 * moment.noise("net", 40)) * cores
     this.totals.read += io * 9e6 * dt
     this.totals.written += io * 16e6 * dt
     this.totals.reads += io * 210 * dt
@@ -401,10 +396,20 @@ export class Machine {
         processes_blocked: io > 0.25 ? 1 : 0,
         processes_total: groups.reduce((count, { row }) => count + Number(row.num_procs), 96),
         uptime_seconds: Math.round(this.server.bootDays * 86_400 + (t - now)),
-        pressure_cpu_seconds: round(this.totals.waitedCpu, 3),
-        pressure_memory_seconds: round(this.totals.waitedMemory, 3),
-        pressure_io_seconds: round(this.totals.waitedIo, 3)
+        ...this.pressure(dt, Math.min(1, (0.25 * usedCpu) / cores + 2 * (1 - squeeze)), io)
       }
+    }
+  }
+
+  /** Some wait for a CPU now and then; where there is too little of it, somebody always does. */
+  private pressure(dt: number, cpu: number, io: number) {
+    this.totals.waitedCpu += cpu * dt
+    this.totals.waitedMemory += 0.0004 * dt
+    this.totals.waitedIo += io * 0.2 * dt
+    return {
+      pressure_cpu_seconds: round(this.totals.waitedCpu, 3),
+      pressure_memory_seconds: round(this.totals.waitedMemory, 3),
+      pressure_io_seconds: round(this.totals.waitedIo, 3)
     }
   }
 }

@@ -44,7 +44,7 @@ describe("a file of rules", () => {
           "  - {name: quiet, resource: node, silent: true, over: 3m}",
           "  - {name: few, resource: processes, group: nginx, metric: num_procs, below: 3, resolve: 4}",
           "  - {name: leak, resource: processes, metric: memory, growth_above: 50, resolve: 20}",
-          "  - {name: full, resource: node, exhausts_in: 2h, over: 3h}",
+          "  - {name: full, resource: node, exhausts_in: 2h, over: 4h}",
           "  - {name: hidden, resource: processes, metric: unaccounted, above: 100}"
         ].join("\n")
       ),
@@ -113,7 +113,7 @@ describe("a file of rules", () => {
       ],
       [
         rule("metric: memory", "growth_above: 50", "over: 1h"),
-        'rules[0].over (line 6) is 60 minutes, but growth shows in 3 to 6 hours, such as "6h"'
+        'rules[0].over (line 6) is 60 minutes, but growth shows in 4 to 6 hours, such as "6h"'
       ],
       [
         rule("metric: cpu", "growth_above: 50"),

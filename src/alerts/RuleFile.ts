@@ -20,7 +20,7 @@
  * ```
  *
  * Instead of `metric` with `above` or `below`: `restarts_above: 3` (in `over`), `absent: true`, `silent: true` (for `over`),
- * `metric` with `growth_above: 50` (an hour), or `exhausts_in: "2h"`; these two look at `over` of 3 to 6 hours. Beside any of the first
+ * `metric` with `growth_above: 50` (an hour), or `exhausts_in: "2h"`; these two look at `over` of 4 to 6 hours. Beside any of the first
  * three, `only_while: {metric: "busy", above: 90}` asks the same of the host.
  */
 import { Result, Schema } from "effect"
@@ -44,9 +44,9 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const OVER_DEFAULT = MINUTE
-/** What is asked of rows is asked of an hour of them; growth shows in three hours at the least (`src/query/Growth.ts`). */
+/** What is asked of rows is asked of an hour of them; growth shows in three hours at the least (`src/query/Growth.ts`), some not seen. */
 const OVER_MAX = HOUR
-const GROWTH_OVER_MIN = 3 * HOUR
+const GROWTH_OVER_MIN = 4 * HOUR
 const GROWTH_OVER_MAX = 6 * HOUR
 /** Rules of all files together. */
 export const RULES_MAX = 200
@@ -237,7 +237,7 @@ const ofOver = (rule: FileRule, at: At): ReadonlyArray<string> => {
   if (rule.over === undefined) return []
   const slow = rule.growth_above !== undefined || rule.exhausts_in !== undefined
   if (slow && rule.over < GROWTH_OVER_MIN) {
-    return [`${at("over")} is ${rule.over / MINUTE} minutes, but growth shows in 3 to 6 hours, such as "6h"`]
+    return [`${at("over")} is ${rule.over / MINUTE} minutes, but growth shows in 4 to 6 hours, such as "6h"`]
   }
   if (!slow && rule.over > OVER_MAX) {
     return [`${at("over")} is ${rule.over / MINUTE} minutes, but must be at most an hour: only growth is asked of more`]
