@@ -4,6 +4,8 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { RULES_MAX } from "../src/alerts/RuleFile.ts"
+import { SILENCES_MAX } from "../src/alerts/silences/Silences.ts"
 import { BOUNDS } from "../src/http/server/Limits.ts"
 import { RANGES_MAX, REJECTIONS_MAX } from "../src/plugins/Payload.ts"
 import { LABEL_LENGTH_MAX } from "../src/plugins/Storable.ts"
@@ -18,6 +20,12 @@ const FIXED: ReadonlyArray<readonly [of: string, most: string, beyond: string]> 
     `${REJECTIONS_MAX}, ${RANGES_MAX}`,
     "counted by code"
   ],
+  [
+    "rules for alerts, of all layers together",
+    grouped(RULES_MAX),
+    "409; of files and defaults, those beyond are left out"
+  ],
+  ["silences that are not over", grouped(SILENCES_MAX), "409"],
   ["a request's headers", "16 KiB", "431, closed"]
 ]
 
