@@ -112,7 +112,7 @@ const notifying = Layer.unwrap(
     NotificationsPostgres.layerWith({ publicUrl: publicUrl === "" ? undefined : publicUrl })
   )
 ).pipe(
-  Layer.provideMerge(StoriesPostgres.layer),
+  Layer.provideMerge([StoriesPostgres.layer, SilencesPostgres.layer]),
   Layer.provideMerge([ChangesPostgres.layer, MarksPostgres.layer, AlertsPostgres.layer, NotesPostgres.layer])
 )
 
@@ -124,7 +124,6 @@ const rows = Layer.mergeAll(
   FleetGroupsPostgres.layer,
   BacktestPostgres.layer,
   notifying,
-  SilencesPostgres.layer,
   GroupingsPostgres.layer,
   SightingsPostgres.layer,
   ServersPostgres.layer,

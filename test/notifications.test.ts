@@ -16,6 +16,8 @@ import * as NotificationsPostgres from "../src/alerts/delivery/NotificationsPost
 import { NotifyBook } from "../src/alerts/delivery/NotifyBook.ts"
 import { type NotifyConfig, readNotify } from "../src/alerts/delivery/NotifyFile.ts"
 import { Rulebook } from "../src/alerts/Rulebook.ts"
+import { Silences } from "../src/alerts/silences/Silences.ts"
+import * as SilencesPostgres from "../src/alerts/silences/SilencesPostgres.ts"
 import { AlertStories } from "../src/alerts/story/Story.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
@@ -25,7 +27,7 @@ const ground = Layer.mergeAll(
   Layer.succeed(Rulebook, { rules: Effect.succeed([]) } as never),
   Layer.succeed(AlertStories, { of: () => Effect.succeedNone } as never),
   Layer.succeed(NotifyBook, { state: Effect.sync(() => ({ config: book.config, problems: [] })) })
-).pipe(Layer.provideMerge(TestDatabase.layer))
+).pipe(Layer.provideMerge(SilencesPostgres.layer), Layer.provideMerge(TestDatabase.layer))
 const options = { publicUrl: "https://pulse.example", claimFor: Duration.millis(300) }
 const live = NotificationsPostgres.layerWith({ ...options, claimFor: Duration.seconds(30) }).pipe(
   Layer.provideMerge(ground)
@@ -164,6 +166,37 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
       assert.deepInclude(first!.json.incidents[0].alerts[0], { rule: "busy", value: 91.234, group: "g" })
       assert.deepInclude(last!.json.incidents[0], { kind: "resolved", over: true, key: first!.json.incidents[0].key })
       assert.deepStrictEqual(yield* states, ["firing sent", "resolved sent"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("wait while people silence them, and are not repeated once somebody acknowledged them", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer()
+      hooks(url, 'default: {receivers: [ops], group_wait: 0s, repeat_every: "10m"}\n')
+      const { add } = yield* Silences
+      const now = EPOCH + second * 1_000
+      const silence = { kind: "silence" as const, rule: "*", server: "a.example", group: "*", severity: undefined }
+      yield* clock.stood(add({ ...silence, from: now, until: now + 300_000, comment: "moving" }))
+      yield* fire("a")
+      yield* fire("b")
+      yield* passed
+      assert.deepStrictEqual(
+        seen.map(({ json }) => json.incidents[0].server_id),
+        ["b"]
+      )
+      wait(299)
+      assert.strictEqual(yield* passed, 0)
+      wait(2)
+      assert.strictEqual(yield* passed, 1)
+      assert.strictEqual(seen[1]!.json.incidents[0].server_id, "a")
+      const sql = yield* PgClient.PgClient
+      yield* sql`update admiral.alerts set acknowledged_at = now(), acknowledged_by = 'ann', acknowledged_note = ''
+        where server_id = (select id from admiral.servers where server_id = 'b')`
+      wait(700)
+      yield* passed
+      const told = seen.slice(2).map(({ json }) => `${json.incidents[0].kind} ${json.incidents[0].server_id}`)
+      assert.deepStrictEqual(told.sort(), ["acknowledged b", "repeated a"])
     }).pipe(Effect.scoped)
   )
 

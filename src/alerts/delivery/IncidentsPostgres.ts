@@ -5,6 +5,8 @@ import { answering } from "../../sinks/postgres/Database.ts"
 import { micros, moment } from "../../sinks/postgres/Moments.ts"
 import type { Severity } from "../Rule.ts"
 import { Rulebook } from "../Rulebook.ts"
+import { silencedBy } from "../silences/Silence.ts"
+import { Silences } from "../silences/Silences.ts"
 import { type Facts, type Incident, type Member, type Planned, plan } from "./Incidents.ts"
 import { titleOfIncident } from "./Message.ts"
 import type { NotifyState } from "./NotifyBook.ts"
@@ -25,6 +27,7 @@ const TAKE_NOTE: ReadonlySet<Way["kind"]> = new Set(["pagerduty", "webhook", "co
 export const makePlanner = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
   const rulebook = yield* Rulebook
+  const silences = yield* Silences
 
   const facts = Effect.fnUntraced(function* (now: number) {
     const at = PgTypes.float8(now * 1_000)
@@ -50,6 +53,7 @@ export const makePlanner = Effect.gen(function* () {
       if (lock?.taken !== true) return 0
       const { alerts, incidents } = yield* facts(now)
       if (alerts.length === 0 && incidents.length === 0) return 0
+      const active = yield* silences.active(now)
       const rules = yield* rulebook.rules
       const silentRules = new Set(rules.filter(({ condition }) => condition.kind === "silent").map(({ name }) => name))
       const all = [...alerts, ...incidents.flatMap(({ members }) => members.map(({ alert }) => alert))]
@@ -61,13 +65,15 @@ export const makePlanner = Effect.gen(function* () {
         alerts,
         silentRules,
         silentServers: new Set(silent.map(({ server }) => server)),
-        isSilenced: () => false
+        isSilenced: (alert) => silencedBy(silenceable(alert), active, now) !== undefined
       }
       const { changed, passedOver } = plan(planned)
       const notes = config.receivers.filter(({ way }) => TAKE_NOTE.has(way.kind)).map(({ name }) => name)
       return yield* store(sql, changed, passedOver, now, new Set(notes))
     }).pipe(sql.withTransaction, answering("plan notifications"))
 })
+
+const silenceable = (alert: ToldAlert) => ({ ...alert, serverId: alert.server })
 
 const store = Effect.fnUntraced(function* (
   sql: PgClient.PgClient,
@@ -128,7 +134,7 @@ export interface AlertRow {
 /** Of an alert and its server, for `alertOf`. */
 export const ALERT_COLUMNS = `alert.id::text as id, alert.rule, alert.sentence, alert.severity,
   coalesce(server.server_id, 'nodepulse') as server, coalesce(server.name, '') as server_name, alert.alert_group, alert.value,
-  ${micros("alert.fired_at")} / 1000 as fired, ${micros("alert.resolved_at")} / 1000 as resolved, false as acknowledged`
+  ${micros("alert.fired_at")} / 1000 as fired, ${micros("alert.resolved_at")} / 1000 as resolved, alert.acknowledged_at is not null as acknowledged`
 
 export const alertOf = (row: AlertRow): ToldAlert => ({
   id: row.id,

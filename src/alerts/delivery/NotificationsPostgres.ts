@@ -7,6 +7,7 @@ import { answering } from "../../sinks/postgres/Database.ts"
 import { micros } from "../../sinks/postgres/Moments.ts"
 import type { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
 import { Rulebook } from "../Rulebook.ts"
+import type { Silences } from "../silences/Silences.ts"
 import { AlertStories, type AlertStory } from "../story/Story.ts"
 import { storyText } from "../story/StoryText.ts"
 import { deliver } from "./Deliver.ts"
@@ -72,7 +73,7 @@ const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: Notifications
       runbook: rules.get(alert.rule)?.runbook,
       owners: rules.get(alert.rule)?.owners ?? [],
       story: told.get(alert.id),
-      link: publicUrl === undefined ? undefined : `${publicUrl}/servers/${encodeURIComponent(alert.server)}`
+      link: publicUrl === undefined ? undefined : `${publicUrl}/watch/alerts/${encodeURIComponent(alert.id)}`
     })
     return {
       id: claimed.id,
@@ -162,7 +163,7 @@ const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: Notifications
 
 export const layerWith = (
   options: NotificationsOptions
-): Layer.Layer<Notifications, never, PgClient.PgClient | NotifyBook | Rulebook | AlertStories> =>
+): Layer.Layer<Notifications, never, PgClient.PgClient | NotifyBook | Rulebook | Silences | AlertStories> =>
   Layer.effect(Notifications, make(options))
 
 /** No other incident has it, of any installation. */
