@@ -43,6 +43,7 @@ import { makeHeartbeat } from "./alerts/delivery/Heartbeat.ts"
 import { Notifications } from "./alerts/delivery/Notifications.ts"
 import * as NotificationsPostgres from "./alerts/delivery/NotificationsPostgres.ts"
 import { NotifyBook } from "./alerts/delivery/NotifyBook.ts"
+import { DataDisk, diskOf } from "./alerts/installation/InstallationReader.ts"
 import { Rulebook } from "./alerts/Rulebook.ts"
 import { RuleLayers } from "./alerts/RuleLayers.ts"
 import * as StoredRulesPostgres from "./alerts/StoredRulesPostgres.ts"
@@ -142,6 +143,15 @@ const rows = Layer.mergeAll(
   Rollups.layer
 ).pipe(
   Layer.provideMerge(Rulebook.layer),
+  Layer.provideMerge(
+    Layer.effect(
+      DataDisk,
+      // Where PostgreSQL is another one, its disk is, too.
+      Effect.map(Settings, ({ databaseUrl, dataDir }) =>
+        Option.isNone(databaseUrl) ? diskOf(dataDir) : Effect.undefined
+      )
+    )
+  ),
   Layer.provideMerge(
     Layer.unwrap(
       Effect.map(Settings, ({ dataDir, defaultRules = true, rulesDir }) =>

@@ -11,7 +11,8 @@ import type { Rule } from "./Rule.ts"
 
 /** One alert, from when it fired until it was over; epoch milliseconds. */
 export interface Incident {
-  readonly serverId: string
+  /** Null: of NodePulse itself. */
+  readonly serverId: string | null
   readonly group: string
   readonly from: number
   /** Null: it still fires at the end. */
@@ -35,6 +36,7 @@ export const INCIDENTS_MAX = 1_000
 export class Backtest extends Context.Service<
   Backtest,
   {
+    /** Of rules about NodePulse itself only those whose past is known (`installation/Installation.ts`). */
     readonly run: (rule: Rule, window: Window) => Effect.Effect<BacktestAnswer, DatabaseUnavailable>
   }
 >()("nodepulse/alerts/Backtest") {}

@@ -7,6 +7,8 @@ import { answering } from "../sinks/postgres/Database.ts"
 import { Scrapes } from "../sinks/storage/Scrapes.ts"
 import { Backtest, type BacktestAnswer, INCIDENTS_MAX, type Incident } from "./Backtest.ts"
 import { type BoundedBucket, boundOf } from "./BacktestBound.ts"
+import { hasPast, isOfInstallation } from "./installation/Installation.ts"
+import { makeInstallationReader } from "./installation/InstallationReader.ts"
 import { isSlow, type Rule } from "./Rule.ts"
 import {
   groupsIn,
@@ -33,6 +35,7 @@ const FINE_ONLY = [true, false, false]
 
 const make = Effect.gen(function* () {
   const reader = yield* makeRuleReader
+  const ofItself = yield* makeInstallationReader
   const turns = Semaphore.makeUnsafe(RULES_AT_ONCE)
 
   const ofServer = Effect.fnUntraced(function* (
@@ -75,8 +78,17 @@ const make = Effect.gen(function* () {
     return found
   })
 
+  const ofInstallation = Effect.fnUntraced(function* (rule: Rule, { from, to }: Window) {
+    if (!hasPast(rule)) return yield* Effect.die(new Error(`"${rule.name}" asks for what has no past`))
+    const found = makeIncidents(null)
+    for (const turn of yield* ofItself.past(rule, { from: from / 1_000, to: to / 1_000 }))
+      found.take({ ...turn, group: "" })
+    return { incidents: found.first, more: found.count() - found.first.length, servers: 0 } satisfies BacktestAnswer
+  })
+
   const run = Effect.fn("Backtest.run")(
     function* (rule: Rule, window: Window) {
+      if (isOfInstallation(rule)) return yield* ofInstallation(rule, window)
       const source = reader.sources.get(rule.exporter)
       if (source === undefined) return yield* Effect.die(new Error(`there is no "${rule.exporter}"`))
       const servers = (yield* reader.servers).filter((server) => isAbout(rule, server))
@@ -136,17 +148,18 @@ const loudHours = Effect.fnUntraced(function* (
   return loud
 })
 
-const inOrder = (a: Incident, b: Incident): number => a.from - b.from || (a.serverId < b.serverId ? -1 : 1)
+const inOrder = (a: Incident, b: Incident): number =>
+  a.from - b.from || ((a.serverId ?? "") < (b.serverId ?? "") ? -1 : 1)
 
 /** A server's incidents, of turns in order of time. Those beyond {@link INCIDENTS_MAX} are counted only. */
-const makeIncidents = (serverId: string) => {
+const makeIncidents = (serverId: string | null) => {
   const first: Array<{ -readonly [K in keyof Incident]: Incident[K] }> = []
   const open = new Map<string, (typeof first)[number]>()
   let count = 0
   return {
     first: first as ReadonlyArray<Incident>,
     count: () => count,
-    take: ({ at, group, to, value }: Turn) => {
+    take: ({ at, group, to, value }: Omit<Turn, "rule">) => {
       if (to === "resolved") {
         const incident = open.get(group)
         if (incident !== undefined) incident.to = at

@@ -14,6 +14,7 @@ import { randomUUID } from "node:crypto"
 import { Array as Arr, Clock, Effect, Exit, Semaphore } from "effect"
 import { staleMicros } from "../query/Increases.ts"
 import type { Window } from "../query/Rankings.ts"
+import { INACTIVE } from "./AlertState.ts"
 import {
   differences,
   keyOf,
@@ -26,7 +27,9 @@ import {
 } from "./AlertStates.ts"
 import { type AlertStats, CATCH_UP_MILLIS, type Evaluated } from "./Alerts.ts"
 import { Arrivals, makeArrivals } from "./Arrivals.ts"
-import { askedOf, EVERY_MILLIS, type Rule, sentence } from "./Rule.ts"
+import { installation as declaredInstallation, isOfInstallation } from "./installation/Installation.ts"
+import { makeInstallationReader } from "./installation/InstallationReader.ts"
+import { askedOf, EVERY_MILLIS, type Metric, metricsOf, type Rule, sentence } from "./Rule.ts"
 import { Rulebook } from "./Rulebook.ts"
 import {
   isAbout,
@@ -38,7 +41,7 @@ import {
   type Seen,
   type WatchedServer
 } from "./RuleReader.ts"
-import { type HostSize, ServerWatch } from "./ServerWatch.ts"
+import { type HostSize, ServerWatch, type Turn } from "./ServerWatch.ts"
 import { type ExporterMemory, type Kept, lean, WatchMemory } from "./WatchMemory.ts"
 
 /** Servers that are read at a time. */
@@ -67,6 +70,7 @@ export const makeEvaluator = Effect.gen(function* () {
   const rulebook = yield* Rulebook
   const reader = yield* makeRuleReader
   const states = yield* makeAlertStates
+  const installation = yield* makeInstallationReader
   const arrivals = new Map<string, Effect.Success<ReturnType<typeof makeArrivals>>>()
   for (const [name, { exporter }] of reader.sources) arrivals.set(name, yield* makeArrivals(exporter))
   const holder = randomUUID()
@@ -187,17 +191,7 @@ export const makeEvaluator = Effect.gen(function* () {
         kept.sizeAt = () => NO_SIZE
         mine.kept.set(id, kept)
         found.push({
-          turns: turns.map((turn) => ({
-            rule: turn.rule.name,
-            server_id: id,
-            alert_group: turn.group,
-            to: turn.to,
-            at: turn.at,
-            sentence: sentence(turn.rule, source.metrics),
-            severity: turn.rule.severity,
-            value: turn.value,
-            asked: askedOf(turn.rule, source.metrics)
-          })),
+          turns: turns.map((turn) => storableTurn(turn, id, source.metrics)),
           states: kept.rules.flatMap((rule) =>
             [...kept.watch.statesOf(rule)].map(([group, state]) => storable(rule.name, id, group, state))
           )
@@ -206,6 +200,27 @@ export const makeEvaluator = Effect.gen(function* () {
       }
     }
     return found
+  })
+
+  /** Asks the rules about NodePulse itself. */
+  const askItself = Effect.fnUntraced(function* (
+    rules: ReadonlyArray<Rule>,
+    servers: ReadonlyArray<WatchedServer>,
+    { asked, before, from, to }: Span
+  ) {
+    const span = { from: from / 1_000, to: to / 1_000, asked: asked / 1_000 }
+    const found = yield* installation.ask(
+      rules,
+      servers,
+      span,
+      (rule, server) => statesIn(before.get(server) ?? [], rule)[0]?.[1] ?? INACTIVE
+    )
+    return found.map(
+      ({ rule, server, state, turns }): Found => ({
+        turns: turns.map((turn) => storableTurn(turn, server, INSTALLATION_METRICS)),
+        states: state.is === "inactive" ? [] : [storable(rule.name, server, "", state)]
+      })
+    )
   })
 
   /** Asks all rules; what they found of each server and exporter. */
@@ -227,6 +242,8 @@ export const makeEvaluator = Effect.gen(function* () {
       }
     }
     memory.keepOnly(new Set(byExporter.keys()))
+    const own = rules.filter(isOfInstallation)
+    if (own.length > 0) found.push(...(yield* askItself(own, servers, span)))
     return found
   })
 
@@ -284,6 +301,24 @@ export const makeEvaluator = Effect.gen(function* () {
 })
 
 const isOfMachine = ({ condition }: Rule): boolean => condition.kind === "value" && condition.of === "machine"
+
+const INSTALLATION_METRICS = metricsOf(declaredInstallation)
+
+const storableTurn = (
+  { at, group, rule, to, value }: Turn,
+  server: number | null,
+  metrics: ReadonlyMap<string, Metric>
+): StoredTurn => ({
+  rule: rule.name,
+  server_id: server,
+  alert_group: group,
+  to,
+  at,
+  sentence: sentence(rule, metrics),
+  severity: rule.severity,
+  value,
+  asked: askedOf(rule, metrics)
+})
 
 const NO_SIZES: ReadonlyMap<number, (at: number) => HostSize> = new Map()
 

@@ -9,6 +9,7 @@
 import { historyFields, rankingsOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import type { Asked } from "./Alerts.ts"
+import { installationSentence, isOfInstallation } from "./installation/Installation.ts"
 
 /** Rules are asked at the multiples of this since 1970, so that the past can be asked at the same moments. */
 export const EVERY_MILLIS = 15_000
@@ -195,13 +196,14 @@ export const sentence = (rule: Rule, metrics: ReadonlyMap<string, Metric>): stri
   const who = isOfServer(condition, metrics) ? "" : group === "*" ? "any group " : `${group} `
   const where = server === "*" ? "on any server" : `on ${server}`
   const held = rule.for === 0 || condition.kind === "silent" ? "" : `, for ${lengthText(rule.for)}`
+  if (isOfInstallation(rule)) return installationSentence(rule, held, lengthText(rule.over))
   return `${who}${where}: ${askedText(rule, metrics)}${held}${whileText(rule.onlyWhile)}`
 }
 
 /** What is kept of a rule with the alerts that it fires. */
 export const askedOf = (rule: Rule, metrics: ReadonlyMap<string, Metric>): Asked => {
   const { condition, resource } = rule
-  const metric = "metric" in condition ? condition.metric : null
+  const metric = "metric" in condition ? condition.metric : condition.kind === "exhausts" ? "memory" : null
   return { resource, metric, unit: unitOf(condition, metrics), span: rule.over + rule.for }
 }
 

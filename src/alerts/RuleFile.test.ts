@@ -143,7 +143,7 @@ describe("a file of rules", () => {
       [rule("metric: cpu", "above: .nan"), "rules[0].above (line 5) is null, but must be a finite number"],
       [
         "rules:\n  - {name: a, resource: proceses, absent: true}",
-        'rules[0].resource (line 2) is "proceses", which is no resource, did you mean "processes"? (known: node, processes)'
+        'rules[0].resource (line 2) is "proceses", which is no resource, did you mean "processes"? (known: node, processes, nodepulse)'
       ],
       [
         "rules:\n  - {name: a, resource: node, silent: true}\n  - {name: a, resource: node, silent: true}",

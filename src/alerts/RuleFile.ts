@@ -27,6 +27,7 @@ import { Result, Schema } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { closest, type Place, readYaml, valueText } from "../YamlDocument.ts"
 import { CountBetween, DurationBetween, HttpUrl, Switch } from "../YamlValue.ts"
+import { installation } from "./installation/Installation.ts"
 import {
   type Condition,
   type HostCondition,
@@ -107,6 +108,7 @@ export const readRules = (
   text: string,
   exporters: ReadonlyArray<Exporter>
 ): Result.Result<ReadonlyArray<Rule>, ReadonlyArray<string>> => {
+  const all = [...exporters, installation]
   const file = readYaml(text, {
     decode,
     keys: [
@@ -114,12 +116,10 @@ export const readRules = (
       [/^rules\[\d+\]$/, Object.keys(FileRule.fields)],
       [/^rules\[\d+\]\.only_while$/, Object.keys(OnlyWhile.fields)]
     ],
-    contradictions: ({ rules }, place) => contradictions(rules, exporters, place),
+    contradictions: ({ rules }, place) => contradictions(rules, all, place),
     bounds: { bytes: 256 * 1024, keys: 20 * RULES_MAX, parts: 100 * RULES_MAX }
   })
-  return Result.map(file, ({ rules }) =>
-    rules.map((rule) => ruleOf(rule, exporterOf(rule, exporters)!, hostOf(exporters)))
-  )
+  return Result.map(file, ({ rules }) => rules.map((rule) => ruleOf(rule, exporterOf(rule, all)!, hostOf(exporters))))
 }
 
 const exporterOf = ({ resource }: FileRule, exporters: ReadonlyArray<Exporter>): Exporter | undefined =>
@@ -150,6 +150,7 @@ const contradictions = (
       continue
     }
     problems.push(...ofCondition(rule, exporter, at), ...ofOver(rule, at), ...ofHost(rule, hostOf(exporters), at))
+    if (exporter === installation) problems.push(...ofInstallation(rule, at))
   }
   return problems
 }
@@ -231,6 +232,21 @@ const isLevelOfBytes = ({ by, columns, less }: Metric, { table }: Exporter): boo
 const tellsMemory = ({ host, top }: Exporter): boolean =>
   host?.memoryAvailable !== undefined ||
   Object.values(top?.rankings ?? {}).some(({ by, share }) => by === "peak" && share === "memory")
+
+/** What NodePulse knows of itself is a number each, and but for clocks it is of no server. */
+const ofInstallation = (rule: FileRule, at: At): ReadonlyArray<string> => {
+  const problems: Array<string> = []
+  const asks = asksOf(rule)[0]
+  if (asks !== undefined && asks !== "above" && asks !== "below") {
+    problems.push(`${at(asks)}: of ${installation.resource} itself a rule asks for a metric above or below a number`)
+  }
+  if (rule.only_while !== undefined)
+    problems.push(`${at("only_while")}: ${installation.resource} has no host beside it`)
+  if (rule.server !== undefined && rule.metric !== "clock_skew") {
+    problems.push(`${at("server")} says nothing: only clock_skew is of a server`)
+  }
+  return problems
+}
 
 /** How long a window may be depends on what is asked of it. */
 const ofOver = (rule: FileRule, at: At): ReadonlyArray<string> => {

@@ -248,7 +248,7 @@ const both = (a: Verdict, b: Verdict): Verdict => (a === false || b === false ? 
 const missing = ({ kind }: Condition): number => (kind === "exhausts" ? Number.POSITIVE_INFINITY : 0)
 
 /** Whether a condition holds of a value; what fires has a threshold of its own to stop at. */
-const holds = (condition: Condition, value: number, fires: boolean): Verdict => {
+export const holds = (condition: Condition, value: number, fires: boolean): Verdict => {
   if (condition.kind === "restarts") return value > condition.moreThan
   if (condition.kind === "exhausts") return value < condition.within
   if (condition.kind !== "value" && condition.kind !== "growth") return value > 0

@@ -109,6 +109,9 @@ const identifier = (rule: Rule, field: string, value: string) =>
 const checkNames = (exporter: Exporter, rule: Rule) => {
   identifier(rule, "name", exporter.name)
   identifier(rule, "resource", exporter.resource)
+  for (const field of ["name", "resource"] as const) {
+    rule(field, exporter[field], exporter[field] !== "nodepulse", "is what rules call NodePulse itself")
+  }
   identifier(rule, "table.name", exporter.table.name)
   rule("title", exporter.title, exporter.title.trim() !== "", "must not be empty")
 }

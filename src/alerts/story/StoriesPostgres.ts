@@ -168,8 +168,7 @@ const NO_GROUPS = { ranked: null, partial: false, tops: [], other: null, unaccou
 
 /** How much of the time work waited, of the host; nothing where no rows of either window tell. */
 const makePressure = Effect.fnUntraced(function* (sql: PgClient.PgClient, host: Exporter | undefined) {
-  const declared = host?.host as { readonly pressure?: Readonly<Record<string, string>> } | undefined
-  const columns = Object.entries(declared?.pressure ?? {})
+  const columns = Object.entries<string>(host?.host?.pressure ?? {})
   const measures = { counters: columns.map(([, column]) => column), gauges: [] }
   const reader = host === undefined ? undefined : yield* makeWindowReader(host, measures, host)
   return Effect.fnUntraced(function* (serverId: string, before: Window, after: Window) {

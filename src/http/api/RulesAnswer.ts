@@ -70,7 +70,7 @@ export const BacktestAnswer = Schema.Struct({
       servers: Schema.Int.annotate({ description: "How many servers it is about." }),
       incidents: Schema.Array(
         Schema.Struct({
-          server_id: Schema.String,
+          server_id: Schema.NullOr(Schema.String).annotate({ description: "Null: of NodePulse itself." }),
           group: Schema.String.annotate({
             description: "What changes from run to run is folded into #; empty where the rule is about the server."
           }),

@@ -3,6 +3,7 @@ import { Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Alerts } from "../../alerts/Alerts.ts"
 import { Backtest } from "../../alerts/Backtest.ts"
+import { askedFor, hasPast, installation, isOfInstallation } from "../../alerts/installation/Installation.ts"
 import { metricsOf, type Rule, sentence } from "../../alerts/Rule.ts"
 import { documentText, type RuleDocument, readDocument } from "../../alerts/RuleDocument.ts"
 import { readRules } from "../../alerts/RuleFile.ts"
@@ -52,6 +53,8 @@ export const rulesHandlers = HttpApiBuilder.group(
 
       backtest: Effect.fnUntraced(function* ({ payload, query }) {
         const rules = yield* read(payload.text)
+        const unknowable = rules.flatMap((rule) => withoutPast(rule) ?? [])
+        if (unknowable.length > 0) return yield* new InvalidRules({ detail: unknowable[0]!, problems: unknowable })
         const { window } = yield* aimAt({ hours: query.hours ?? HOURS_DEFAULT, ...query }, hoursMax)
         const answers = yield* Effect.forEach(rules, (rule) =>
           Effect.map(backtest.run(rule, window), ({ incidents, more, servers }) => ({
@@ -94,12 +97,18 @@ const namedDocument = (name: string, document: RuleDocument): Effect.Effect<Rule
         })
       )
 
+/** Why a rule cannot be tried on the past; undefined where it can. */
+const withoutPast = (rule: Rule): string | undefined =>
+  isOfInstallation(rule) && !hasPast(rule)
+    ? `${JSON.stringify(rule.name)} asks for ${askedFor(rule)}, which is known of the present only: it cannot be tried on the past`
+    : undefined
+
 /** A week shows the days and the nights, and what happens on a Sunday. */
 const HOURS_DEFAULT = 7 * 24
 
 const showRule = (rule: Rule, registry: RegistryShape) => ({
   name: rule.name,
-  sentence: sentence(rule, metricsOf(registry.get(rule.exporter)!)),
+  sentence: sentence(rule, metricsOf(registry.get(rule.exporter) ?? installation)),
   severity: rule.severity
 })
 
