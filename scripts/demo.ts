@@ -23,6 +23,7 @@ import * as DeadLettersPostgres from "../src/sinks/storage/DeadLettersPostgres.t
 import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { demoFleet, Machine } from "./demo-fleet.ts"
+import { watchFleet } from "./demo-watch.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
 const GROUPS = config.exporters.find((exporter) => exporter.top !== undefined)!
@@ -110,6 +111,9 @@ const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOpt
           Layer.provide(Registry.layer(config))
         )
       )
+    )
+    yield* watchFleet((method, path, body) => ask(url, method, path, ADMIN, body)).pipe(
+      Effect.provide(Database.layer({ url: database.value.owner }))
     )
     const link = yield* ask(url, "POST", "/api/session/links", ADMIN)
     yield* onReady(url, link.path)

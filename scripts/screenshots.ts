@@ -36,6 +36,9 @@ const SHOTS: ReadonlyArray<Shot> = [
   { name: "changed", path: "/servers/web-1?range=6h&against=day", height: 1240, themes: ["light"] },
   { name: "processes", path: "/processes?range=7d", themes: ["light"] },
   { name: "compare", path: "/compare?s=web-1,web-2,web-3&range=24h", height: 1100, themes: ["dark"] },
+  { name: "watch", path: "/watch", before: watched },
+  { name: "alert", path: "/watch", height: 1240, themes: ["light"], before: anAlert },
+  { name: "rule", path: "/watch/rule?name=PostgreSQL%20is%20busy", height: 1100, themes: ["dark"], before: tried },
   { name: "pipeline", path: "/pipeline", height: 860, before: (page) => page.waitForTimeout(17_000) },
   { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"], before: alive },
   { name: "narrow-server", path: "/servers/db-primary", width: 390, height: 1500, themes: ["dark"] }
@@ -44,6 +47,19 @@ const SHOTS: ReadonlyArray<Shot> = [
 /** A slow machine needs a while to report for a whole fleet after it was made. */
 async function alive(page: Page) {
   await page.getByRole("button", { name: /10 live/ }).waitFor({ timeout: 120_000 })
+}
+
+async function watched(page: Page) {
+  await page.locator(".alert").first().waitFor({ timeout: 120_000 })
+}
+
+async function anAlert(page: Page) {
+  await page.locator(".alert.critical .alert-rule").first().click()
+  await page.locator(".before-after tbody tr").first().waitFor({ timeout: 60_000 })
+}
+
+async function tried(page: Page) {
+  await page.locator(".fired-strip").first().waitFor({ timeout: 60_000 })
 }
 
 async function brush(page: Page) {
