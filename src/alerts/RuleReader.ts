@@ -230,7 +230,7 @@ const sizeIn = (row: Scrape | undefined): HostSize => {
 }
 
 /** How far before a moment the rows lie that rules ask for at it, microseconds: their windows, and how late a scrape may be. */
-export const lookbackFor = (rules: ReadonlyArray<Rule>, { exporter }: RuleSource): number =>
+export const lookbackFor = (rules: ReadonlyArray<Rule>, { exporter }: Pick<RuleSource, "exporter">): number =>
   Math.max(0, ...rules.flatMap((rule) => (isSlow(rule) ? [] : [rule.over]))) * 1_000 + staleMicros(exporter)
 
 /** Others have their turn after as long: a moment of a server with thousands of groups, and a window of an hour, takes 50 ms. */

@@ -1,11 +1,11 @@
 /**
  * How a program of NodePulse runs as a process: its exporters and log, its signals, and what is said when it fails.
  *
- * Exits with 0 where all went well, 1 where not, with the reason on standard error. The first Ctrl-C (or SIGTERM) lets
+ * Exits with 0 where all went well, 1 (or what the failure says) where not, with the reason on standard error. The first Ctrl-C (or SIGTERM) lets
  * the work under way end, for at most 20 seconds; a second one ends at once.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, Effect, Exit, Layer, Logger } from "effect"
+import { Cause, Effect, Exit, Layer, Logger, Runtime } from "effect"
 import config from "../../plugins.config.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { makeLogger, sayAside } from "./Terminal.ts"
@@ -53,7 +53,12 @@ export const runProcess = <A, E>(
     Effect.tapCause((cause) => (isTold(Cause.squash(cause)) ? Effect.void : report(cause))),
     NodeRuntime.runMain({
       disableErrorReporting: true,
-      teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+      teardown: (exit, onExit) =>
+        onExit(
+          Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)
+            ? 0
+            : Runtime.getErrorExitCode(Cause.squash(exit.cause))
+        )
     })
   )
 }

@@ -8,6 +8,7 @@ import type { BacktestAnswer } from "../../http/api/RulesAnswer.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { parseTimestamp } from "../../plugins/Timestamp.ts"
 import { CommandFailed } from "../Input.ts"
+import { rulesTestCommand } from "../RulesTestCommand.ts"
 import { endsWithItsReader, type Piece, say, sayAside, sayLines } from "../Terminal.ts"
 import { given } from "./Options.ts"
 import { remote } from "./RemoteApi.ts"
@@ -99,8 +100,8 @@ const backtestCommand = Command.make(
 )
 
 export const rulesCommand = Command.make("rules").pipe(
-  Command.withDescription("Rules for alerts: check them, and try them on the past"),
-  Command.withSubcommands([checkCommand, backtestCommand])
+  Command.withDescription("Rules for alerts: check them, test them, and try them on the past"),
+  Command.withSubcommands([checkCommand, rulesTestCommand, backtestCommand])
 )
 
 type Tested = BacktestAnswer["rules"][number]
