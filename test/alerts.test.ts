@@ -144,6 +144,32 @@ layer(live, { timeout: "2 minutes" })("alerts", (it) => {
     })
   )
 
+  it.effect("count rows that come late, and scrapes that come in pieces, at the next moment", () =>
+    Effect.gen(function* () {
+      yield* anew(rulesOf("resource: processes, server: late-*, metric: memory, above: 50, over: 5m"), 600)
+      const at = times(0, 630)
+      const large = (server: string, name: string, t: number) =>
+        processRow(server, t, name, 1_000, { memory: 200 * 1_048_576, since: -500 })
+      // Scrapes of one that come late; and rows that scrapes of the other lack, whose first piece is there.
+      const late = at.filter((t) => t > 400 && t <= 550)
+      const lacking = at.filter((t) => t > 510 && t <= 615)
+      yield* store(
+        at.filter((t) => !late.includes(t)).map((t) => processRow("late-scrapes", t, "worker", 1_000, { since: -500 }))
+      )
+      yield* store(at.map((t) => processRow("late-pieces", t, "worker", 1_000, { since: -500 })))
+      yield* evaluated(615)
+      assert.deepStrictEqual(yield* all, [])
+      yield* store(late.map((t) => large("late-scrapes", "worker", t)))
+      yield* store(lacking.map((t) => large("late-pieces", "other", t)))
+      yield* evaluated(630)
+      const found = (yield* all).map(([, server, group]) => [server, group])
+      assert.sameDeepMembers(found, [
+        ["late-scrapes", "worker"],
+        ["late-pieces", "other"]
+      ])
+    })
+  )
+
   it.effect("of a rule that is taken away, or that no server matches any more, are over", () =>
     Effect.gen(function* () {
       const rules = rulesOf("resource: processes, server: gone, metric: cpu, above: 50")
