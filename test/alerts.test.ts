@@ -151,7 +151,7 @@ layer(live, { timeout: "2 minutes" })("alerts", (it) => {
       const large = (server: string, name: string, t: number) =>
         processRow(server, t, name, 1_000, { memory: 200 * 1_048_576, since: -500 })
       // Scrapes of one that come late; and rows that scrapes of the other lack, whose first piece is there.
-      const late = at.filter((t) => t > 400 && t <= 550)
+      const late = at.filter((t) => t > 330 && t <= 460)
       const lacking = at.filter((t) => t > 510 && t <= 615)
       yield* store(
         at.filter((t) => !late.includes(t)).map((t) => processRow("late-scrapes", t, "worker", 1_000, { since: -500 }))
