@@ -29,7 +29,10 @@ const inFolder = async <A>(
   }
 }
 
-const RULES = "rules:\n  - {name: busy, resource: processes, metric: cpu, above: 80, for: 5m}\n"
+const RULES = `rules:
+  - {name: busy, resource: processes, metric: cpu, above: 80, for: 5m}
+  - {name: switched off, resource: processes, metric: cpu, above: 10, enabled: false}
+`
 const tests = (firesAt: string) => `rules_file: rules.yml
 tests:
   - name: goes on
@@ -81,7 +84,7 @@ describe("nodepulse rules test", { timeout: 180_000 }, () => {
         expect(out).toBe(`ok    ${path("a.test.yml")}: goes on\n`)
         for (const said of [
           'series[0].groups.postgres.cpu (line 4) is "9ox60", which has the part "9ox60"',
-          'alerts[0].rule (line 5) is "busi", which is no rule that is asked, did you mean "busy"?',
+          'alerts[0].rule (line 5) is "busi", which is no rule that is asked, did you mean "busy"? (known: busy, switched off)',
           `${path("a.test.yml")}: tests (line 3) is not a known key`,
           `${path("gone.test.yml")} cannot be read: ENOENT`,
           "nodepulse: 4 files cannot be tested\n"

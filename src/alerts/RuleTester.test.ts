@@ -101,6 +101,11 @@ describe("rules over made-up series", () => {
       assert.deepStrictEqual(yield* fired(rule("restarts_above: 2, over: 5m"), text), [["r", "db-1", "a", 5.5, 10]])
       assert.deepStrictEqual(yield* fired(rule("restarts_above: 3, over: 5m"), text), [])
       assert.deepStrictEqual(yield* fired(rule("absent: true, group: b"), text), [["r", "db-1", "b", 5, 10]])
+      // What a group used before its first scrape is known: its counters began at zero.
+      const appears = one('{a: {cpu: 1}, b: {cpu: "-x20 380x40"}}')
+      assert.deepStrictEqual(yield* fired(rule("group: b, metric: cpu, above: 90"), appears), [
+        ["r", "db-1", "b", 5, null]
+      ])
     })
   )
 
@@ -148,6 +153,18 @@ describe("rules over made-up series", () => {
         [[["r", "db-1", "a", 5, 10]], [["r", "db-1", "a", 5.75, 10]]]
       )
       assert.lengthOf((yield* tried("[]")).unexpected, 1)
+    })
+  )
+})
+
+describe("a test", () => {
+  it.effect("asks only the rules that it names, if any", () =>
+    Effect.gen(function* () {
+      const both = `${rule("metric: cpu, above: 80")}\n  - {name: other, resource: processes, metric: cpu, above: 70}`
+      const text = one('{a: {cpu: "90x60"}}')
+      const named = (found: ReadonlyArray<ReadonlyArray<unknown>>) => found.map(([name]) => name)
+      assert.deepStrictEqual(named(yield* fired(both, text)), ["other", "r"])
+      assert.deepStrictEqual(named(yield* fired(both, text.replace("name: t", "name: t\n    only: [r]"))), ["r"])
     })
   )
 })
