@@ -26,8 +26,8 @@
  *
  * `NODEPULSE_TRUSTED_PROXIES` is in `src/http/server/ClientAddress.ts`, the bounds on clients are in `docs/limits.md`.
  */
-import { randomBytes } from "node:crypto"
-import { mkdir, rm, writeFile } from "node:fs/promises"
+import { randomBytes, randomUUID } from "node:crypto"
+import { link, mkdir, rm, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { Config, Context, Duration, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import { BasePathText, basePathOf } from "./http/server/Address.ts"
@@ -206,7 +206,14 @@ export const keptSecret = <E, R>(
       yield* attempt(path, async () => {
         // Others may pass through: the user that runs the embedded PostgreSQL has its own folder in it.
         await mkdir(dataDir, { recursive: true, mode: 0o711 })
-        await writeFile(path, `${made}\n`, { flag: "wx", mode: 0o600 }).catch(ignoring("EEXIST", undefined))
+        // Whole or not at all: another process that starts at the same time may read it at any moment.
+        const whole = `${path}.${randomUUID()}`
+        try {
+          await writeFile(whole, `${made}\n`, { flag: "wx", mode: 0o600 })
+          await link(whole, path).catch(ignoring("EEXIST", undefined))
+        } finally {
+          await rm(whole, { force: true })
+        }
       })
     }
     const secret = yield* read
