@@ -17,7 +17,10 @@ describe("a secret in the data folder", () => {
       const kept = keptSecret(dataDir, "admin-token", randomSecret)
       for (let round = 0; round < 50; round++) {
         yield* forgetSecret(dataDir, "admin-token")
-        const together = yield* Effect.all(Array.from({ length: 5 }, () => kept), { concurrency: "unbounded" })
+        const together = yield* Effect.all(
+          Array.from({ length: 5 }, () => kept),
+          { concurrency: "unbounded" }
+        )
         expect(new Set(together.map(Redacted.value)).size).toBe(1)
       }
       expect(yield* Effect.promise(() => fs.readdir(dataDir))).toEqual(["admin-token"])
