@@ -17,12 +17,14 @@ import { expositionCommand } from "./commands/ExpositionCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"
 import { rollupCommand } from "./commands/RollupCommand.ts"
+import { alertsCommand } from "./commands/remote/AlertsCommand.ts"
 import { diffCommand } from "./commands/remote/DiffCommand.ts"
 import { groupsCommand } from "./commands/remote/GroupsCommand.ts"
 import { loginCommand, logoutCommand } from "./commands/remote/LoginCommand.ts"
 import { noteCommand } from "./commands/remote/NoteCommand.ts"
 import { notifyCommand } from "./commands/remote/NotifyCommand.ts"
 import { rulesCommand } from "./commands/remote/RulesCommand.ts"
+import { silencesCommand } from "./commands/remote/SilencesCommand.ts"
 import { topCommand } from "./commands/remote/TopCommand.ts"
 import { serverCommand, startCommand } from "./commands/StartCommand.ts"
 import { Settings } from "./Settings.ts"
@@ -38,6 +40,8 @@ const nodepulse = Command.make("nodepulse").pipe(
     diffCommand,
     noteCommand,
     groupsCommand,
+    alertsCommand,
+    silencesCommand,
     rulesCommand,
     notifyCommand,
     agentCommand,

@@ -24,7 +24,7 @@ export const loginCommand = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Sign in to a server with a read or admin token, for top, diff and note. The token is asked for, or read from standard input."
+    "Sign in to a server with a read or admin token, for top, diff, alerts and the like. The token is asked for, or read from standard input."
   ),
   Command.withExamples([
     { command: "nodepulse login https://pulse.example", description: "It asks for the token" },

@@ -4,14 +4,15 @@ import { Clock, Effect, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { metricsOf, sentence } from "../../alerts/Rule.ts"
 import { RULES_MAX, readRules } from "../../alerts/RuleFile.ts"
-import type { BacktestAnswer } from "../../http/api/RulesAnswer.ts"
+import type { BacktestAnswer, LayeredRule } from "../../http/api/RulesAnswer.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { parseTimestamp } from "../../plugins/Timestamp.ts"
 import { CommandFailed } from "../Input.ts"
 import { rulesTestCommand } from "../RulesTestCommand.ts"
-import { endsWithItsReader, type Piece, say, sayAside, sayLines } from "../Terminal.ts"
+import { endsWithItsReader, type Piece, room, say, sayAside, sayLines } from "../Terminal.ts"
 import { given } from "./Options.ts"
 import { remote } from "./RemoteApi.ts"
+import { duration, table } from "./Table.ts"
 import { MOMENTS, rangeOf, SPANS } from "./TimeRange.ts"
 
 const files = Argument.String("file").pipe(
@@ -99,9 +100,44 @@ const backtestCommand = Command.make(
   ])
 )
 
+const listCommand = Command.make(
+  "list",
+  { json: Flag.Boolean("json").pipe(Flag.withDescription("The API's answer as it is"), Flag.withDefault(false)) },
+  Effect.fnUntraced(function* ({ json }) {
+    yield* endsWithItsReader
+    const { ask } = yield* remote
+    const answer = yield* ask((client) => client.rules.list())
+    if (json) return yield* say(JSON.stringify(answer, null, 2))
+    for (const problem of answer.problems) yield* sayAside(problem)
+    if (answer.rules.length === 0) return yield* say("there are no rules")
+    const rows = answer.rules.map((rule) => [
+      { text: rule.enabled ? String(rule.firing) : "off" },
+      { text: rule.severity },
+      { text: sourceText(rule) },
+      { text: `${rule.name}: ${rule.sentence}`, ...(rule.enabled ? {} : { emphasis: "faint" as const }) }
+    ])
+    yield* sayLines(table(["FIRING", "SEVERITY", "FROM", "RULE"], rows, (yield* room).columns))
+  })
+).pipe(
+  Command.withDescription(
+    "List the server's rules: where each comes from, how many of its alerts fire, and what it asks. What is wrong with files is told on standard error."
+  ),
+  Command.withExamples([
+    { command: "nodepulse rules list", description: "All rules" },
+    {
+      command: "nodepulse rules list --json | jq -r '.rules[] | select(.source.kind == \"stored\") | .text'",
+      description: "Those that were saved on the page, as files"
+    }
+  ])
+)
+
+/** Of which layer a rule is: `default`, `file web.yml`, `saved by ann`. */
+const sourceText = ({ source: { by, file, kind } }: LayeredRule): string =>
+  kind === "file" ? `file ${file}` : kind === "stored" ? `saved by ${by}` : "default"
+
 export const rulesCommand = Command.make("rules").pipe(
-  Command.withDescription("Rules for alerts: check them, test them, and try them on the past"),
-  Command.withSubcommands([checkCommand, rulesTestCommand, backtestCommand])
+  Command.withDescription("Rules for alerts: list them, check them, test them, and try them on the past"),
+  Command.withSubcommands([listCommand, checkCommand, rulesTestCommand, backtestCommand])
 )
 
 type Tested = BacktestAnswer["rules"][number]
@@ -136,10 +172,3 @@ const told = (rule: Tested, until: string): ReadonlyArray<ReadonlyArray<Piece>> 
 /** Seconds. */
 const lengthOf = ({ from, to }: Tested["incidents"][number], until: string): number =>
   (parseTimestamp(to ?? until)! - parseTimestamp(from)!) / 1_000_000
-
-const duration = (seconds: number): string =>
-  seconds < 120
-    ? `${Math.round(seconds)} s`
-    : seconds < 7_200
-      ? `${Math.round(seconds / 60)} min`
-      : `${Math.round(seconds / 360) / 10} h`

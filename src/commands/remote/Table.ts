@@ -92,7 +92,7 @@ export const share = (part: number): string => `${Number((100 * part).toFixed(pa
 const two = (value: number): string => String(value).padStart(2, "0")
 
 /** A moment in local time: of today without its day. */
-const moment = (iso: string, nowMillis: number): string => {
+export const moment = (iso: string, nowMillis: number): string => {
   const at = new Date(iso)
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
   const today = new Date(nowMillis)
@@ -104,3 +104,11 @@ const moment = (iso: string, nowMillis: number): string => {
 /** From a moment to another. */
 export const span = ({ from, to }: { readonly from: string; readonly to: string }, nowMillis: number): string =>
   `${moment(from, nowMillis)} to ${moment(to, nowMillis)}`
+
+/** How long something lasted. */
+export const duration = (seconds: number): string =>
+  seconds < 120
+    ? `${Math.round(seconds)} s`
+    : seconds < 7_200
+      ? `${Math.round(seconds / 60)} min`
+      : `${Math.round(seconds / 360) / 10} h`

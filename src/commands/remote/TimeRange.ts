@@ -15,6 +15,7 @@ const UNITS: Readonly<Record<string, number>> = {
 }
 
 export const MOMENTS = "03:14, yesterday 03:14, 2026-11-28, 2026-11-28 03:14, 2h ago, or RFC 3339"
+export const COMING = "22:00, tomorrow 22:00, in 2h, 2026-11-28 22:00, or RFC 3339"
 export const SPANS = "15m, 6h, 7d, 2w"
 
 /** A span in microseconds; undefined where it is none. */
@@ -29,23 +30,33 @@ export const parseMoment = (text: string, now: number): number | undefined => {
   if (text === "now") return now
   const span = parseSpan(text.replace(/ ago$/, ""))
   if (span !== undefined) return now - span
-  const [, yesterday, hours, minutes, seconds] = /^(yesterday )?(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(text) ?? []
-  if (hours !== undefined) {
-    const today = new Date(now / 1_000)
-    const on = (days: number) =>
-      local(
-        today.getFullYear(),
-        today.getMonth(),
-        today.getDate() - days,
-        Number(hours),
-        Number(minutes),
-        Number(seconds ?? 0)
-      )
-    if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds ?? 0) > 59) return undefined
-    if (yesterday !== undefined) return on(1)
-    return on(0) > now ? on(1) : on(0)
+  const clock = /^(yesterday )?(\d{1,2}:.*)$/.exec(text)
+  if (clock === null) return parseDay(text) ?? parseTimestamp(text)
+  const on = clockOf(clock[2]!, now)
+  return clock[1] !== undefined || (on?.(0) ?? now) > now ? on?.(-1) : on?.(0)
+}
+
+/** The same of what is still to come: a time of day is the next one. */
+export const parseComing = (text: string, now: number): number | undefined => {
+  if (text === "now") return now
+  if (text.startsWith("in ")) {
+    const span = parseSpan(text.slice(3))
+    return span === undefined ? undefined : now + span
   }
-  return parseDay(text) ?? parseTimestamp(text)
+  const clock = /^(tomorrow )?(\d{1,2}:.*)$/.exec(text)
+  if (clock === null) return parseDay(text) ?? parseTimestamp(text)
+  const on = clockOf(clock[2]!, now)
+  return clock[1] !== undefined || (on?.(0) ?? now) < now ? on?.(1) : on?.(0)
+}
+
+/** A time of day, some days from today; undefined where the text is none. */
+const clockOf = (text: string, now: number): ((days: number) => number) | undefined => {
+  const found = /^(\d{1,2}):(\d\d)(?::(\d\d))?$/.exec(text)
+  if (found === null) return undefined
+  const [hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0))
+  if (hours! > 23 || minutes! > 59 || seconds! > 59) return undefined
+  const today = new Date(now / 1_000)
+  return (days) => local(today.getFullYear(), today.getMonth(), today.getDate() + days, hours!, minutes!, seconds!)
 }
 
 const parseDay = (text: string): number | undefined => {
