@@ -1,5 +1,5 @@
 /**
- * What a person at a terminal gets: `nodepulse login`, `top` and `diff` against a whole server, in this process, and in a pipe as
+ * What a person at a terminal gets: `nodepulse login`, `top`, `diff`, `alerts` and the like against a whole server, in this process, and in a pipe as
  * a process of its own.
  */
 import { spawn } from "node:child_process"
@@ -8,15 +8,18 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
+import { PgClient } from "@effect/sql-pg"
 import { assert, describe, layer } from "@effect/vitest"
 import { ConfigProvider, Console, Effect, Exit, Stdio, Stream } from "effect"
 import { Command, TerminalCapabilities } from "effect/cli"
 import config from "../plugins.config.ts"
+import { alertsCommand } from "../src/commands/remote/AlertsCommand.ts"
 import { diffCommand } from "../src/commands/remote/DiffCommand.ts"
 import { groupsCommand } from "../src/commands/remote/GroupsCommand.ts"
 import { loginCommand, logoutCommand } from "../src/commands/remote/LoginCommand.ts"
 import { noteCommand } from "../src/commands/remote/NoteCommand.ts"
 import { rulesCommand } from "../src/commands/remote/RulesCommand.ts"
+import { silencesCommand } from "../src/commands/remote/SilencesCommand.ts"
 import { topCommand } from "../src/commands/remote/TopCommand.ts"
 import { Registry } from "../src/plugins/Registry.ts"
 import * as TestServer from "./TestServer.ts"
@@ -30,6 +33,8 @@ const nodepulse = Command.make("nodepulse").pipe(
     topCommand,
     diffCommand,
     noteCommand,
+    alertsCommand,
+    silencesCommand,
     rulesCommand,
     groupsCommand
   ]),
@@ -186,6 +191,26 @@ layer(TestServer.layer, { excludeTestServices: true })("at a terminal", (it) => 
       }).pipe(Effect.scoped)
     )
   })
+
+  describe("alerts, silences and rules", () => {
+    it.effect("tell what fires and what fired, and who knows; for those who may, in words and as JSON", () =>
+      Effect.gen(function* () {
+        const { register, request, url } = yield* TestServer.TestServer
+        const { server_id } = yield* register("Alert One")
+        const env = { HOME: yield* home, NODEPULSE_URL: url, NODEPULSE_TOKEN: ADMIN }
+        const ids = yield* fired(server_id)
+        yield* areListed(server_id, ids, env)
+        yield* isAcknowledged(ids, env)
+        yield* areSilenced(server_id, env)
+        yield* areRules(env)
+        const { body } = yield* request("POST", "/api/tokens", { body: { kind: "read" } })
+        yield* areRefused(ids.firing, { ...env, NODEPULSE_TOKEN: body.token })
+        const failed = yield* piped(["alerts", "show", "0"], env, false)
+        assert.deepStrictEqual([failed.code, failed.out], [1, ""])
+        assert.match(failed.error, /^nodepulse: there is no alert "0"/)
+      }).pipe(Effect.scoped)
+    )
+  })
 })
 
 type Env = Readonly<Record<string, string>>
@@ -300,6 +325,165 @@ const isBacktested = Effect.fnUntraced(function* (server: string, env: Env & { r
     assert.include(`${wrong.failure} ${wrong.out}`, 'did you mean "above"?')
   }
   assert.include((yield* run(["rules", "check", `${file}.gone`], env)).failure, "cannot be read")
+})
+
+/** An alert that fires, of a rule and about a group with hostile names, and an earlier one about the server, which is over. */
+const fired = Effect.fnUntraced(function* (server: string) {
+  const sql = yield* PgClient.PgClient
+  const asked = JSON.stringify({ resource: "processes", metric: "cpu", unit: "% of a core", span: 360_000 })
+  const insert = (rule: string, group: string, minutes: number, over: number | null) =>
+    Effect.map(
+      sql<{ readonly id: string }>`
+        insert into admiral.alerts (rule, sentence, severity, server_id, alert_group, value, asked, fired_at, resolved_at)
+        select ${rule}::text, ${`${group} is busy`}::text, 'critical', server.id, ${group}::text, 91.25, ${asked}::text::jsonb,
+          now() - ${minutes}::int * interval '1 minute', now() - ${over}::int * interval '1 minute'
+        from admiral.servers server where server.server_id = ${server} returning id::text as id`,
+      ([row]) => row!.id
+    )
+  const over = yield* insert("old", "", 180, 150)
+  return { over, firing: yield* insert(RULE, HOSTILE, 10, null) }
+})
+
+const RULE = "busy\u001b[31m"
+
+/** A line of a table, its blanks made one. */
+const lineWith = (out: string, text: string): string =>
+  (out.split("\n").find((line) => line.includes(text)) ?? "").replaceAll(/ +/g, " ").trim()
+
+interface Fired {
+  readonly firing: string
+  readonly over: string
+}
+
+const areListed = Effect.fnUntraced(function* (server: string, { firing, over }: Fired, env: Env) {
+  const all = yield* run(["alerts"], env)
+  assert.isUndefined(all.failure)
+  const [head, first, second] = all.out.split("\n").map((line) => line.replaceAll(/ +/g, " ").trim())
+  assert.strictEqual(head, "ID FIRED LASTED STATE SEVERITY VALUE SERVER WHAT")
+  assert.match(
+    first!,
+    new RegExp(`^${firing} .* 10 min firing critical 91.3 % of a core ${server} busy\\\\u001b\\[31m: evil`)
+  )
+  assert.match(second!, new RegExp(`^${over} .* 30 min over critical 91.3 % of a core ${server} old$`))
+  assert.isFalse(all.out.includes("\u001b"))
+  const coloured = yield* run(["alerts"], env, { colours: true })
+  assert.include(coloured.out, "\u001b[33m")
+  assert.notInclude(coloured.out, "\u001b[2J")
+  const ids = (args: ReadonlyArray<string>) =>
+    Effect.map(run(["alerts", "--json", ...args], env), ({ out }) =>
+      JSON.parse(out).alerts.map(({ alert_id }: { readonly alert_id: string }) => alert_id)
+    )
+  assert.deepStrictEqual(yield* ids([]), [firing, over])
+  assert.deepStrictEqual(yield* ids(["--state", "firing"]), [firing])
+  assert.deepStrictEqual(yield* ids(["--state", "resolved"]), [over])
+  assert.deepStrictEqual(yield* ids(["--since", "1h ago"]), [firing])
+  assert.deepStrictEqual(yield* ids(["--rule", "old", "--server", "Alert One"]), [over])
+  assert.include((yield* run(["alerts", "-n", "1"], env)).out, "The first 1; --limit shows more.")
+  assert.strictEqual((yield* run(["alerts", "--rule", "none"], env)).out, "no alerts like that")
+  const { out } = yield* run(["alerts", "show", firing], env)
+  assert.include(out, "evil\\u001b[2J\\u202ename is busy (91.3 % of a core)")
+  assert.include(out, `critical: evil`)
+  assert.isFalse(out.includes("\u001b"))
+  const story = JSON.parse((yield* run(["alerts", "show", firing, "--json"], env)).out)
+  assert.strictEqual(story.alert_id, firing)
+})
+
+const isAcknowledged = Effect.fnUntraced(function* ({ firing, over }: Fired, env: Env) {
+  const acknowledged = yield* run(["alerts", "ack", firing, "--note", "I look"], env)
+  assert.include(acknowledged.out, `acknowledged alert ${firing}, busy\\u001b[31m: evil`)
+  assert.match((yield* run(["alerts", "show", firing], env)).out, /^acknowledged by admin, [\d:]+: I look$/m)
+  assert.include(lineWith((yield* run(["alerts"], env)).out, firing), "firing, acknowledged")
+  assert.include((yield* run(["alerts", "ack", over], env)).failure, "over")
+  for (const [args, expected] of [
+    [["ack", "999999"], 'there is no alert "999999"'],
+    [["ack", "../1"], "../1 is no number of an alert"],
+    [["show", ""], "an empty text is no number of an alert"],
+    [["ack", firing, "--note", " "], "--note is not"],
+    [["--since", "soon"], "--since soon is no moment"],
+    [["--server", "nobody"], "there is no server nobody"],
+    [["--rule", "r".repeat(101)], "--rule has 101 characters"],
+    [["--limit", "0"], "1 to 1000"],
+    [["--state", "odd"], "odd"]
+  ] as const) {
+    const { failure, out } = yield* run(["alerts", ...args], env)
+    assert.isDefined(failure, args.join(" "))
+    assert.include(`${failure} ${out}`, expected)
+  }
+})
+
+const areSilenced = Effect.fnUntraced(function* (server: string, env: Env) {
+  assert.strictEqual((yield* run(["silences"], env)).out, "there are no silences")
+  const add = (...args: ReadonlyArray<string>) => run(["silences", "add", "--comment", "why\u0007", ...args], env)
+  const plain = (...args: ReadonlyArray<string>) => run(["silences", "add", "--comment", "known", ...args], env)
+  const added = yield* plain("--rule", "busy*", "--severity", "critical", "--for", "2h")
+  assert.match(added.out, /^silence \d+: busy\* on any server, critical only, .* to .*$/)
+  const id = /^silence (\d+)/.exec(added.out)![1]!
+  assert.include(lineWith((yield* run(["alerts", "--state", "firing"], env)).out, "busy"), ", silenced,")
+  const later = yield* plain("--maintenance", "--server", server, "--from", "in 2d", "--for", "90m")
+  assert.match(later.out, new RegExp(`^maintenance \\d+: maintenance of ${server}, `))
+  const { out } = yield* run(["silences"], env)
+  assert.match(
+    lineWith(out, "busy*"),
+    new RegExp(`^${id} active .* admin busy\\* on any server, critical only: known$`)
+  )
+  assert.match(lineWith(out, "maintenance"), /^\d+ to come .* admin maintenance of .*: known$/)
+  const [asked] = JSON.parse((yield* run(["silences", "--json"], env)).out).silences
+  assert.strictEqual(asked.silence_id, id)
+  const lasts = Date.parse(asked.until) - Date.parse(asked.from)
+  assert.isTrue(lasts > 7_100_000 && lasts <= 7_200_000, String(lasts))
+  assert.strictEqual((yield* run(["silences", "end", id], env)).out, `silence ${id} is over`)
+  assert.notInclude((yield* run(["silences"], env)).out, "busy*")
+  assert.match(lineWith((yield* run(["silences", "--all"], env)).out, "busy*"), / over /)
+  for (const [ran, expected] of [
+    [plain("--for", "2h"), "say which alerts"],
+    [add("--rule", "a", "--for", "2h"), "--comment is not"],
+    [plain("--rule", "a", "--for", "long"), "--for long is no span"],
+    [plain("--rule", "*".repeat(9), "--for", "2h"), "is not a pattern"],
+    [plain("--rule", "a", "--for", "2h", "--from", "soon"), "--from soon is no moment"],
+    [plain("--rule", "a", "--for", "2h", "--from", "2020-01-01"), "end in the past"],
+    [plain("--rule", "a", "--for", "400d"), "at most 366 days"],
+    [plain("--rule", "a", "--for", "999999999w"), "more than a year"],
+    [plain("--maintenance", "--for", "2h"), "--maintenance needs --server"],
+    [plain("--maintenance", "--server", "*", "--rule", "a", "--for", "2h"), "does not go with --rule"],
+    [run(["silences", "end", "999999"], env), "999999"],
+    [run(["silences", "end", "x"], env), "x is no number of a silence"]
+  ] as const) {
+    const { failure, out } = yield* ran
+    assert.isDefined(failure, expected)
+    assert.include(`${failure} ${out}`, expected)
+  }
+})
+
+const areRules = Effect.fnUntraced(function* (env: Env) {
+  const { request } = yield* TestServer.TestServer
+  assert.strictEqual((yield* run(["rules", "list"], env)).out, "there are no rules")
+  const document = { resource: "node", silent: true, over: "30m", severity: "info" }
+  for (const [name, enabled] of [
+    ["quiet", true],
+    ["off", false]
+  ] as const) {
+    yield* request("PUT", `/api/rules/${name}`, { body: { document: { ...document, enabled }, base_version: 0 } })
+  }
+  const { out } = yield* run(["rules", "list"], env)
+  assert.match(lineWith(out, "quiet"), /^0 info saved by admin quiet: /)
+  assert.match(lineWith(out, "off"), /^off info saved by admin off: /)
+  const json = JSON.parse((yield* run(["rules", "list", "--json"], env)).out)
+  assert.strictEqual(json.rules.length, 2)
+})
+
+/** Reading is for whoever may read; the rest needs an operator. */
+const areRefused = Effect.fnUntraced(function* (alert: string, env: Env) {
+  for (const args of [["alerts"], ["alerts", "show", alert], ["silences"], ["rules", "list"]]) {
+    assert.isUndefined((yield* run(args, env)).failure, args.join(" "))
+    assert.include((yield* run(args, { HOME: env.HOME! })).failure, "not signed in")
+  }
+  for (const args of [
+    ["alerts", "ack", alert],
+    ["silences", "add", "--server", "*", "--for", "2h", "--comment", "x"],
+    ["silences", "end", "1"]
+  ]) {
+    assert.include((yield* run(args, env)).failure, "needs an operator", args.join(" "))
+  }
 })
 
 /** A set goes from a file to versions and back, and what cannot be used is told with its line. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { parseMoment, parseSpan, rangeOf } from "./TimeRange.ts"
+import { parseComing, parseMoment, parseSpan, rangeOf } from "./TimeRange.ts"
 
 const local = (...parts: [number, number, number, number, number, number?]) => new Date(...parts).getTime() * 1_000
 /** Half past twelve in the afternoon, where the test runs. */
@@ -39,6 +39,25 @@ describe("a moment", () => {
     "-2h",
     "2026-13-01"
   ])("%j is none", (text) => expect(parseMoment(text, NOW)).toBeUndefined())
+})
+
+describe("a moment that is still to come", () => {
+  const read: ReadonlyArray<readonly [string, number]> = [
+    ["now", NOW],
+    ["12:30", NOW],
+    ["22:00", local(2026, 10, 28, 22, 0)],
+    ["03:14", local(2026, 10, 29, 3, 14)],
+    ["tomorrow 22:00:30", local(2026, 10, 29, 22, 0, 30)],
+    ["in 1.5h", NOW + 1.5 * HOUR],
+    ["2026-12-01 03:14", local(2026, 11, 1, 3, 14)],
+    ["2026-12-01T03:14:00Z", Date.UTC(2026, 11, 1, 3, 14) * 1_000]
+  ]
+  test.each(read)("%s is read", (text, moment) => expect(parseComing(text, NOW)).toBe(moment))
+
+  test.each(["", "then", "2h", "2h ago", "in", "in soon", "24:00", "tomorrow", "yesterday 22:00", "2026-02-30"])(
+    "%j is none",
+    (text) => expect(parseComing(text, NOW)).toBeUndefined()
+  )
 })
 
 test("a span has a unit, and is longer than nothing", () => {
