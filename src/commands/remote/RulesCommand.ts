@@ -131,7 +131,7 @@ const listCommand = Command.make(
   ])
 )
 
-/** Of which layer a rule is: `default`, `file web.yml`, `saved by ann`. */
+/** Of which layer a rule is: `default`, `file` with its name, `saved by ann`. */
 const sourceText = ({ source: { by, file, kind } }: LayeredRule): string =>
   kind === "file" ? `file ${file}` : kind === "stored" ? `saved by ${by}` : "default"
 
