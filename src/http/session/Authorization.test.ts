@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Array as Arr, Effect } from "effect"
 import { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
 import { Api } from "../api/Api.ts"
 import { ADMIN, AGENT_A, AGENT_B, type Answer, READ, row, startServer } from "../TestServer.ts"
@@ -24,23 +24,26 @@ const AT_HAND = ["/api/exporters", "/api/pipeline", "/api/session", "/api/sessio
 describe("nobody reads or writes without a token; a token writes for its own server only", () => {
   it.live("every endpoint but the open ones refuses whoever is not known, and an agent reads nothing", () =>
     Effect.gen(function* () {
-      const { ask, world } = yield* startServer()
       const closed = endpoints.filter(({ path }) => !OPEN.includes(path))
       expect(closed.length).toBeGreaterThan(15)
-      for (const { method, path } of closed) {
-        const body = method === "POST" ? { body: "{}", headers: json } : {}
-        expect([path, (yield* ask(path, { method, ...body })).status]).toEqual([path, 401])
-        expect([path, (yield* ask(path, { method, token: "wrong", ...body })).status]).toEqual([path, 401])
-        expect([
-          path,
-          (yield* ask(path, { method, headers: { ...json, cookie: "nodepulse_session=wrong" } })).status
-        ]).toEqual([path, 401])
-        if (path !== "/metrics/prometheus") {
-          expect([path, (yield* ask(path, { method, token: AGENT_A, ...body })).status]).toEqual([path, 403])
+      // Wrong tokens are counted by address: some endpoints a server.
+      for (const some of Arr.chunksOf(closed, 15)) {
+        const { ask, world } = yield* startServer()
+        for (const { method, path } of some) {
+          const body = method === "POST" ? { body: "{}", headers: json } : {}
+          expect([path, (yield* ask(path, { method, ...body })).status]).toEqual([path, 401])
+          expect([path, (yield* ask(path, { method, token: "wrong", ...body })).status]).toEqual([path, 401])
+          expect([
+            path,
+            (yield* ask(path, { method, headers: { ...json, cookie: "nodepulse_session=wrong" } })).status
+          ]).toEqual([path, 401])
+          if (path !== "/metrics/prometheus") {
+            expect([path, (yield* ask(path, { method, token: AGENT_A, ...body })).status]).toEqual([path, 403])
+          }
         }
+        expect(world.asked).toEqual([])
+        expect(world.published).toEqual([])
       }
-      expect(world.asked).toEqual([])
-      expect(world.published).toEqual([])
     })
   )
 
