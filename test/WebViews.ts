@@ -72,32 +72,6 @@ export const VIEWS: ReadonlyArray<View> = [
     ready: (page) => page.getByRole("heading", { name: "Fires now" }).waitFor()
   },
   {
-    name: "rules for alerts",
-    path: "/watch/rules",
-    ready: (page) => page.getByRole("heading", { name: "Shipped" }).waitFor()
-  },
-  {
-    name: "a rule for alerts",
-    path: "/watch/rule?resource=processes&group=postgres&server=one-1&above=1",
-    ready: (page) => page.locator(".fired-strip").first().waitFor()
-  },
-  {
-    name: "a silence that is made",
-    path: "/watch/silences",
-    ready: async (page) => {
-      await page.getByRole("button", { name: "Silence…" }).click()
-      await page
-        .getByRole("dialog")
-        .getByText(/fires? now/)
-        .waitFor()
-    }
-  },
-  {
-    name: "messages about alerts",
-    path: "/watch/messages",
-    ready: (page) => page.getByRole("heading", { name: "Receivers" }).waitFor()
-  },
-  {
     name: "the pipeline",
     path: "/pipeline",
     ready: (page) => page.getByRole("heading", { name: "Supervision tree" }).waitFor()
