@@ -43,7 +43,7 @@ export interface HookRequest {
 /** Whether hooks may be at an address. */
 export const mayReach = (address: string, allowed: ReadonlyArray<string> | "any"): boolean => {
   if (allowed === "any") return true
-  const plain = plainAddress(address).replace(/%.*$/, "")
+  const plain = plainAddress(address).split("%", 1)[0]!
   if (makeNetworks(allowed)(plain)) return true
   return !REFUSED(plain) && !isOwn(plain)
 }
