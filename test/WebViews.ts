@@ -19,6 +19,16 @@ export const LOOK_ALIKES = [
 /** What a server may be called. */
 const HOSTILE_SERVER = `<b>d\u0430tabase-${"w".repeat(40)}`
 
+/** Does not fire on what is seeded. */
+const QUIET_RULE = {
+  name: "A thousand cores",
+  resource: "processes",
+  metric: "cpu",
+  group: "*",
+  over: "5m",
+  above: 100_000
+}
+
 export interface View {
   readonly name: string
   /** Of the server with an hour of rows it is `one-1`. */
@@ -70,6 +80,29 @@ export const VIEWS: ReadonlyArray<View> = [
     name: "watch",
     path: "/watch",
     ready: (page) => page.getByRole("heading", { name: "Fires now" }).waitFor()
+  },
+  {
+    name: "rules for alerts",
+    path: "/watch/rules",
+    ready: (page) => page.locator("main .rule-row").first().waitFor()
+  },
+  {
+    name: "a rule for alerts",
+    path: "/watch/rule?resource=processes&group=postgres&server=one-1&above=1",
+    ready: (page) => page.locator(".fired-strip").first().waitFor()
+  },
+  {
+    name: "a silence that is made",
+    path: "/watch/silences",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Silence…" }).click()
+      await page.getByRole("dialog").getByText("Nothing fires now.").waitFor()
+    }
+  },
+  {
+    name: "messages about alerts",
+    path: "/watch/messages",
+    ready: (page) => page.getByRole("heading", { name: "Receivers" }).waitFor()
   },
   {
     name: "the pipeline",
@@ -148,7 +181,7 @@ export const VIEWS: ReadonlyArray<View> = [
 
 export const seedViews = once(
   Effect.gen(function* () {
-    const { register } = yield* TestServer.TestServer
+    const { register, request } = yield* TestServer.TestServer
     const now = Math.floor(Date.now() / INTERVAL) * INTERVAL
     const one = yield* register("one-1")
     for (const payload of hour(now)) yield* push(one.token, payload)
@@ -159,6 +192,9 @@ export const seedViews = once(
     })
     yield* goesOn(one.token, now)
     yield* register("never-1")
+    yield* request("PUT", `/api/rules/${encodeURIComponent(QUIET_RULE.name)}`, {
+      body: { document: QUIET_RULE, base_version: 0 }
+    })
     const hostile = yield* register(HOSTILE_SERVER)
     yield* push(hostile.token, {
       [HOST]: [hostRow(now - INTERVAL, 1), hostRow(now, 2)],
