@@ -169,11 +169,13 @@ export const valueText = (value: unknown): string => {
 /** The candidate within two edits (Levenshtein), the nearest first. */
 export const closest = (word: string, candidates: ReadonlyArray<string>): string | undefined => {
   const near = candidates
-    .map((candidate) => ({ candidate, distance: distanceOf(word.toLowerCase().replaceAll("-", "_"), candidate) }))
+    .map((candidate) => ({ candidate, distance: distanceOf(plain(word), plain(candidate)) }))
     .filter(({ candidate, distance }) => distance <= Math.min(2, Math.ceil(candidate.length / 3)))
     .sort((one, other) => one.distance - other.distance)
   return near[0]?.candidate
 }
+
+const plain = (word: string): string => word.toLowerCase().replaceAll("-", "_")
 
 const distanceOf = (one: string, other: string): number => {
   if (Math.abs(one.length - other.length) > 2) return Number.POSITIVE_INFINITY

@@ -326,6 +326,15 @@ const isBacktested = Effect.fnUntraced(function* (server: string, env: Env & { r
     assert.include(`${wrong.failure} ${wrong.out}`, 'did you mean "above"?')
   }
   assert.include((yield* run(["rules", "check", `${file}.gone`], env)).failure, "cannot be read")
+  yield* write("rules:\n  - {name: Crash loop, enabled: false}\n  - {name: 'A clock is off', enabled: false}")
+  assert.deepStrictEqual((yield* run(["rules", "check", file], env)).out.split("\n"), [
+    "Crash loop: switched off; any group on any server: restarted more than 5 times in 15 min",
+    "A clock is off: switched off; on any server: the agent's clock is more than 30 seconds off, for 5 min"
+  ])
+  yield* write("rules:\n  - {name: Crash lop, enabled: false}")
+  const nothing = yield* run(["rules", "check", file], env)
+  assert.include(nothing.out, '"Crash lop" is switched off, but no such rule is shipped, did you mean "Crash loop"?')
+  assert.include(nothing.failure, "1 problem")
 })
 
 /** The server's own evaluation would end alerts that no rule has found: as far as it knows, all was asked for the next hour. */

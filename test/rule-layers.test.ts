@@ -95,6 +95,66 @@ layer(live, { timeout: "2 minutes" })("rules", (it) => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("are switched off by their name alone, in a file as over the API, whatever they ask", () =>
+    Effect.gen(function* () {
+      const { names, read, remove, save, write } = yield* world
+      const off = { name: "shipped", enabled: false }
+      const whole = { name: "shipped", resource: "node", silent: true, enabled: false }
+      yield* write(
+        "off.yml",
+        "rules:\n  - {name: shipped, enabled: false}\n  - {name: a, resource: node, silent: true}"
+      )
+      assert.deepStrictEqual(yield* names, ["a"])
+      const shown = Effect.map(read, ({ rules }) => rules.find(({ name }) => name === "shipped")!)
+      const listed = yield* shown
+      assert.deepStrictEqual([listed.enabled, listed.replaces], [false, ["default"]])
+      assert.deepStrictEqual(listed.origin, { kind: "file", file: "off.yml" })
+      // It is listed with what it would ask, so that it can be switched on again from there.
+      assert.deepStrictEqual(listed.document, whole)
+      assert.strictEqual(listed.rule.condition.kind, "silent")
+      yield* write("off.yml", "rules: []")
+      assert.deepStrictEqual(yield* names, ["shipped"])
+      const saved = yield* save(off, 0)
+      assert.deepStrictEqual([saved.document, saved.enabled, saved.replaces], [whole, false, ["default"]])
+      assert.deepStrictEqual(yield* shown, saved)
+      assert.deepStrictEqual(yield* names, [])
+      // Two layers that only switch off, over one that asks.
+      yield* write("off.yml", "rules:\n  - {name: shipped, enabled: false}")
+      assert.deepStrictEqual([(yield* shown).replaces, (yield* shown).document], [["stored", "default"], whole])
+      yield* write("off.yml", "rules: []")
+      yield* remove("shipped")
+      assert.deepStrictEqual(yield* names, ["shipped"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that are switched off and are not there are told; those of an exporter that is not enabled are not", () =>
+    Effect.gen(function* () {
+      const { names, read, remove, save, write } = yield* world
+      yield* write(
+        "off.yml",
+        "rules:\n  - {name: Shiped, enabled: false}\n  - {name: other, enabled: false}\n  - {name: mine, enabled: false}"
+      )
+      assert.deepStrictEqual((yield* read).problems, [
+        'off.yml: "Shiped" is switched off, but there is no such rule, did you mean "shipped"?',
+        'off.yml: "mine" is switched off, but there is no such rule'
+      ])
+      assert.deepStrictEqual(yield* names, ["shipped"])
+      const refused = yield* Effect.flip(save({ name: "own", enabled: false }, 0))
+      assert.include(refused.message, "there is nothing to switch off; save the whole rule")
+      // A name that a file has is the file's, though it switches off nothing.
+      assert.strictEqual(
+        (yield* Effect.flip(save({ name: "mine", resource: "node", silent: true }, 0)))._tag,
+        "RuleInFile"
+      )
+      yield* write("off.yml", "rules: []")
+      yield* save({ name: "mine", resource: "node", silent: true }, 0)
+      yield* write("off.yml", "rules:\n  - {name: mine, enabled: false}")
+      assert.deepStrictEqual((yield* read).problems, [])
+      assert.deepStrictEqual(yield* names, ["shipped"])
+      yield* remove("mine")
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("are saved by one of two who began at the same version, and the audit says what was and what is", () =>
     Effect.gen(function* () {
       const { list } = yield* Audit

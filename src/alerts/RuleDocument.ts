@@ -7,26 +7,30 @@ import { Result } from "effect"
 import { parse, stringify } from "yaml"
 import type { Exporter } from "../plugins/Exporter.ts"
 import type { Rule } from "./Rule.ts"
-import { readRules } from "./RuleFile.ts"
+import { type RuleEntry, readEntries } from "./RuleFile.ts"
 
 /** A rule as YAML or JSON has it: names of keys and what they hold. */
 export type RuleDocument = Readonly<Record<string, unknown>>
 
-export interface DocumentedRule {
-  readonly rule: Rule
+/** What a document says of a name: a rule, or only that the one of a layer below is switched off. */
+export interface DocumentedEntry extends RuleEntry {
   readonly document: RuleDocument
   /** A rule that is switched off says `enabled: false`. */
   readonly enabled: boolean
+}
+
+export interface DocumentedRule extends DocumentedEntry {
+  readonly rule: Rule
 }
 
 /** Reads the text of a file. A failure is the list of problems, one sentence each. */
 export const readDocuments = (
   text: string,
   exporters: ReadonlyArray<Exporter>
-): Result.Result<ReadonlyArray<DocumentedRule>, ReadonlyArray<string>> =>
-  Result.map(readRules(text, exporters), (rules) => {
+): Result.Result<ReadonlyArray<DocumentedEntry>, ReadonlyArray<string>> =>
+  Result.map(readEntries(text, exporters), (entries) => {
     const documents = documentsIn(text)
-    return rules.map((rule, n) => documented(rule, documents[n]!))
+    return entries.map((entry, n) => documented(entry, documents[n]!))
   })
 
 /** The documents of a text that was read by {@link readDocuments}, or that we wrote. */
@@ -37,11 +41,11 @@ export const documentsIn = (text: string): ReadonlyArray<RuleDocument> =>
 export const readDocument = (
   document: RuleDocument,
   exporters: ReadonlyArray<Exporter>
-): Result.Result<DocumentedRule, ReadonlyArray<string>> => {
+): Result.Result<DocumentedEntry, ReadonlyArray<string>> => {
   // JSON is YAML.
-  const read = readRules(JSON.stringify({ rules: [document] }), exporters)
+  const read = readEntries(JSON.stringify({ rules: [document] }), exporters)
   return Result.mapBoth(read, {
-    onSuccess: (rules) => documented(rules[0]!, document),
+    onSuccess: (entries) => documented(entries[0]!, document),
     onFailure: (problems) => problems.map((problem) => problem.replace(/^rules\[0\]\.?/, "").replace(" (line 1)", ""))
   })
 }
@@ -60,8 +64,8 @@ export const changesText = (before: RuleDocument, after: RuleDocument): string =
 const shown = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value))
 
 /** What YAML leaves empty is not there. */
-const documented = (rule: Rule, document: RuleDocument): DocumentedRule => ({
-  rule,
+const documented = (entry: RuleEntry, document: RuleDocument): DocumentedEntry => ({
+  ...entry,
   document: Object.fromEntries(Object.entries(document).filter(([, value]) => value !== null)),
   enabled: document.enabled !== false
 })

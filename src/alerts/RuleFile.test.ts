@@ -4,7 +4,7 @@ import { Result } from "effect"
 import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
 import { metricsOf } from "./Rule.ts"
-import { readRules } from "./RuleFile.ts"
+import { readEntries, readRules } from "./RuleFile.ts"
 
 const EXPORTERS = [nodeExporter(), processExporter()]
 const read = (text: string) => readRules(text, EXPORTERS)
@@ -75,6 +75,28 @@ describe("a file of rules", () => {
     )
     assert.deepStrictEqual(rules[0]!.onlyWhile, { metric: "busy", side: "above", threshold: 90, unit: "%" })
     assert.strictEqual(rules[1]!.over, 6 * 3_600_000)
+  })
+
+  it("switches off a rule by its name alone, and by nothing less", () => {
+    const off = "rules:\n  - {name: gone, enabled: false, runbook: null}\n  - {name: a, resource: node, silent: true}"
+    assert.deepStrictEqual(
+      Result.map(readEntries(off, EXPORTERS), (entries) => entries.map(({ name, rule }) => [name, rule?.resource])),
+      Result.succeed([
+        ["gone", undefined],
+        ["a", "node"]
+      ])
+    )
+    assert.deepStrictEqual(
+      Result.map(read(off), (rules) => rules.map(({ name }) => name)),
+      Result.succeed(["a"])
+    )
+    const missing = ["rules[0].resource is missing"]
+    for (const more of ["enabled: true", "enabled: false, severity: info", "silent: true"]) {
+      assert.deepStrictEqual(problems(`rules: [{name: gone, ${more}}]`), missing, more)
+    }
+    assert.deepStrictEqual(problems("rules: [{name: gone, enabled: false}, {name: gone, enabled: false}]"), [
+      'rules[1].name (line 1): "gone" is the name of two rules'
+    ])
   })
 
   it("says what is wrong, where, and what was probably meant", () => {

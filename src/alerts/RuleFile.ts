@@ -22,6 +22,8 @@
  * Instead of `metric` with `above` or `below`: `restarts_above: 3` (in `over`), `absent: true`, `silent: true` (for `over`),
  * `metric` with `growth_above: 50` (an hour), or `exhausts_in: "2h"`; these two look at `over` of 4 to 6 hours. Beside any of the first
  * three, `only_while: {metric: "busy", above: 90}` asks the same of the host.
+ *
+ * `{name: "...", enabled: false}` alone switches off the rule of that name of a layer below (`RuleLayers.ts`).
  */
 import { Result, Schema } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
@@ -74,7 +76,8 @@ const OnlyWhile = Schema.Struct({
 
 const FileRule = Schema.Struct({
   name: Text(NAME_MAX),
-  resource: Schema.String,
+  /** Absent only where the rule of that name of a layer below is switched off. */
+  resource: Schema.optionalKey(Schema.String),
   group: Schema.optionalKey(Pattern),
   server: Schema.optionalKey(Pattern),
   metric: Schema.optionalKey(Schema.String),
@@ -103,11 +106,24 @@ const File = Schema.Struct({ rules: Schema.Array(FileRule) })
 
 const decode = Schema.decodeUnknownResult(File, { errors: "all", onExcessProperty: "error" })
 
-/** Reads the text of a file. A failure is the list of problems, one sentence each. */
+/** What a file says of one name: a rule, or nothing but that the rule of a layer below is switched off. */
+export interface RuleEntry {
+  readonly name: string
+  readonly rule: Rule | undefined
+}
+
+/** Reads the rules in the text of a file. A failure is the list of problems, one sentence each. */
 export const readRules = (
   text: string,
   exporters: ReadonlyArray<Exporter>
-): Result.Result<ReadonlyArray<Rule>, ReadonlyArray<string>> => {
+): Result.Result<ReadonlyArray<Rule>, ReadonlyArray<string>> =>
+  Result.map(readEntries(text, exporters), (entries) => entries.flatMap(({ rule }) => rule ?? []))
+
+/** Reads all that is in the text of a file, in its order. */
+export const readEntries = (
+  text: string,
+  exporters: ReadonlyArray<Exporter>
+): Result.Result<ReadonlyArray<RuleEntry>, ReadonlyArray<string>> => {
   const all = [...exporters, installation]
   const file = readYaml(text, {
     decode,
@@ -119,8 +135,15 @@ export const readRules = (
     contradictions: ({ rules }, place) => contradictions(rules, all, place),
     bounds: { bytes: 256 * 1024, keys: 20 * RULES_MAX, parts: 100 * RULES_MAX }
   })
-  return Result.map(file, ({ rules }) => rules.map((rule) => ruleOf(rule, exporterOf(rule, all)!, hostOf(exporters))))
+  return Result.map(file, ({ rules }) =>
+    rules.map((rule) => ({
+      name: rule.name,
+      rule: isOnlyOff(rule) ? undefined : ruleOf(rule, exporterOf(rule, all)!, hostOf(exporters))
+    }))
+  )
 }
+
+const isOnlyOff = (rule: FileRule): boolean => rule.enabled === false && Object.keys(rule).length === 2
 
 const exporterOf = ({ resource }: FileRule, exporters: ReadonlyArray<Exporter>): Exporter | undefined =>
   exporters.find((exporter) => exporter.resource === resource)
@@ -137,16 +160,10 @@ const contradictions = (
     const at = (key: string) => place(["rules", index, key])
     if (names.has(rule.name)) problems.push(`${at("name")}: ${valueText(rule.name)} is the name of two rules`)
     names.add(rule.name)
+    if (isOnlyOff(rule)) continue
     const exporter = exporterOf(rule, exporters)
     if (exporter === undefined) {
-      problems.push(
-        unknown(
-          at("resource"),
-          rule.resource,
-          "resource",
-          exporters.map((exporter) => exporter.resource)
-        )
-      )
+      problems.push(ofResource(rule, exporters, at))
       continue
     }
     problems.push(...ofCondition(rule, exporter, at), ...ofOver(rule, at), ...ofHost(rule, hostOf(exporters), at))
@@ -154,6 +171,16 @@ const contradictions = (
   }
   return problems
 }
+
+const ofResource = ({ resource }: FileRule, exporters: ReadonlyArray<Exporter>, at: At): string =>
+  resource === undefined
+    ? `${at("resource")} is missing`
+    : unknown(
+        at("resource"),
+        resource,
+        "resource",
+        exporters.map((exporter) => exporter.resource)
+      )
 
 const hostOf = (exporters: ReadonlyArray<Exporter>): Exporter | undefined =>
   exporters.find(({ host }) => host !== undefined)
@@ -279,7 +306,7 @@ const ruleOf = (rule: FileRule, exporter: Exporter, host: Exporter | undefined):
   return {
     name: rule.name,
     exporter: exporter.name,
-    resource: rule.resource,
+    resource: exporter.resource,
     group: rule.group ?? "*",
     server: rule.server ?? "*",
     condition,

@@ -8,12 +8,12 @@ import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Result } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
-import { type DocumentedRule, readDocuments } from "./RuleDocument.ts"
+import { type DocumentedEntry, readDocuments } from "./RuleDocument.ts"
 
 const FILES_MAX = 100
 const FILE_BYTES_MAX = 256 * 1024
 
-export interface FiledRule extends DocumentedRule {
+export interface FiledRule extends DocumentedEntry {
   /** The name of the file in the folder. */
   readonly file: string
 }
@@ -64,7 +64,7 @@ export const makeRuleFolder = (folder: string, exporters: ReadonlyArray<Exporter
 
 interface ReadFile {
   readonly stamp: string
-  readonly rules: ReadonlyArray<DocumentedRule>
+  readonly rules: ReadonlyArray<DocumentedEntry>
   readonly problems: ReadonlyArray<string>
 }
 
@@ -85,7 +85,7 @@ const together = (files: ReadonlyMap<string, ReadFile>, problems: Array<string>)
   for (const [file, { problems: own, rules: read }] of files) {
     problems.push(...own)
     for (const documented of read) {
-      const { name } = documented.rule
+      const { name } = documented
       if (rules.has(name)) problems.push(`${file}: "${name}" is the name of two rules`)
       else rules.set(name, { ...documented, file })
     }

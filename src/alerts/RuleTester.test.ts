@@ -125,6 +125,26 @@ describe("rules over made-up series", () => {
     })
   )
 
+  it.effect("see what uses up memory, and that it is over once the group is gone", () =>
+    Effect.gen(function* () {
+      const text = one('{a: {memory: "500x60 500+15x360 -x120"}, b: {memory: 100}}', {
+        entry: "interval: 1m, "
+      }).replace(
+        "    alerts",
+        '      - {server: db-1, resource: node, memory: 8GiB, interval: 1m, values: {memory_used: "50x540"}}\n    alerts'
+      )
+      const found = yield* fired(rule("exhausts_in: 6h, over: 4h"), text)
+      assert.deepStrictEqual(
+        found.map(([name, , group]) => [name, group]),
+        [["r", "a"]]
+      )
+      const [[, , , from, to]] = found as [[string, string, string, number, number | null]]
+      // Half of 8 GiB lasts for four and a half hours at 900 MiB an hour. It is gone from the seventh hour on.
+      assert.isBelow(from, 7 * 60)
+      assert.isTrue(to !== null && to >= 7 * 60 && to <= 7 * 60 + 10, String(to))
+    })
+  )
+
   it.effect("are those that are shipped, over a day", () =>
     Effect.gen(function* () {
       const leak = one('{leaky: {memory: "500+0.5x1560", cpu: 5}, steady: {memory: 400}}', { entry: "interval: 1m, " })

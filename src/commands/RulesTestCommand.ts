@@ -8,7 +8,7 @@ import { dirname, resolve } from "node:path"
 import { Effect, Result, Runtime, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { FLEET_RULES } from "../alerts/DefaultRules.ts"
-import { type DocumentedRule, readDocuments } from "../alerts/RuleDocument.ts"
+import { readDocuments } from "../alerts/RuleDocument.ts"
 import { type TestedRules, testRules } from "../alerts/RuleTester.ts"
 import { readRuleTests, type TestedAlert, unknownRules } from "../alerts/RuleTestFile.ts"
 import { Registry } from "../plugins/Registry.ts"
@@ -44,12 +44,13 @@ const readBoth = Effect.fnUntraced(function* (file: string) {
   const named = tests.rulesFile === undefined ? undefined : resolve(dirname(file), tests.rulesFile)
   const text = named === undefined ? FLEET_RULES : yield* textOf(named)
   const rules = yield* inFile(named ?? "the rules that are shipped", readDocuments(text, exporters))
-  const wrong = unknownRules(tests, namesOf(rules))
+  const wrong = unknownRules(
+    tests,
+    rules.map(({ name }) => name)
+  )
   if (wrong.length > 0) return yield* inFile(file, Result.fail(wrong))
-  return { tests, rules: rules.flatMap(({ enabled, rule }) => (enabled ? [rule] : [])) }
+  return { tests, rules: rules.flatMap(({ enabled, rule }) => (enabled ? (rule ?? []) : [])) }
 })
-
-const namesOf = (rules: ReadonlyArray<DocumentedRule>) => rules.map(({ rule }) => rule.name)
 
 const inFile = <A>(file: string, read: Result.Result<A, Problems>): Effect.Effect<A, Problems> =>
   Effect.fromResult(Result.mapError(read, (problems) => problems.map((problem) => `${file}: ${problem}`)))

@@ -507,12 +507,12 @@ const rulesPort = (world: World, reachable: Reachable) =>
       "rules",
       Effect.sync(() => ({ rules: world.rules, problems: [] }))
     ),
-    save: (rule, base) =>
+    save: (entry, base) =>
       reachable(
         "rules",
         Effect.sync(() => {
           const origin = { kind: "stored" as const, version: base + 1, by: "somebody", at: 1_700_000_000_000 }
-          const saved = { ...rule, origin, replaces: [] }
+          const saved = { ...entry, rule: entry.rule!, origin, replaces: [] }
           world.rules.push(saved)
           return saved
         })

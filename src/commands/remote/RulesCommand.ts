@@ -2,10 +2,14 @@
 import { readFile } from "node:fs/promises"
 import { Clock, Effect, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { DEFAULT_RULES } from "../../alerts/DefaultRules.ts"
+import { installation } from "../../alerts/installation/Installation.ts"
 import { metricsOf, sentence } from "../../alerts/Rule.ts"
-import { RULES_MAX, readRules } from "../../alerts/RuleFile.ts"
+import { type DocumentedEntry, documentsIn, readDocument, readDocuments } from "../../alerts/RuleDocument.ts"
+import { RULES_MAX } from "../../alerts/RuleFile.ts"
+import { switchesNothing } from "../../alerts/RuleLayers.ts"
 import type { BacktestAnswer, LayeredRule } from "../../http/api/RulesAnswer.ts"
-import { Registry } from "../../plugins/Registry.ts"
+import { Registry, type RegistryShape } from "../../plugins/Registry.ts"
 import { parseTimestamp } from "../../plugins/Timestamp.ts"
 import { CommandFailed } from "../Input.ts"
 import { rulesTestCommand } from "../RulesTestCommand.ts"
@@ -30,21 +34,24 @@ const checkCommand = Command.make(
   "check",
   { files },
   Effect.fnUntraced(function* ({ files }) {
-    const { exporters, get } = yield* Registry
+    const registry = yield* Registry
     const names = new Map<string, string>()
     let wrong = 0
     for (const file of files) {
-      const rules = readRules(yield* textOf(file), exporters)
-      const problems = Result.isFailure(rules) ? [...rules.failure] : []
-      for (const { name } of Result.isSuccess(rules) ? rules.success : []) {
+      const read = readDocuments(yield* textOf(file), registry.exporters)
+      const problems = Result.isFailure(read) ? [...read.failure] : []
+      const entries = Result.isSuccess(read) ? read.success : []
+      for (const { name, rule } of entries) {
         const other = names.get(name)
         if (other !== undefined) problems.push(`"${name}" is the name of a rule in ${other}, too`)
         names.set(name, file)
+        if (rule === undefined && !SHIPPED.has(name)) {
+          problems.push(switchesNothing(name, [...SHIPPED.keys()], "no such rule is shipped"))
+        }
       }
       wrong += problems.length
       for (const problem of problems) yield* sayAside(`${file}: ${problem}`)
-      if (problems.length > 0 || Result.isFailure(rules)) continue
-      for (const rule of rules.success) yield* say(`${rule.name}: ${sentence(rule, metricsOf(get(rule.exporter)!))}`)
+      if (problems.length === 0) for (const entry of entries) yield* say(checked(entry, registry))
     }
     if (names.size > RULES_MAX) {
       wrong++
@@ -57,6 +64,17 @@ const checkCommand = Command.make(
     "Say what each rule asks, or all that is wrong with it. Needs no server. Exits 1 on a problem."
   )
 )
+
+const SHIPPED = new Map(documentsIn(DEFAULT_RULES).map((document) => [String(document.name), document]))
+
+/** What a rule asks, or what the one that it switches off would ask. */
+const checked = ({ enabled, name, rule }: DocumentedEntry, registry: RegistryShape): string => {
+  const below = SHIPPED.get(name)
+  const shipped = below === undefined ? undefined : readDocument(below, registry.exporters)
+  const asking = rule ?? (shipped !== undefined && Result.isSuccess(shipped) ? shipped.success.rule : undefined)
+  const asks = asking === undefined ? [] : [sentence(asking, metricsOf(registry.get(asking.exporter) ?? installation))]
+  return `${name}: ${[...(enabled ? [] : ["switched off"]), ...asks].join("; ")}`
+}
 
 const optional = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
