@@ -33,6 +33,8 @@ export interface Options {
   readonly publicUrl?: string
   /** A folder with files of rules for alerts. */
   readonly rulesDir?: string
+  /** A file that says who is told of alerts. */
+  readonly notifyFile?: string
   /** Variables such as the bounds, instead of those of the environment. */
   readonly environment?: Readonly<Record<string, string>>
   /** With the rules that are shipped, which fire where a test's rows are old. */
@@ -81,6 +83,7 @@ const make = Effect.fnUntraced(function* (options: Options, exporters: ReadonlyA
     ...(options.basePath === undefined ? {} : { basePath: options.basePath }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     ...(options.rulesDir === undefined ? {} : { rulesDir: options.rulesDir }),
+    ...(options.notifyFile === undefined ? {} : { notifyFile: options.notifyFile }),
     ...(options.publicUrl === undefined ? {} : { publicUrl: options.publicUrl }),
     adminToken: Option.some(Redacted.make(ADMIN)),
     databaseUrl: Option.some(databaseUrl),

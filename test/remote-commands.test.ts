@@ -2,83 +2,15 @@
  * What a person at a terminal gets: `nodepulse login`, `top`, `diff`, `alerts` and the like against a whole server, in this process, and in a pipe as
  * a process of its own.
  */
-import { spawn } from "node:child_process"
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { chmod, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, layer } from "@effect/vitest"
-import { ConfigProvider, Console, Effect, Exit, Stdio, Stream } from "effect"
-import { Command, TerminalCapabilities } from "effect/cli"
-import config from "../plugins.config.ts"
-import { alertsCommand } from "../src/commands/remote/AlertsCommand.ts"
-import { diffCommand } from "../src/commands/remote/DiffCommand.ts"
-import { groupsCommand } from "../src/commands/remote/GroupsCommand.ts"
-import { loginCommand, logoutCommand } from "../src/commands/remote/LoginCommand.ts"
-import { noteCommand } from "../src/commands/remote/NoteCommand.ts"
-import { rulesCommand } from "../src/commands/remote/RulesCommand.ts"
-import { silencesCommand } from "../src/commands/remote/SilencesCommand.ts"
-import { topCommand } from "../src/commands/remote/TopCommand.ts"
-import { Registry } from "../src/plugins/Registry.ts"
+import { Effect } from "effect"
+import { home, piped, run } from "./CommandLine.ts"
 import * as TestServer from "./TestServer.ts"
 
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 const ADMIN = "an-admin-token-for-tests"
-const nodepulse = Command.make("nodepulse").pipe(
-  Command.withSubcommands([
-    loginCommand,
-    logoutCommand,
-    topCommand,
-    diffCommand,
-    noteCommand,
-    alertsCommand,
-    silencesCommand,
-    rulesCommand,
-    groupsCommand
-  ]),
-  Command.provide(Registry.layer(config))
-)
-
-interface Ran {
-  readonly out: string
-  readonly failure: string | undefined
-}
-
-/** Runs a command line here, as where standard output is a pipe unless `colours` says a terminal with them. */
-const run = (
-  args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>>,
-  { colours = false, stdin = "" }: { readonly colours?: boolean; readonly stdin?: string } = {}
-): Effect.Effect<Ran> =>
-  Effect.gen(function* () {
-    const out: Array<string> = []
-    const write = (...parts: ReadonlyArray<unknown>) => void out.push(parts.map(String).join(" "))
-    const console = { ...(yield* Console.Console), log: write, error: write }
-    const exit = yield* Command.runWith(nodepulse, { version: "test" })(args).pipe(
-      Effect.provide(Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode(stdin)) })),
-      Effect.provide(NodeServices.layer),
-      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { ...env } })),
-      Effect.provideService(Console.Console, console),
-      Effect.provideService(TerminalCapabilities.TerminalCapabilities, {
-        canColor: colours,
-        canAnimate: colours,
-        canPrompt: false
-      }),
-      Effect.exit
-    )
-    const failure = Exit.isFailure(exit)
-      ? String((exit.cause.reasons[0] as { error?: Error }).error?.message)
-      : undefined
-    return { out: out.join("\n"), failure }
-  })
-
-const home = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "nodepulse-home-"))),
-  (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
-)
-
 const HOSTILE = "evil\u001b[2J\u202ename"
 
 /** Forty scrapes, the last one just now: `node` takes a core more over the second half; `cron` is gone in it. */
@@ -562,21 +494,3 @@ const isPiped = Effect.fnUntraced(function* (server: string, env: Env) {
   assert.match(failed.error, /^nodepulse: there is no server nobody/)
   assert.strictEqual(failed.out, "")
 })
-
-/** Runs a command with its output in a pipe, which is closed once something came where `closes`. */
-const piped = (args: ReadonlyArray<string>, env: Env, closes: boolean) =>
-  Effect.promise(
-    () =>
-      new Promise<{ readonly code: number | null; readonly out: string; readonly error: string }>((resolve) => {
-        const child = spawn(process.execPath, [main, ...args], { env: { ...env, PATH: process.env.PATH } })
-        let [out, error] = ["", ""]
-        child.stderr.on("data", (chunk) => {
-          error += chunk
-        })
-        child.stdout.on("data", (chunk) => {
-          out += chunk
-          if (closes) child.stdout.destroy()
-        })
-        child.on("exit", (code) => resolve({ code, out, error }))
-      })
-  )

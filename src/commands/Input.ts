@@ -1,4 +1,5 @@
 /** What the commands share: reading a file or standard input, and failing with one clear line. */
+import { createReadStream } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { gunzipSync } from "node:zlib"
 import { Effect, Option, Redacted, Schema, Stdio, Stream } from "effect"
@@ -22,6 +23,26 @@ export const readInput = (file: Option.Option<string>): Effect.Effect<Uint8Array
       new CommandFailed({
         reason: `${Option.getOrElse(file, () => "standard input")} cannot be read: ${(error as Error).message}`
       })
+  })
+
+/** More than any file that people write by hand may have: the readers of each kind say how much it is. */
+const TEXT_BYTES_MAX = 1024 * 1024
+
+/** The text of a file that people write: a problem, as a sentence, where it cannot be read or is larger than any of its kind. */
+export const readTextFile = (file: string): Effect.Effect<string, CommandFailed> =>
+  Effect.tryPromise({
+    try: async () => {
+      const chunks: Array<Uint8Array> = []
+      let size = 0
+      // Not by its size: that of a device or a pipe is 0.
+      for await (const chunk of createReadStream(file) as AsyncIterable<Uint8Array>) {
+        size += chunk.length
+        if (size > TEXT_BYTES_MAX) throw new Error(`it is larger than ${TEXT_BYTES_MAX} bytes`)
+        chunks.push(chunk)
+      }
+      return Buffer.concat(chunks).toString()
+    },
+    catch: (error) => new CommandFailed({ reason: `${file} cannot be read: ${(error as Error).message}` })
   })
 
 /** The same, unpacked where it is gzip data: scrapes are kept like that. */

@@ -3,7 +3,6 @@
  *
  * Exits with 0 where all tests pass, 1 where one fails, 2 where a file cannot be read or holds a problem.
  */
-import { readFile, stat } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import { Effect, Result, Runtime, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
@@ -12,11 +11,8 @@ import { readDocuments } from "../alerts/RuleDocument.ts"
 import { type TestedRules, testRules } from "../alerts/RuleTester.ts"
 import { readRuleTests, type TestedAlert, unknownRules } from "../alerts/RuleTestFile.ts"
 import { Registry } from "../plugins/Registry.ts"
-import { CommandFailed } from "./Input.ts"
+import { CommandFailed, readTextFile } from "./Input.ts"
 import { endsWithItsReader, type Piece, sayAside, sayLines } from "./Terminal.ts"
-
-/** More than any file of rules or tests may have. */
-const FILE_BYTES_MAX = 1024 * 1024
 
 /** A file that cannot be read, or holds a problem: nothing was tried. */
 class UnreadableTests extends Schema.TaggedError<UnreadableTests>()("UnreadableTests", { reason: Schema.String }) {
@@ -29,13 +25,7 @@ class UnreadableTests extends Schema.TaggedError<UnreadableTests>()("UnreadableT
 type Problems = ReadonlyArray<string>
 
 const textOf = (file: string): Effect.Effect<string, Problems> =>
-  Effect.tryPromise({
-    try: async () => {
-      if ((await stat(file)).size > FILE_BYTES_MAX) throw new Error(`it is larger than ${FILE_BYTES_MAX} bytes`)
-      return await readFile(file, "utf8")
-    },
-    catch: (error) => [`${file} cannot be read: ${(error as Error).message}`]
-  })
+  Effect.mapError(readTextFile(file), ({ reason }) => [reason])
 
 /** A file of tests, and the rules that it names. */
 const readBoth = Effect.fnUntraced(function* (file: string) {

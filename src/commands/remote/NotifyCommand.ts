@@ -1,11 +1,11 @@
 /** `nodepulse notify`: who is told of alerts, checked here, and a test of a receiver over the API. */
-import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import { Effect, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { secretIn, urlOf } from "../../alerts/delivery/NotDelivered.ts"
 import { type NotifyConfig, type Receiver, type Route, readNotify } from "../../alerts/delivery/NotifyFile.ts"
-import { CommandFailed } from "../Input.ts"
+import { DAYS, type Hours } from "../../alerts/delivery/TimeOfDay.ts"
+import { CommandFailed, readTextFile } from "../Input.ts"
 import { say, sayAside } from "../Terminal.ts"
 import { remote } from "./RemoteApi.ts"
 
@@ -19,11 +19,7 @@ const checkCommand = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ file, secrets }) {
-    const text = yield* Effect.tryPromise({
-      try: () => readFile(file, "utf8"),
-      catch: (error) => new CommandFailed({ reason: `${file} cannot be read: ${(error as Error).message}` })
-    })
-    const config = readNotify(text, dirname(resolve(file)))
+    const config = readNotify(yield* readTextFile(file), dirname(resolve(file)))
     const problems = Result.isFailure(config) ? config.failure : secrets ? secretProblems(config.success) : []
     for (const problem of problems) yield* sayAside(`${file}: ${problem}`)
     if (problems.length > 0 || Result.isFailure(config))
@@ -61,17 +57,23 @@ const secretFiles = (way: Receiver["way"]): ReadonlyArray<string> => {
   return all.filter((path) => path !== undefined)
 }
 
-/** "databases at night: warning, critical on db-*, 18:00-08:00 in Europe/Berlin, to pager". */
+/** "databases at night: critical on db-*, 18:00-08:00 in Europe/Berlin on sat, sun, to pager; then the routes below". */
 const routeText = (route: Route): string => {
-  const { group, hours, name, receivers, rule, server, severities } = route
+  const { continues, group, hours, name, receivers, rule, server, severities } = route
   const what = severities.length === 0 ? "everything" : severities.join(", ")
   const about = [
     rule === "*" ? "" : ` of the rule ${rule}`,
     group === "*" ? "" : ` of ${group}`,
     server === "*" ? "" : ` on ${server}`,
-    hours === undefined ? "" : `, ${clock(hours.from)}-${clock(hours.until)} in ${hours.zone}`
+    hours === undefined ? "" : `, ${hoursText(hours)}`
   ]
-  return `${name}: ${name === "default" ? "all else" : what}${about.join("")}, to ${receivers.join(", ")}`
+  const then = continues ? "; then the routes below" : ""
+  return `${name}: ${name === "default" ? "all else" : what}${about.join("")}, to ${receivers.join(", ")}${then}`
+}
+
+const hoursText = ({ days, from, until, zone }: Hours): string => {
+  const named = DAYS.filter((_, day) => days.has(day))
+  return `${clock(from)}-${clock(until)} in ${zone}${named.length === DAYS.length ? "" : ` on ${named.join(", ")}`}`
 }
 
 const clock = (minutes: number): string =>

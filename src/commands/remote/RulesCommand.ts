@@ -1,5 +1,4 @@
 /** `nodepulse rules`: rules for alerts, checked here, and tried on the past over the API. */
-import { readFile } from "node:fs/promises"
 import { Clock, Effect, Result } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { DEFAULT_RULES } from "../../alerts/DefaultRules.ts"
@@ -11,7 +10,7 @@ import { switchesNothing } from "../../alerts/RuleLayers.ts"
 import type { BacktestAnswer, LayeredRule } from "../../http/api/RulesAnswer.ts"
 import { Registry, type RegistryShape } from "../../plugins/Registry.ts"
 import { parseTimestamp } from "../../plugins/Timestamp.ts"
-import { CommandFailed } from "../Input.ts"
+import { CommandFailed, readTextFile } from "../Input.ts"
 import { rulesTestCommand } from "../RulesTestCommand.ts"
 import { endsWithItsReader, type Piece, room, say, sayAside, sayLines } from "../Terminal.ts"
 import { given } from "./Options.ts"
@@ -24,12 +23,6 @@ const files = Argument.String("file").pipe(
   Argument.variadic({ min: 1, max: 100 })
 )
 
-const textOf = (file: string): Effect.Effect<string, CommandFailed> =>
-  Effect.tryPromise({
-    try: () => readFile(file, "utf8"),
-    catch: (error) => new CommandFailed({ reason: `${file} cannot be read: ${(error as Error).message}` })
-  })
-
 const checkCommand = Command.make(
   "check",
   { files },
@@ -38,7 +31,7 @@ const checkCommand = Command.make(
     const names = new Map<string, string>()
     let wrong = 0
     for (const file of files) {
-      const read = readDocuments(yield* textOf(file), registry.exporters)
+      const read = readDocuments(yield* readTextFile(file), registry.exporters)
       const problems = Result.isFailure(read) ? [...read.failure] : []
       const entries = Result.isSuccess(read) ? read.success : []
       for (const { name, rule } of entries) {
@@ -90,7 +83,7 @@ const backtestCommand = Command.make(
   },
   Effect.fnUntraced(function* ({ file, json, last, rule, to }) {
     yield* endsWithItsReader
-    const text = yield* textOf(file)
+    const text = yield* readTextFile(file)
     const now = yield* Clock.currentTimeMillis
     const asked = { at: undefined, from: undefined, to: given(to), last: given(last) ?? "7d" }
     const range = rangeOf(asked, now * 1_000)
