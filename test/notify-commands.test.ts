@@ -181,7 +181,7 @@ layer(TestServer.layerWith({ notifyFile }), { excludeTestServices: true })("node
           "ntfy-token: others can write it",
           "beat: it cannot be read (ENOENT)"
         ]) {
-          assert.include(out, `${join(folder, "checked.yml")}: ${join(folder, said)}`)
+          assert.include(out, `${join(folder, "checked.yml")}: ${folder}/${said}`)
         }
         assert.notInclude(out, "hunter2")
         secret("slack-url", "https://hooks.example/hunter2\n")
