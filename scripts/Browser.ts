@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs"
 import { delimiter, join } from "node:path"
 
-const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"]
+// Without windows first: a page of it takes a third of the processor time, and the engine is the same.
+const NAMES = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome"]
 
 /** The first Chromium on the PATH, or the one that NODEPULSE_CHROMIUM names; undefined where there is none. */
 export const findChromium = (): string | undefined => {
