@@ -3,7 +3,10 @@
  * alerts: those that are over, and those that still fire, in the state that the evaluation goes on from.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
+import config from "../plugins.config.ts"
+import { subjectOf } from "../src/alerts/Rule.ts"
+import { readRules } from "../src/alerts/RuleFile.ts"
 
 const DAY = 86_400_000
 const HOURS = 72
@@ -78,12 +81,14 @@ interface Incident {
 // biome-ignore lint/suspicious/noExplicitAny: a rule as the API answers it.
 const remember = Effect.fnUntraced(function* (rule: any, incidents: ReadonlyArray<Incident>) {
   const sql = yield* PgClient.PgClient
+  const subject = subjectOf(Result.getOrThrow(readRules(rule.text, config.exporters))[0]!)
   const rows = incidents.map((incident) => ({
     ...incident,
     rule: rule.name,
     sentence: rule.sentence,
     severity: rule.severity,
-    asked: askedOf(rule.document)
+    asked: askedOf(rule.document),
+    subject
   }))
   const given = [PgTypes.json(rows)]
   yield* Effect.gen(function* () {
@@ -104,13 +109,13 @@ const askedOf = (document: Readonly<Record<string, unknown>>) => ({
 })
 
 const GIVEN = `json_to_recordset($1::json) as given(server_id text, "group" text, "from" timestamptz, "to" timestamptz,
-  value float8, rule text, sentence text, severity text, asked jsonb)
+  value float8, rule text, sentence text, severity text, asked jsonb, subject text)
 join admiral.servers as server on server.server_id = given.server_id`
 
 const ALERTS = `insert into admiral.alerts (rule, sentence, severity, server_id, alert_group, value, asked, fired_at, resolved_at)
 select given.rule, given.sentence, given.severity, server.id, given."group", given.value, given.asked, given."from", given."to"
 from ${GIVEN} on conflict do nothing`
 
-const STATES = `insert into admiral.alert_states (rule, server_id, alert_group, state, since)
-select given.rule, server.id, given."group", 'firing', given."from"
+const STATES = `insert into admiral.alert_states (rule, server_id, alert_group, subject, state, since)
+select given.rule, server.id, given."group", given.subject, 'firing', given."from"
 from ${GIVEN} where given."to" is null on conflict do nothing`

@@ -22,7 +22,7 @@ const fires = (group: string, at: number): { readonly turn: StoredTurn; readonly
     value: 1,
     asked: ASKED
   },
-  state: { rule: "busy", server_id: null, alert_group: group, state: "firing", since: at, clear: null }
+  state: { rule: "busy", server_id: null, alert_group: group, subject: "", state: "firing", since: at, clear: null }
 })
 
 layer(TestDatabase.layerWith({ exporters }), { timeout: "4 minutes", excludeTestServices: true })(
@@ -34,7 +34,7 @@ layer(TestDatabase.layerWith({ exporters }), { timeout: "4 minutes", excludeTest
         const states = yield* makeAlertStates
         const write = (expected: Progress | undefined, next: Progress, group: string) => {
           const { state, turn } = fires(group, next.until)
-          return states.write({ expected, next, turns: [turn], changed: [state], gone: [] })
+          return states.write({ expected, next, turns: [turn], changed: [state], gone: [], others: [] })
         }
         const stored = Effect.gen(function* () {
           const alerts = yield* sql<{ readonly of: string }>`

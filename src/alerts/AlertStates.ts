@@ -11,7 +11,7 @@ import { Effect } from "effect"
 import { micros, moment } from "../sinks/postgres/Moments.ts"
 import type { AlertState } from "./AlertState.ts"
 import type { Asked } from "./Alerts.ts"
-import type { Severity } from "./Rule.ts"
+import { type Rule, type Severity, subjectOf } from "./Rule.ts"
 
 /** A state as it is stored; epoch milliseconds. */
 export interface StoredState {
@@ -19,6 +19,8 @@ export interface StoredState {
   /** Null: of NodePulse itself. */
   readonly server_id: number | null
   readonly alert_group: string
+  /** What the rule was about: `subjectOf`. */
+  readonly subject: string
   readonly state: "pending" | "firing" | "unknown"
   readonly since: number | null
   readonly clear: number | null
@@ -51,6 +53,8 @@ interface Written {
   readonly turns: ReadonlyArray<StoredTurn>
   readonly changed: ReadonlyArray<StoredState>
   readonly gone: ReadonlyArray<StoredState>
+  /** What was of a rule that was about something else: its alerts are over. */
+  readonly others: ReadonlyArray<StoredState>
 }
 
 const IDLE_WITHIN = "15s"
@@ -61,7 +65,7 @@ export const makeAlertStates = Effect.map(PgClient.PgClient, (sql) => ({
   all: sql.unsafe<StoredState>(STATES),
 
   /** Whether it was written: not where somebody else has asked in between. */
-  write: Effect.fnUntraced(function* ({ changed, expected, gone, next, turns }: Written) {
+  write: Effect.fnUntraced(function* ({ changed, expected, gone, next, others, turns }: Written) {
     yield* sql`select set_config('idle_in_transaction_session_timeout', ${IDLE_WITHIN}::text, true)`
     const until = PgTypes.float8(next.until * 1_000)
     const holder = PgTypes.text(next.holder)
@@ -70,6 +74,9 @@ export const makeAlertStates = Effect.map(PgClient.PgClient, (sql) => ({
         ? yield* sql.unsafe(BEGIN, [until, holder])
         : yield* sql.unsafe(GO_ON, [until, holder, PgTypes.float8(expected.until * 1_000)])
     if (claimed.length === 0) return false
+    if (expected !== undefined && expected.until > next.until) yield* sql.unsafe(SET_BACK, [until])
+    if (others.length > 0)
+      yield* sql.unsafe(RESOLVE, [PgTypes.json(others.map((state) => ({ ...state, at: next.until })))])
     for (const round of roundsOf(turns)) {
       const [over, began] = [round.filter(({ to }) => to === "resolved"), round.filter(({ to }) => to === "firing")]
       if (over.length > 0) yield* sql.unsafe(RESOLVE, [PgTypes.json(over)])
@@ -96,15 +103,24 @@ export const makeAlertStates = Effect.map(PgClient.PgClient, (sql) => ({
 export const keyOf = ({ alert_group, rule, server_id }: StoredState | StoredTurn): string =>
   `${server_id} ${rule.length} ${rule} ${alert_group}`
 
-/** Which states are new or others than before, and which are gone. */
+/** Which states are new or others than before, which are gone, and which are of a rule that was about something else. */
 export const differences = (before: ReadonlyMap<string, StoredState>, after: ReadonlyMap<string, StoredState>) => {
   const changed: Array<StoredState> = []
   for (const [key, state] of after) {
     const was = before.get(key)
-    const isSame = was?.state === state.state && was.since === state.since && was.clear === state.clear
+    const isSame =
+      was?.state === state.state &&
+      was.since === state.since &&
+      was.clear === state.clear &&
+      was.subject === state.subject
     if (!isSame) changed.push(state)
   }
-  return { changed, gone: [...before].flatMap(([key, state]) => (after.has(key) ? [] : [state])) }
+  const all = [...before]
+  return {
+    changed,
+    gone: all.flatMap(([key, state]) => (after.has(key) ? [] : [state])),
+    others: all.flatMap(([key, state]) => ((after.get(key)?.subject ?? state.subject) === state.subject ? [] : [state]))
+  }
 }
 
 export const stateOf = ({ clear, since, state }: StoredState): AlertState =>
@@ -114,10 +130,11 @@ export const stateOf = ({ clear, since, state }: StoredState): AlertState =>
       ? { is: "firing", since: since!, clear: clear ?? undefined }
       : { is: "unknown", firing: since ?? undefined }
 
-export const storable = (rule: string, server: number | null, group: string, state: AlertState): StoredState => ({
-  rule,
+export const storable = (rule: Rule, server: number | null, group: string, state: AlertState): StoredState => ({
+  rule: rule.name,
   server_id: server,
   alert_group: group,
+  subject: subjectOf(rule),
   state: state.is as StoredState["state"],
   since: (state.is === "unknown" ? state.firing : state.is === "inactive" ? undefined : state.since) ?? null,
   clear: (state.is === "firing" ? state.clear : undefined) ?? null
@@ -145,7 +162,12 @@ on conflict (single) do nothing returning 1`
 const GO_ON = `update admiral.alert_progress set asked_until = ${moment("$1::float8")}, holder = $2::text
 where asked_until = ${moment("$3::float8")} returning 1`
 
-const STATES = `select stored.rule, stored.server_id, stored.alert_group, stored.state,
+/** What was found by a clock that was ahead was found now. */
+const SET_BACK = `update admiral.alerts as alert
+set fired_at = least(alert.fired_at, ${moment("$1::float8")}), resolved_at = least(alert.resolved_at, ${moment("$1::float8")})
+where alert.fired_at > ${moment("$1::float8")} or alert.resolved_at > ${moment("$1::float8")}`
+
+const STATES = `select stored.rule, stored.server_id, stored.alert_group, stored.subject, stored.state,
   ${micros("stored.since")} / 1000 as since, ${micros("stored.clear_since")} / 1000 as clear
 from admiral.alert_states as stored`
 
@@ -166,12 +188,12 @@ const FORGET = `delete from admiral.alert_states as stored
 using json_to_recordset($1::json) as gone(rule text, server_id int, alert_group text)
 where stored.rule = gone.rule and coalesce(stored.server_id, 0) = coalesce(gone.server_id, 0) and stored.alert_group = gone.alert_group`
 
-const NOTE = `insert into admiral.alert_states (rule, server_id, alert_group, state, since, clear_since)
-select found.rule, found.server_id, found.alert_group, found.state, ${moment("found.since * 1000")}, ${moment("found.clear * 1000")}
-from json_to_recordset($1::json) as found(rule text, server_id int, alert_group text, state text, since float8, clear float8)
+const NOTE = `insert into admiral.alert_states (rule, server_id, alert_group, subject, state, since, clear_since)
+select found.rule, found.server_id, found.alert_group, found.subject, found.state, ${moment("found.since * 1000")}, ${moment("found.clear * 1000")}
+from json_to_recordset($1::json) as found(rule text, server_id int, alert_group text, subject text, state text, since float8, clear float8)
 where found.server_id is null or exists (select from admiral.servers server where server.id = found.server_id)
 on conflict (rule, server_id, alert_group)
-do update set state = excluded.state, since = excluded.since, clear_since = excluded.clear_since`
+do update set subject = excluded.subject, state = excluded.state, since = excluded.since, clear_since = excluded.clear_since`
 
 /** Rules that are no more, or not about a server any more, leave nothing that fires. */
 const CLOSE_OTHERS = `update admiral.alerts as alert set resolved_at = ${moment("$1::float8")}

@@ -60,6 +60,7 @@ const make = Effect.gen(function* () {
     })
     const found = makeIncidents(serverId)
     const lookback = lookbackFor([rule], source)
+    watch.heard((yield* reader.heard(source, [rule], [id], window.from - lookback)).get(id))
     let readUpto = Number.NEGATIVE_INFINITY
     const length = isSlow(rule) ? DAY : HOUR
     for (let end = hourOf(window.from + 1); end - length < window.to; end += length) {

@@ -29,7 +29,7 @@ import { type AlertStats, CATCH_UP_MILLIS, type Evaluated } from "./Alerts.ts"
 import { Arrivals, makeArrivals } from "./Arrivals.ts"
 import { installation as declaredInstallation, isOfInstallation } from "./installation/Installation.ts"
 import { makeInstallationReader } from "./installation/InstallationReader.ts"
-import { askedOf, EVERY_MILLIS, type Metric, metricsOf, type Rule, sentence } from "./Rule.ts"
+import { askedOf, EVERY_MILLIS, type Metric, metricsOf, type Rule, sentence, subjectOf } from "./Rule.ts"
 import { Rulebook } from "./Rulebook.ts"
 import {
   isAbout,
@@ -52,6 +52,8 @@ export const SETTLE_MILLIS = 5_000
 const LEASE_MILLIS = 3 * EVERY_MILLIS
 /** In how many passes each server is read anew once: what else changes what rows say, such as cores that become known late, counts then. */
 const ANEW_PASSES = 240
+/** In how many passes nobody asked on from a moment that is yet to come, until it is taken for that of a clock that was ahead. */
+const STRANDED_PASSES = 3
 const NOTHING: Evaluated = { moments: 0, fired: 0, resolved: 0 }
 
 /** What a pass is about, epoch microseconds: moments in (from, to]; until `asked` all was asked, and this was found. */
@@ -76,6 +78,7 @@ export const makeEvaluator = Effect.gen(function* () {
   const holder = randomUUID()
   const memory = new WatchMemory()
   let latest: AlertStats["pass"] = null
+  let stranded = { until: 0, passes: 0 }
   const oneAtATime = Semaphore.makeUnsafe(1)
 
   /** A server's watch, as of the moment that was asked last or with nothing seen yet. */
@@ -179,10 +182,13 @@ export const makeEvaluator = Effect.gen(function* () {
         from
       )
       yield* mine.names.learn(groupsOf(seen.values()))
+      const unheard = some === known ? [] : others.flatMap(({ id }) => (seen.get(id)!.rows.length === 0 ? [id] : []))
+      const heard = yield* reader.heard(source, rules, unheard, span.from - lookback)
       for (const kept of some) {
         const { id } = kept.server
         if (some === anew) {
           for (const rule of kept.rules) kept.watch.resume(rule, statesIn(span.before.get(id) ?? [], rule))
+          kept.watch.heard(heard.get(id))
         }
         kept.sizeAt = sizes.get(id) ?? (() => NO_SIZE)
         // Nobody knows what was between the moments that were asked and those that are: nothing was seen yet.
@@ -193,7 +199,7 @@ export const makeEvaluator = Effect.gen(function* () {
         found.push({
           turns: turns.map((turn) => storableTurn(turn, id, source.metrics)),
           states: kept.rules.flatMap((rule) =>
-            [...kept.watch.statesOf(rule)].map(([group, state]) => storable(rule.name, id, group, state))
+            [...kept.watch.statesOf(rule)].map(([group, state]) => storable(rule, id, group, state))
           )
         })
         yield* Effect.yieldNow
@@ -218,7 +224,7 @@ export const makeEvaluator = Effect.gen(function* () {
     return found.map(
       ({ rule, server, state, turns }): Found => ({
         turns: turns.map((turn) => storableTurn(turn, server, INSTALLATION_METRICS)),
-        states: state.is === "inactive" ? [] : [storable(rule.name, server, "", state)]
+        states: state.is === "inactive" ? [] : [storable(rule, server, "", state)]
       })
     )
   })
@@ -250,10 +256,15 @@ export const makeEvaluator = Effect.gen(function* () {
   /** Asks at the moments until one that nobody has asked yet, and writes what was found. */
   const goOn = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, progress: Progress | undefined, upto: number) {
     const began = yield* Clock.monotonicTimeNanos
-    const asked = progress?.until ?? upto - EVERY_MILLIS
-    const from = Math.max(asked, upto - CATCH_UP_MILLIS)
+    const isAhead = progress !== undefined && progress.until > upto
+    // What a clock that was ahead has asked says nothing of now.
+    const asked = isAhead ? upto - 2 * EVERY_MILLIS : (progress?.until ?? upto - EVERY_MILLIS)
+    const from = Math.max(isAhead ? upto - EVERY_MILLIS : asked, upto - CATCH_UP_MILLIS)
     if (progress === undefined || from > asked || memory.until !== asked) memory.begin(yield* states.all)
-    const before = Map.groupBy(memory.stored.values(), ({ server_id }) => server_id)
+    const before = Map.groupBy(
+      [...memory.stored.values()].map((state) => notAfter(state, from)),
+      ({ server_id }) => server_id
+    )
     const found = yield* ask(rules, { from: from * 1_000, to: upto * 1_000, asked: asked * 1_000, before })
     const turns = found.flatMap(({ turns }) => turns)
     const stored = new Map(found.flatMap(({ states }) => states.map((state) => [keyOf(state), state] as const)))
@@ -286,13 +297,22 @@ export const makeEvaluator = Effect.gen(function* () {
       return NOTHING
     }
     const progress = yield* states.progress
-    if (progress !== undefined && (upto <= progress.until || isOfAnother(progress, upto))) return NOTHING
+    if (progress !== undefined && !isStranded(progress, upto)) {
+      if (upto <= progress.until || isOfAnother(progress, upto)) return NOTHING
+    }
     return yield* goOn(rules, progress, upto)
   }).pipe(
     // The watches have gone on, and what they found may not be stored.
     Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => memory.forget()))),
     oneAtATime.withPermit
   )
+
+  /** Whether nobody goes on from a moment that is yet to come: a clock that was ahead is right again. */
+  const isStranded = ({ until }: Progress, upto: number) => {
+    const isAhead = until - upto > LEASE_MILLIS
+    stranded = isAhead ? { until, passes: until === stranded.until ? stranded.passes + 1 : 1 } : { until: 0, passes: 0 }
+    return stranded.passes > STRANDED_PASSES
+  }
 
   const isOfAnother = (progress: Progress, upto: number) =>
     progress.holder !== null && progress.holder !== holder && upto - progress.until < LEASE_MILLIS
@@ -344,5 +364,13 @@ const leanIn = (seen: Seen, kept: Kept): Seen => ({
 
 const NO_GROUPS = new Int32Array(0)
 
-const statesIn = (stored: ReadonlyArray<StoredState>, { name }: Rule) =>
-  stored.flatMap((state) => (state.rule === name ? [[state.alert_group, stateOf(state)] as const] : []))
+/** What was found of a rule, as far as it still asks the same. */
+const statesIn = (stored: ReadonlyArray<StoredState>, rule: Rule) => {
+  const subject = subjectOf(rule)
+  return stored.flatMap((state) =>
+    state.rule === rule.name && state.subject === subject ? [[state.alert_group, stateOf(state)] as const] : []
+  )
+}
+
+const notAfter = (state: StoredState, at: number): StoredState =>
+  state.since === null || state.since <= at ? state : { ...state, since: at }

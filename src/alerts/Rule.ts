@@ -50,6 +50,19 @@ export interface HostCondition {
   readonly unit: string
 }
 
+/**
+ * What a rule's alerts are about. Where that changes, the rule's alerts are others; where it only asks for more or less of it, or waits
+ * longer, they are the same.
+ */
+export const subjectOf = ({ condition, exporter, group }: Pick<Rule, "condition" | "exporter" | "group">): string =>
+  JSON.stringify([
+    exporter,
+    group,
+    condition.kind,
+    "metric" in condition ? condition.metric : "",
+    "side" in condition ? condition.side : ""
+  ])
+
 /** Whether a condition is asked of means over five minutes (`GrowthSight.ts`), every {@link SLOW_MILLIS}. */
 export const isSlow = ({ condition }: Pick<Rule, "condition">): boolean =>
   condition.kind === "growth" || condition.kind === "exhausts"

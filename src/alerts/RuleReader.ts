@@ -124,6 +124,18 @@ export const makeRuleReader = Effect.gen(function* () {
     )
   })
 
+  /** When servers were heard last until a moment, where a rule asks whether they are silent; epoch microseconds. */
+  const heard = Effect.fnUntraced(function* (
+    source: RuleSource,
+    rules: ReadonlyArray<Rule>,
+    servers: ReadonlyArray<number>,
+    upto: number
+  ) {
+    if (!rules.some(({ condition }) => condition.kind === "silent")) return new Map<number, number>()
+    const found = yield* scrapes.latest(source.exporter.name, servers, 1, 0, upto, [])
+    return new Map([...found].flatMap(([server, rows]) => rows.map(({ at }): [number, number] => [server, at])))
+  })
+
   const hostSource = host === undefined ? undefined : sources.get(host.name)
 
   /** Five-minute steps of servers in a window, which is made to begin and end with a step. */
@@ -187,7 +199,7 @@ export const makeRuleReader = Effect.gen(function* () {
   const watched =
     hostSource === undefined ? undefined : { exporter: hostSource.exporter, measures: hostSource.measures }
 
-  return { sources, names, servers, sizes, read, host: watched }
+  return { sources, names, servers, sizes, heard, read, host: watched }
 })
 
 const STEP = FINE.seconds * 1_000_000

@@ -77,6 +77,7 @@ export class ServerWatch {
   private readonly sight: Sight
   private growth: GrowthSight | undefined
   private hostGrowth: GrowthSight | undefined
+  private heardAt: number | undefined
   private readonly host: HostSight | undefined
   private readonly options: ServerWatchOptions
 
@@ -96,6 +97,11 @@ export class ServerWatch {
   /** Adds a later scrape. */
   see(scrape: Measured): void {
     this.sight.add(scrape)
+  }
+
+  /** Says when the server was heard before all scrapes that it will see; epoch microseconds. */
+  heard(at: number | undefined): void {
+    this.heardAt = at
   }
 
   /** Adds a later scrape of the host. */
@@ -174,7 +180,7 @@ export class ServerWatch {
     if (condition.kind === "growth") return this.growing(condition.metric, at, over, nameOf)
     if (condition.kind === "exhausts") return this.exhausting(at, over, nameOf)
     if (condition.kind === "silent") {
-      const last = this.sight.lastAt(at)
+      const last = this.sight.lastAt(at) ?? this.heardAt
       return last === undefined ? undefined : new Map([["", (at - last) / 1_000 > rule.over ? 1 : 0]])
     }
     const window = this.sight.window(at, over)

@@ -262,6 +262,7 @@ create table admiral.alert_states (
   rule text collate "C" not null,
   server_id integer references admiral.servers (id) on delete cascade,
   alert_group text collate "C" not null,
+  subject text not null,
   state text not null check (state in ('pending', 'firing', 'unknown')),
   since timestamptz,
   clear_since timestamptz,
@@ -269,6 +270,7 @@ create table admiral.alert_states (
 );
 comment on table admiral.alert_states is 'What the rules found when they were asked last: all that is not inactive.';
 comment on column admiral.alert_states.server_id is 'NULL: of NodePulse itself.';
+comment on column admiral.alert_states.subject is 'What the rule was about: where that changes, its alerts are others.';
 comment on column admiral.alert_states.since is 'Since when it is pending, or fires, also while nobody knows whether it still does.';
 comment on column admiral.alert_states.clear_since is 'Of what fires: since when the rule does not hold any more.';
 
