@@ -53,6 +53,10 @@ interface Run {
   readonly output: string
 }
 
+/** Variables of the environment, where it has them. */
+const given = (...names: ReadonlyArray<string>) =>
+  Object.fromEntries(names.map((name) => [name, process.env[name]]).filter(([, value]) => value !== undefined))
+
 const run = (script: string, cwd: string, port: number): Promise<Run> =>
   new Promise((resolve) => {
     // Into a file: Ansible refuses to write into a pipe of Node's.
@@ -71,7 +75,8 @@ const run = (script: string, cwd: string, port: number): Promise<Run> =>
         NODEPULSE_DATA_DIR: join(cwd, ".data"),
         // A suite that a document runs needs no PostgreSQL of its own.
         NODEPULSE_TEST_DATABASE_URL: inject("postgresUrl"),
-        ...(process.env.ANSIBLE_HOME === undefined ? {} : { ANSIBLE_HOME: process.env.ANSIBLE_HOME })
+        // What Node compiled is kept where `.ci/run` says so.
+        ...given("ANSIBLE_HOME", "NODE_COMPILE_CACHE")
       }
     })
     closeSync(file)

@@ -38,7 +38,9 @@ describe("the recipe for an exporter", () => {
         HOME: process.env.HOME,
         LANG: "C.UTF-8",
         NO_COLOR: "1",
-        NODEPULSE_TEST_DATABASE_URL: inject("postgresUrl")
+        NODEPULSE_TEST_DATABASE_URL: inject("postgresUrl"),
+        // What Node compiled is kept where `.ci/run` says so.
+        ...(process.env.NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE })
       }
     })
   const run = (program: string, ...args: ReadonlyArray<string>): string => {
@@ -73,8 +75,8 @@ describe("the recipe for an exporter", () => {
   })
 
   test("needs one command for all that is derived", () => {
+    // That nothing is left to generate is what test/generated.test.ts says below.
     run("npm", "run", "--silent", "generate")
-    run("npm", "run", "--silent", "generate", "--", "--check")
     for (const { bare } of EXPORTERS) expect(readFileSync(join(folder, "docs/exporters.md"), "utf8")).toContain(bare)
   })
 
