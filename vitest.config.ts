@@ -1,11 +1,28 @@
+import { basename } from "node:path"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const ci = process.env.CI === "true"
+
+/** They take a minute and more, and two of them are short to read: they would come last, and be waited for alone. */
+const LONG = ["recipe.test.ts", "docs.test.ts", "conservation.test.ts", "web.test.ts", "agent-trouble.test.ts"]
+
+/** The long ones first, in that order; the others as Vitest has them, which goes by size where it knows no times. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const index = LONG.indexOf(basename(moduleId))
+      return index < 0 ? LONG.length : index
+    }
+    return (await super.sort(files)).sort((one, other) => place(one) - place(other))
+  }
+}
 
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "agent/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/globalSetup.ts"],
+    sequence: { sequencer: LongFirst },
     // Bounds, not expectations: a shared machine can be ten times as slow as an idle one.
     testTimeout: 180_000,
     hookTimeout: 240_000,
