@@ -41,11 +41,18 @@ const runs = (pid: number) => {
   }
 }
 
-const parentOf = (pid: number) => Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1])
+/** Not a number where it has just ended. */
+const parentOf = (pid: number) => {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1])
+  } catch {
+    return Number.NaN
+  }
+}
 
 const childrenOf = (pid: number) =>
   readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/status`))
+    .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((child) => runs(child) && parentOf(child) === pid)
 
