@@ -7,6 +7,7 @@
 import { Effect } from "effect"
 import { Gauge } from "prom-client"
 import type { Alerts } from "./alerts/Alerts.ts"
+import type { Notifications } from "./alerts/delivery/Notifications.ts"
 import type { PipelineView } from "./engine/Pipeline.ts"
 import type { SupervisorView } from "./engine/Supervisor.ts"
 import { SelfMetrics } from "./http/server/SelfMetrics.ts"
@@ -180,6 +181,32 @@ export const registerAlerts = (alerts: Alerts["Service"]): Effect.Effect<void, n
             rules.set(stats.pass?.rules ?? 0)
             watches.set(stats.pass?.watches ?? 0)
             bytes.set(stats.pass?.bytes ?? 0)
+          })
+        ),
+        // Where the database is away the gauges keep their values; `readyz` says so.
+        Effect.ignore
+      )
+    )
+  })
+
+/** What waits in the outbox, and what was given up: asked of the database at each scrape. */
+export const registerNotifications = (
+  notifications: Notifications["Service"]
+): Effect.Effect<void, never, SelfMetrics> =>
+  Effect.gen(function* () {
+    const { beforeScrape, registry } = yield* SelfMetrics
+    const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [registry] })
+    const waiting = gauge("nodepulse_notifications_waiting", "Messages about alerts that are not sent yet.")
+    const oldest = gauge("nodepulse_notifications_wait_seconds", "How long the oldest of them has waited.")
+    const dead = gauge("nodepulse_notifications_dead", "Messages of the last 30 days that were given up.")
+    yield* beforeScrape(
+      "notifications",
+      notifications.stats.pipe(
+        Effect.tap((stats) =>
+          Effect.sync(() => {
+            waiting.set(stats.waiting)
+            oldest.set(stats.oldestSeconds ?? 0)
+            dead.set(stats.dead)
           })
         ),
         // Where the database is away the gauges keep their values; `readyz` says so.

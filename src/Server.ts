@@ -235,6 +235,7 @@ const tree = (options: ServerOptions) =>
       yield* PipelineMetrics.registerRollups(rollups)
       yield* PipelineMetrics.registerPacking(packing)
       yield* PipelineMetrics.registerAlerts(yield* Alerts)
+      yield* PipelineMetrics.registerNotifications(yield* Notifications)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
       if (options.agent !== false) children.push(yield* localAgent(listening.url, options.agent))
       const shownAt = `${listening.url}${yield* BasePath}`

@@ -208,10 +208,14 @@ layer(TestServer.layer, { excludeTestServices: true })("the whole path", (it) =>
         assert.strictEqual(digest.state, "running")
         const { accepted, inFlight, kept, received, rejected } = digest.tree.books
         assert.strictEqual(received, accepted + rejected + kept + inFlight)
+        const { asking, delivery } = tree.alerts
+        assert.strictEqual(asking.firing, 0)
+        assert.deepStrictEqual(delivery, { waiting: 0, oldestSeconds: null, dead: 0 })
         const { body: metrics } = yield* server.request("GET", "/metrics")
         assert.match(metrics, /nodepulse_stage_messages_total\{pipeline="digest",stage="producer"/)
         assert.match(metrics, /nodepulse_child_up\{child="digest"\} 1/)
         assert.match(metrics, /nodepulse_rollup_lag_seconds \d/)
+        assert.match(metrics, /nodepulse_notifications_waiting 0/)
       })
     )
   })

@@ -373,6 +373,10 @@ describe.skipIf(executablePath === undefined)("the page", () => {
         await expect
           .poll(() => page.locator(".branch-name").allTextContents())
           .toEqual(expect.arrayContaining(["digest", "retention"]))
+        const alerts = page.getByRole("region", { name: "Alerts" })
+        await expect
+          .poll(() => alerts.locator("dt").allTextContents())
+          .toEqual(expect.arrayContaining(["Rules asked", "Fire", "Messages waiting", "Given up"]))
         await page.getByText("none: everything that was received could be stored").waitFor()
         expect(await seriousFindings(page)).toEqual([])
       })

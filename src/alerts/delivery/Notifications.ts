@@ -31,6 +31,16 @@ export interface Notification {
   readonly error: string | null
 }
 
+/** How the delivery does. */
+export interface NotificationStats {
+  /** Those that are being sent among them. */
+  readonly waiting: number
+  /** How long the oldest of them has waited; null where none does. */
+  readonly oldestSeconds: number | null
+  /** Of those that are kept: 30 days. */
+  readonly dead: number
+}
+
 export interface Configured {
   readonly receivers: ReadonlyArray<{ readonly name: string; readonly kind: string }>
   /** What is wrong with the file as it is now. */
@@ -63,6 +73,7 @@ export class Notifications extends Context.Service<
       readonly limit: number
       readonly before?: string
     }) => Effect.Effect<ReadonlyArray<Notification>, DatabaseUnavailable>
+    readonly stats: Effect.Effect<NotificationStats, DatabaseUnavailable>
     readonly configured: Effect.Effect<Configured>
     /** Sends a test; undefined where it got there, else why not. */
     readonly test: (receiver: string) => Effect.Effect<string | undefined, UnknownReceiver | DatabaseUnavailable>

@@ -36,17 +36,15 @@ const NOTE_AGAIN = { schedule: Schedule.spaced("1 second"), times: 10 }
 export interface NotificationsOptions {
   /** Where people reach NodePulse; undefined where it is not told. */
   readonly publicUrl: string | undefined
-  /** How long whoever claims a message may take; shorter only in tests. */
-  readonly claimFor?: Duration.Duration
 }
 
-const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: NotificationsOptions) {
+const make = Effect.fnUntraced(function* ({ publicUrl }: NotificationsOptions) {
   const sql = yield* PgClient.PgClient
   const book = yield* NotifyBook
   const rulebook = yield* Rulebook
   const stories = yield* AlertStories
   const planner = yield* makePlanner
-  const outbox = yield* makeOutbox(claimFor)
+  const outbox = yield* makeOutbox
 
   /** What the first alerts tell, as text. One that cannot be told in time is told without: a message matters more. */
   const storiesOf = Effect.fnUntraced(function* (alerts: ReadonlyArray<ToldAlert>) {
@@ -140,6 +138,12 @@ const make = Effect.fnUntraced(function* ({ claimFor, publicUrl }: Notifications
       const rows = yield* sql.unsafe<Row>(LIST, [PgTypes.int4(limit), PgTypes.float8(last)])
       return rows.map(fromRow)
     }, answering("list notifications")),
+    stats: Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const [row] = yield* sql.unsafe<StatsRow>(STATS)
+      const { dead, oldest, waiting } = row!
+      return { waiting, dead, oldestSeconds: oldest === null ? null : Math.max(0, (now - oldest) / 1_000) }
+    }).pipe(answering("count notifications")),
     configured: Effect.map(book.state, ({ config, problems }) => ({
       receivers: (config?.receivers ?? []).map(({ name, way }) => ({ name, kind: way.kind })),
       problems
@@ -192,6 +196,16 @@ const LIST = `select told.id::text as id, told.kind, told.route, told.receiver, 
   ${micros("told.sent_at")} / 1000 as sent, ${micros("told.dead_at")} / 1000 as dead
 from admiral.notifications as told join admiral.incidents as incident on incident.id = told.incident_id
 where told.id < $2::float8::int8 order by told.id desc limit $1::int4`
+
+interface StatsRow {
+  readonly waiting: number
+  readonly oldest: number | null
+  readonly dead: number
+}
+
+const STATS = `select count(*) filter (where told.dead_at is null)::int4 as waiting, count(told.dead_at)::int4 as dead,
+  ${micros("min(told.created_at) filter (where told.dead_at is null)")} / 1000 as oldest
+from admiral.notifications as told where told.sent_at is null`
 
 const fromRow = (row: Row): Notification => ({
   id: row.id,

@@ -47,7 +47,7 @@ interface ClaimedPart {
 /** How long whoever claims a message may take until others do: longer than any delivery. */
 const CLAIM_FOR = Duration.seconds(60)
 
-export const makeOutbox = Effect.fnUntraced(function* (claimFor: Duration.Duration = CLAIM_FOR) {
+export const makeOutbox = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
 
   const take = Effect.fnUntraced(function* (rateOf: (route: string) => number) {
@@ -61,7 +61,7 @@ export const makeOutbox = Effect.fnUntraced(function* (claimFor: Duration.Durati
     if (first === undefined) return undefined
     const ids = chosen.map(({ id }) => id)
     const claim = randomUUID()
-    const seconds = PgTypes.float8(Duration.toSeconds(claimFor))
+    const seconds = PgTypes.float8(Duration.toSeconds(CLAIM_FOR))
     const rows = yield* sql.unsafe<PartRow>(CLAIM, [PgTypes.json(ids), PgTypes.text(claim), seconds])
     return { first, ids, claim, rows }
   })

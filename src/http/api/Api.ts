@@ -52,7 +52,7 @@ import {
   TopMetricsParameters,
   TopQueryParameters
 } from "./Parameters.ts"
-import { PipelineTree } from "./PipelineAnswer.ts"
+import { PipelineAnswer } from "./PipelineAnswer.ts"
 import * as Problem from "./Problem.ts"
 import { BacktestAnswer, LayeredRule, NewRule, RulesAnswer, RulesChecked, RulesText } from "./RulesAnswer.ts"
 import { NewSilence, SilenceAdded, SilencesAnswer } from "./SilencesAnswer.ts"
@@ -524,10 +524,10 @@ const topMetrics = HttpApiGroup.make("topMetrics")
 
 const pipeline = HttpApiGroup.make("pipeline")
   .add(
-    HttpApiEndpoint.get("snapshot", "/api/pipeline", { success: PipelineTree }).annotateMerge(
+    HttpApiEndpoint.get("snapshot", "/api/pipeline", { success: PipelineAnswer }).annotateMerge(
       describe(
         "The live supervision tree",
-        "Every fiber with its state, restarts and last error; every stage with its counts, its mailbox and its rates."
+        "Every fiber with its state, restarts and last error; every stage with its counts, its mailbox and its rates; and how alerts are asked for and told."
       )
     ),
     HttpApiEndpoint.get("readiness", "/api/readiness", { success: Answers.Readiness }).annotateMerge(

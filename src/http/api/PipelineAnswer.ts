@@ -89,7 +89,7 @@ const PipelineChild: Schema.Codec<PipelineChild> = Schema.Struct({
   tree: Schema.NullOr(Schema.suspend((): Schema.Codec<PipelineTree> => PipelineTree))
 })
 
-export const PipelineTree: Schema.Codec<PipelineTree> = Schema.Struct({
+const tree = {
   name: Schema.String,
   bounds: Schema.optionalKey(Schema.Struct({ demand: Count, inFlight: Count, batchSize: Count, concurrency: Count })),
   books: Schema.optionalKey(
@@ -99,4 +99,38 @@ export const PipelineTree: Schema.Codec<PipelineTree> = Schema.Struct({
   ),
   stages: Schema.optionalKey(Schema.Array(PipelineStage)),
   children: Schema.Array(PipelineChild)
-}).annotate({ identifier: "PipelineTree" })
+}
+
+export const PipelineTree: Schema.Codec<PipelineTree> = Schema.Struct(tree).annotate({ identifier: "PipelineTree" })
+
+const Seconds = Schema.Finite
+
+/** What becomes of rows once they are stored: rules are asked of them, and people are told. */
+const AlertsStage = Schema.Struct({
+  firing: Count.annotate({ description: "How many alerts fire." }),
+  behindSeconds: Schema.NullOr(Seconds).annotate({
+    description: "How long ago the latest moment lies at which any process asked the rules; null where there are none."
+  }),
+  pass: Schema.NullOr(
+    Schema.Struct({
+      seconds: Seconds.annotate({ description: "How long it took." }),
+      moments: Count.annotate({ description: "At how many moments rules were asked: more than 1 where it was late." }),
+      rules: Count,
+      watches: Count.annotate({ description: "Servers that it keeps the scrapes of, by exporter that rules ask." }),
+      bytes: Count.annotate({ description: "What those scrapes take in memory, about." })
+    })
+  ).annotate({ description: "Of the latest pass of the process that answers; null where another one asks the rules." })
+})
+
+const DeliveryStage = Schema.Struct({
+  waiting: Count.annotate({ description: "Messages that are not sent yet, those that are being sent among them." }),
+  oldestSeconds: Schema.NullOr(Seconds).annotate({ description: "How long the oldest of them has waited." }),
+  dead: Count.annotate({ description: "Messages of the last 30 days that were given up." })
+})
+
+export const PipelineAnswer = Schema.Struct({
+  ...tree,
+  alerts: Schema.NullOr(Schema.Struct({ asking: AlertsStage, delivery: DeliveryStage })).annotate({
+    description: "Null where the database does not tell in time."
+  })
+})

@@ -1,9 +1,13 @@
 /** `GET /api/pipeline`: the live supervision tree, as the engine tells it; `GET /api/readiness`: what is missing. */
-import { Effect } from "effect"
+import { Duration, Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { Alerts } from "../../alerts/Alerts.ts"
+import { Notifications } from "../../alerts/delivery/Notifications.ts"
 import { Api } from "../api/Api.ts"
 import { PipelineView } from "../live/PipelineView.ts"
 import { Readiness } from "../server/Readiness.ts"
+
+const WITHIN = Duration.seconds(2)
 
 export const pipelineHandlers = HttpApiBuilder.group(
   Api,
@@ -11,8 +15,17 @@ export const pipelineHandlers = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const view = yield* PipelineView
     const readiness = yield* Readiness
+    const alerts = yield* Alerts
+    const notifications = yield* Notifications
+    // The tree is what one looks at when the database is away: it does not wait for it.
+    const told = Effect.all({ asking: alerts.stats, delivery: notifications.stats }).pipe(
+      Effect.timeoutOption(WITHIN),
+      Effect.map(Option.getOrNull),
+      Effect.orElseSucceed(() => null)
+    )
     return handlers.handleAll({
-      snapshot: () => view.snapshot,
+      snapshot: () =>
+        Effect.map(Effect.all([view.snapshot, told], { concurrency: 2 }), ([tree, alerts]) => ({ ...tree, alerts })),
       readiness: () => Effect.map(readiness.checks, (checks) => ({ ready: checks.every(({ ready }) => ready), checks }))
     })
   })

@@ -18,7 +18,7 @@ const endpoints = Object.values(Api.groups).flatMap((group) =>
   )
 )
 const OPEN = ["/healthz", "/readyz", "/signin"]
-/** Reads that ask no database. */
+/** Reads that are answered where there is no database. */
 const AT_HAND = ["/api/exporters", "/api/pipeline", "/api/session", "/api/sessions", "/metrics"]
 
 describe("nobody reads or writes without a token; a token writes for its own server only", () => {

@@ -7,7 +7,7 @@ import type { Answer } from "../ask/Api.ts"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { usePlace } from "../ask/Url.ts"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
-import { ago, bytes, duration, number, percent } from "../parts/Format.ts"
+import { ago, bytes, duration, inUnit, number, percent } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
 import { Scroller } from "../parts/Scroller.tsx"
@@ -34,6 +34,7 @@ export const PipelinePage = () => {
       <ShownAsOf asked={asked} />
       <Checks readiness={readiness.value} />
       <Flow tree={value} />
+      <Alerts alerts={value.alerts} />
       <div className="two-columns">
         <section className="card flush tree" aria-label="Supervision tree">
           <h2>Supervision tree</h2>
@@ -182,6 +183,52 @@ const BOOKS: ReadonlyArray<readonly [keyof NonNullable<PipelineTree["books"]>, s
   ["kept", "Kept"],
   ["inFlight", "In flight"]
 ]
+
+/** Whether rules are asked in time, and people told. */
+const Alerts = ({ alerts }: { readonly alerts: Answer<"pipeline.snapshot">["alerts"] }) => (
+  <section className="card flush" aria-label="Alerts">
+    <div className="flow-head">
+      <h2>alerts</h2>
+      {alerts === null ? (
+        <p className="muted">The database does not tell in time how they do.</p>
+      ) : (
+        <dl className="facts">
+          {factsOf(alerts).map(([word, value, bad]) => (
+            <div key={word}>
+              <dt>{word}</dt>
+              <dd className={bad === true ? "bad" : undefined}>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </div>
+  </section>
+)
+
+/** Rules are asked every 15 s, some seconds after the moment. */
+const BEHIND_MAX_SECONDS = 60
+
+type Fact = readonly [word: string, value: string, bad?: boolean]
+
+const factsOf = ({ asking, delivery }: NonNullable<Answer<"pipeline.snapshot">["alerts"]>): ReadonlyArray<Fact> => {
+  const { behindSeconds: behind, firing, pass } = asking
+  const { dead, oldestSeconds: oldest, waiting } = delivery
+  return [
+    ["Rules asked", behind === null ? "not yet" : `${duration(behind)} ago`, (behind ?? 0) > BEHIND_MAX_SECONDS],
+    ...(pass === null
+      ? []
+      : [
+          ["Took", inUnit(pass.seconds, "seconds")] as const,
+          ["Moments", number(pass.moments), pass.moments > 1] as const,
+          ["Rules", number(pass.rules)] as const,
+          ["Servers", number(pass.watches)] as const,
+          ["Memory", bytes(pass.bytes)] as const
+        ]),
+    ["Fire", number(firing)],
+    ["Messages waiting", oldest === null ? number(waiting) : `${number(waiting)}, for ${duration(oldest)}`],
+    ["Given up", number(dead), dead > 0]
+  ]
+}
 
 /** How full a mailbox is, and was at most. */
 const Depth = ({ mailbox }: { readonly mailbox: NonNullable<PipelineStage["mailbox"]> }) => {
