@@ -48,6 +48,20 @@ describe("an entry of the audit reads as a sentence", () => {
     expect(told({ ...refuse, detail: "unknown" })).toEqual(["sign-in by token refused from 10.0.0.7", "unknown"])
   })
 
+  test("about alerts: rules, silences, who knows, and tests of receivers", () => {
+    for (const [action, subject, said] of [
+      ["rule.save", "rule PostgreSQL is busy", "rule PostgreSQL is busy saved"],
+      ["rule.remove", "rule x", "rule x removed"],
+      ["silence.create", "silence 3", "silence 3 made"],
+      ["silence.end", "maintenance 4", "maintenance 4 ended"],
+      ["alert.acknowledge", "alert 17", "alert 17 acknowledged"],
+      ["notification.test", "receiver ops", "receiver ops tested"]
+    ] as const) {
+      expect(told({ action, subject, detail: "why" })).toEqual([`${said} by admin from 10.0.0.7`, "why"])
+      expect(sentenceOf(entry({ action, subject })).parts[1]).toEqual({ name: subject.slice(subject.indexOf(" ") + 1) })
+    }
+  })
+
   test("about everything else, also what this page has never heard of", () => {
     expect(told({ action: "server.register", subject: "server web-1", detail: "Web 1", address: null })).toEqual([
       "server web-1 added by admin",

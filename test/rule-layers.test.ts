@@ -212,6 +212,40 @@ layer(live, { timeout: "2 minutes" })("rules", (it) => {
     assert.isTrue(Result.isSuccess(read), JSON.stringify(read))
   })
 
+  it.effect("with the longest texts are in the audit with all that was and is", () =>
+    Effect.gen(function* () {
+      const { list } = yield* Audit
+      const { remove, save } = yield* world
+      const long = (letter: string, most: number) => letter.repeat(most)
+      const document = (letter: string, above: number) => ({
+        owners: Array.from({ length: 20 }, (_, n) => `${long(letter, 97)}${100 + n}`),
+        runbook: `https://wiki.example/${long(letter, 950)}`,
+        name: long("n", 100),
+        resource: "processes",
+        group: long(letter, 200),
+        server: long(letter, 200),
+        metric: "cpu",
+        above
+      })
+      const { origin } = yield* save(document("a", 80), 0)
+      const base = origin.kind === "stored" ? origin.version : 0
+      yield* save({ ...document("b", 90), owners: ["dba"] }, base)
+      yield* remove(document("a", 0).name)
+      const { entries } = yield* list({ limit: 3, action: "rule" })
+      const [removed, changed, saved] = entries.map(({ detail }) => detail)
+      for (const part of ["above: none -> 80", `runbook: none -> "${document("a", 0).runbook}"`, "aaa119"]) {
+        assert.include(saved, part)
+      }
+      assert.include(changed, "above: 80 -> 90")
+      assert.include(changed, `group: "${long("a", 200)}" -> "${long("b", 200)}"`)
+      assert.include(removed, "above: 90 -> none")
+      // Whose name is last may be cut, and that is told.
+      assert.isAtMost(changed!.length, 4_000)
+      assert.match(changed!, /; owners: \["a+100"/)
+      assert.isTrue(changed!.endsWith("…"))
+    }).pipe(Effect.scoped)
+  )
+
   it("as documents are read as in a file, and go back into one", () => {
     const document = {
       name: "busy: #1",

@@ -173,7 +173,11 @@ layer(live, { timeout: "2 minutes" })("over PostgreSQL", (it) => {
       assert.strictEqual((yield* Effect.flip(acknowledge("99999", "")))._tag, "UnknownAlert")
       assert.strictEqual((yield* Effect.flip(acknowledge("one", "")))._tag, "UnknownAlert")
       assert.isUndefined((yield* counts).get("acknowledged"))
-      const { entries } = yield* (yield* Audit).list({ limit: 10, action: "alert.acknowledge" })
+      const { list: listed } = yield* Audit
+      const [silenced] = (yield* listed({ limit: 1, action: "silence.create" })).entries
+      const [from, until] = [silence.from, silence.until].map((at) => new Date(at).toISOString())
+      assert.strictEqual(silenced!.detail, `any rule on Data*, from ${from} until ${until}: ${silence.comment}`)
+      const { entries } = yield* listed({ limit: 10, action: "alert.acknowledge" })
       assert.deepStrictEqual(entries.map(({ author, detail, subject }) => [author, subject, detail]).reverse(), [
         ["ann", `alert ${id}`, "acknowledged, postgres, Database"],
         ["bob", `alert ${id}`, "acknowledged, postgres, Database: I look at it"]

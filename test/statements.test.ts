@@ -10,7 +10,10 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
 import { expect } from "vitest"
 import config from "../plugins.config.ts"
+import { alertStatements } from "../src/alerts/AlertRows.ts"
 import { arrivalsSql } from "../src/alerts/Arrivals.ts"
+import { storedRuleStatements } from "../src/alerts/StoredRulesPostgres.ts"
+import { silenceStatements } from "../src/alerts/silences/SilencesPostgres.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import { marksSql } from "../src/query/MarksPostgres.ts"
@@ -27,6 +30,18 @@ import * as TestDatabase from "./TestDatabase.ts"
 const { exporters } = config
 const host = exporters.find((exporter) => exporter.host !== undefined)!
 
+/** The types of a statement's parameters, each of which is cast where it is first named. */
+const typesIn = (text: string): ReadonlyArray<string> => {
+  const types: Array<string> = []
+  for (const [, n, type] of text.matchAll(/\$(\d+)::([a-z0-9]+)/g)) types[Number(n) - 1] ??= type!
+  return types
+}
+
+const named = (of: string, all: Readonly<Record<string, string>>) =>
+  Object.entries(all).map(
+    ([name, text]) => [`${of}-${name.toLowerCase().replaceAll("_", "-")}`, text, typesIn(text)] as const
+  )
+
 /** What each statement is called, its text, and the types of its parameters. */
 const statements: ReadonlyArray<readonly [name: string, sql: string, types: ReadonlyArray<string>]> = [
   ["queue-of-one-server", changedSql(true), ["int4", "float8", "float8"]],
@@ -36,6 +51,9 @@ const statements: ReadonlyArray<readonly [name: string, sql: string, types: Read
   ["queue-everything-of-one-server", putAllSql(exporters), ["int4"]],
   ["host-cores-of-one-server", coresSql(host, true), ["int4", "float8", "float8"]],
   ["host-cores-of-several-servers", coresSql(host, false), ["int4[]", "float8", "float8"]],
+  ...named("alerts", alertStatements),
+  ...named("rules", storedRuleStatements),
+  ...named("silences", silenceStatements),
   ...exporters.flatMap((exporter: Exporter) => {
     const of = (name: string) => `${name}-${exporter.resource}`
     const write = writeSql(exporter, FINE)

@@ -25,7 +25,7 @@ export const record = (
   Effect.flatMap(CurrentAuthor, ({ address, name }) =>
     Effect.asVoid(sql`
       insert into admiral.audit (author, address, action, subject, detail)
-      values (${storable(name)}, ${address}::text, ${action}, ${storable(subject)}, ${storable(detail)})`)
+      values (${storable(name)}, ${address}::text, ${action}, ${storable(subject)}, ${storable(detail, DETAIL_MAX)})`)
   )
 
 export const layer: Layer.Layer<Audit, never, PgClient.PgClient> = Layer.effect(
@@ -55,5 +55,10 @@ export const layer: Layer.Layer<Audit, never, PgClient.PgClient> = Layer.effect(
 )
 
 const LENGTH_MAX = 500
+/** The longest is what a rule was and is: patterns, and the names of twenty owners. */
+const DETAIL_MAX = 4_000
 
-const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "").slice(0, LENGTH_MAX)
+const storable = (text: string, most = LENGTH_MAX): string => {
+  const plain = text.toWellFormed().replaceAll("\0", "")
+  return plain.length <= most ? plain : `${plain.slice(0, most - 1).toWellFormed()}…`
+}

@@ -102,6 +102,9 @@ where alert.id = $1::int8 and alert.resolved_at is null returning alert.id::text
 
 const FIRING = `select alert.rule, count(*)::int4 as count from admiral.alerts as alert where alert.resolved_at is null group by alert.rule`
 
+/** The statements by name, as `docs/sql` has them. */
+export const alertStatements = { LIST, ACKNOWLEDGE, FIRING }
+
 /** An id as it is handed out; of a text that is none, one that nothing has. */
 const idOf = (text: string): bigint => (/^\d{1,18}$/.test(text) ? BigInt(text) : -1n)
 

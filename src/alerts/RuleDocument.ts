@@ -53,9 +53,13 @@ export const readDocument = (
 /** A document as the text of a file, to take away. */
 export const documentText = (document: RuleDocument): string => stringify({ rules: [document] }, { lineWidth: 0 })
 
+/** What says least of a rule may be long: it comes last, where a bound may cut it. */
+const LAST = ["runbook", "owners"]
+
 /** What of a document is another one than before, as a phrase: `above: 80 -> 90; for: none -> "5m"`. */
 export const changesText = (before: RuleDocument, after: RuleDocument): string =>
   [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .sort((a, b) => LAST.indexOf(a) - LAST.indexOf(b))
     .map((key) => [key, shown(before[key]), shown(after[key])] as const)
     .filter(([, was, is]) => was !== is)
     .map(([key, was, is]) => `${key}: ${was} -> ${is}`)

@@ -88,6 +88,9 @@ returning ${columns}`
 
 const REMOVE = `delete from admiral.rules as rule where rule.name = $1::text`
 
+/** The statements by name, as `docs/sql` has them. */
+export const storedRuleStatements = { LIST, FIND, COUNT, INSERT, UPDATE, REMOVE }
+
 const fromRow = ({ at, author, document, name, version }: Row): StoredRule => ({
   name,
   version,

@@ -47,7 +47,7 @@ export const layer: Layer.Layer<Silences, never, PgClient.PgClient> = Layer.effe
         PgTypes.text(name),
         PgTypes.text(silence.comment)
       ])
-      yield* record(sql, "silence.create", `${silence.kind} ${row!.id}`, silenceText(silence))
+      yield* record(sql, "silence.create", `${silence.kind} ${row!.id}`, whatWas(silence))
       return fromRow(row!)
     })
 
@@ -60,7 +60,7 @@ export const layer: Layer.Layer<Silences, never, PgClient.PgClient> = Layer.effe
       if (silence.until <= now) return
       const parameters = [PgTypes.float8(id), PgTypes.float8(now * 1_000)]
       yield* silence.from > now ? sql.unsafe(REMOVE, parameters.slice(0, 1)) : sql.unsafe(END, parameters)
-      yield* record(sql, "silence.end", `${silence.kind} ${silenceId}`, silenceText(silence))
+      yield* record(sql, "silence.end", `${silence.kind} ${silenceId}`, whatWas(silence))
     })
 
     return Silences.of({
@@ -76,6 +76,12 @@ export const layer: Layer.Layer<Silences, never, PgClient.PgClient> = Layer.effe
     })
   })
 )
+
+/** As the audit has it: about what, from when until when, and why. */
+const whatWas = (silence: NewSilence): string => {
+  const [from, until] = [silence.from, silence.until].map((at) => new Date(at).toISOString())
+  return `${silenceText(silence)}, from ${from} until ${until}: ${silence.comment}`
+}
 
 /** Any number that nobody else takes: who adds waits for each other. */
 const LOCK = 7_246_013
@@ -105,6 +111,9 @@ const FIND = `select ${columns} from admiral.silences silence where silence.id =
 const END = `update admiral.silences as silence set until_at = ${moment("$2::float8")} where silence.id = $1::float8::int8`
 
 const REMOVE = `delete from admiral.silences as silence where silence.id = $1::float8::int8`
+
+/** The statements by name, as `docs/sql` has them. */
+export const silenceStatements = { ACTIVE, LIST, COUNT, PRUNE, INSERT, FIND, END, REMOVE }
 
 const fromRow = ({ alert_group, author, comment, from, id, kind, rule, server, severity, until }: Row): Silence => ({
   id,

@@ -13,7 +13,7 @@ import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
 import { useSaid } from "../parts/Said.ts"
 import { csvOf, joined, markdownOf, type Page } from "./AuditList.ts"
-import { type Entry, sentenceOf } from "./AuditSentence.ts"
+import { DETAIL_MAX, type Entry, sentenceOf } from "./AuditSentence.ts"
 import { When } from "./Tokens.tsx"
 
 const PAGE = 100
@@ -27,6 +27,10 @@ const KINDS = [
   ["link", "Sign-in links"],
   ["note", "Notes"],
   ["grouping", "Rule sets"],
+  ["rule", "Rules for alerts"],
+  ["silence", "Silences and maintenance"],
+  ["alert", "Acknowledged alerts"],
+  ["notification", "Tests of receivers"],
   ["dead-letters", "Dead letters"],
   ["stream-key", "The stream's key"]
 ] as const
@@ -131,7 +135,7 @@ const Line = ({ entry }: { readonly entry: Entry }) => {
             typeof part === "string" ? <span key={at}>{part}</span> : <Name key={at} value={part.name} />
           )}
         </span>
-        {more !== "" && <span className="muted small">{legible(more, 600)}</span>}
+        {more !== "" && <span className="muted small">{legible(more, DETAIL_MAX)}</span>}
       </span>
     </li>
   )

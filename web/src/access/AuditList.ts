@@ -2,7 +2,7 @@
 import type { Answer } from "../ask/Api.ts"
 import { legible } from "../parts/Legible.ts"
 import { escaped, quoted } from "../server/TakeAway.ts"
-import { type Entry, sentenceOf, textOf } from "./AuditSentence.ts"
+import { DETAIL_MAX, type Entry, sentenceOf, textOf } from "./AuditSentence.ts"
 
 export type Page = Answer<"audit.list">
 
@@ -27,7 +27,7 @@ export const markdownOf = ({ entries, next }: Page, address: string): string =>
     "",
     ...entries.map((entry) => {
       const sentence = sentenceOf(entry)
-      const more = sentence.more === "" ? "" : ` (${escaped(legible(sentence.more, 600))})`
+      const more = sentence.more === "" ? "" : ` (${escaped(legible(sentence.more, DETAIL_MAX))})`
       return `- ${entry.at} · ${escaped(textOf(sentence))}${more}`
     }),
     ""

@@ -7,6 +7,9 @@ import type { Answer } from "../ask/Api.ts"
 import { legible } from "../parts/Legible.ts"
 import { ROLE_WORDS, SIGN_IN_WORDS } from "./Words.ts"
 
+/** More than any entry holds (`src/access/AuditPostgres.ts`), as escapes are counted. */
+export const DETAIL_MAX = 5_000
+
 export type Entry = Answer<"audit.list">["entries"][number]
 
 /** Words of the sentence, and names of others in it. */
@@ -31,6 +34,9 @@ const VERBS: Readonly<Record<string, string>> = {
   rotate: "rotated",
   exchange: "exchanged",
   replay: "replayed",
+  end: "ended",
+  acknowledge: "acknowledged",
+  test: "tested",
   drop: "dropped"
 }
 
@@ -85,7 +91,9 @@ const withoutPrefix = (text: string, prefix: string): string =>
 
 /** "server web-1": the kind of thing in our words, and its name. */
 const subjectOf = (subject: string, detail: string): Sentence => {
-  const kind = /^(server|note|token|session|rule|grouping|sign-in link for) /.exec(subject)?.[0]
+  const kind = /^(server|note|token|session|rule|grouping|silence|maintenance|alert|receiver|sign-in link for) /.exec(
+    subject
+  )?.[0]
   if (kind === undefined) return { parts: [{ name: subject }], more: detail }
   return { parts: [kind, { name: subject.slice(kind.length) }], more: detail }
 }

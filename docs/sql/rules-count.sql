@@ -1,0 +1,1 @@
+select count(*)::int4 as count from admiral.rules;

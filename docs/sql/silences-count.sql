@@ -1,0 +1,1 @@
+select count(*)::int4 as open from admiral.silences silence where silence.until_at > timestamptz 'epoch' + $1::float8 * interval '1 microsecond';
