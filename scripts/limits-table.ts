@@ -4,13 +4,27 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { RULES_MAX } from "../src/alerts/RuleFile.ts"
-import { SILENCES_MAX } from "../src/alerts/silences/Silences.ts"
+import { INCIDENTS_MAX } from "../src/alerts/Backtest.ts"
+import {
+  ADDRESSES_MAX,
+  NOTIFY_BYTES_MAX,
+  RECEIVERS_MAX,
+  ROUTES_MAX,
+  TOLD_MAX
+} from "../src/alerts/delivery/NotifyFile.ts"
+import { PATTERN_ALLOWED } from "../src/alerts/Rule.ts"
+import { NAME_MAX, OWNERS_MAX, RULE_FILE_BYTES_MAX, RULES_MAX, RUNBOOK_MAX } from "../src/alerts/RuleFile.ts"
+import { FILES_MAX } from "../src/alerts/RuleFolder.ts"
+import { GROUPS_MAX } from "../src/alerts/ServerWatch.ts"
+import { KEPT_DAYS, SILENCE_DAYS_MAX, SILENCES_MAX } from "../src/alerts/silences/Silences.ts"
 import { BOUNDS } from "../src/http/server/Limits.ts"
 import { RANGES_MAX, REJECTIONS_MAX } from "../src/plugins/Payload.ts"
 import { LABEL_LENGTH_MAX } from "../src/plugins/Storable.ts"
 
 const path = join(import.meta.dirname, "..", "docs", "limits.md")
+
+const IN_FORCE = "a problem; what the file said before stays in force"
+const REFUSED = "422, or a problem of the file"
 
 /** Bounds that are part of what is stored or of the protocol: no setting changes them. */
 const FIXED: ReadonlyArray<readonly [of: string, most: string, beyond: string]> = [
@@ -25,7 +39,28 @@ const FIXED: ReadonlyArray<readonly [of: string, most: string, beyond: string]> 
     grouped(RULES_MAX),
     "409; of files and defaults, those beyond are left out"
   ],
+  ["files of rules", grouped(FILES_MAX), "a problem; those beyond are not read"],
+  ["a file of rules: its size", shown(RULE_FILE_BYTES_MAX, "bytes"), IN_FORCE],
+  [
+    "a rule: its name, each of its owners, how many of those, its runbook, in characters",
+    `${NAME_MAX}, ${NAME_MAX}, ${OWNERS_MAX}, ${grouped(RUNBOOK_MAX)}`,
+    REFUSED
+  ],
+  ["group and server of a rule, and what silences and routes match", PATTERN_ALLOWED, REFUSED],
+  ["groups of a server that a rule is pending or fires for at a time", grouped(GROUPS_MAX), "others are left out"],
+  ["incidents of a rule that a back-test lists", grouped(INCIDENTS_MAX), "counted"],
   ["silences that are not over", grouped(SILENCES_MAX), "409"],
+  [
+    "how long a silence may last, and how long it is listed when it is over",
+    `${SILENCE_DAYS_MAX} d, ${KEPT_DAYS} d`,
+    "400"
+  ],
+  ["`notify.yml`: its size", shown(NOTIFY_BYTES_MAX, "bytes"), IN_FORCE],
+  [
+    "`notify.yml`: receivers, routes, receivers of a route, addresses of a mail",
+    `${RECEIVERS_MAX}, ${ROUTES_MAX}, ${TOLD_MAX}, ${ADDRESSES_MAX}`,
+    IN_FORCE
+  ],
   ["a request's headers", "16 KiB", "431, closed"]
 ]
 
@@ -47,7 +82,7 @@ const limitsDocument = (): string =>
     ""
   ].join("\n")
 
-const shown = (most: number, unit: "bytes" | "seconds" | "number"): string => {
+function shown(most: number, unit: "bytes" | "seconds" | "number"): string {
   if (unit === "seconds") return `${most} s`
   if (unit === "number") return grouped(most)
   return most >= 1024 * 1024 ? `${most / 1024 / 1024} MiB` : `${most / 1024} KiB`

@@ -53,7 +53,10 @@ const GROWTH_OVER_MIN = 4 * HOUR
 const GROWTH_OVER_MAX = 6 * HOUR
 /** Rules of all files together. */
 export const RULES_MAX = 200
-const NAME_MAX = 100
+export const NAME_MAX = 100
+export const OWNERS_MAX = 20
+export const RUNBOOK_MAX = 1_000
+export const RULE_FILE_BYTES_MAX = 256 * 1024
 
 export const Text = (most: number) =>
   Schema.String.check(
@@ -95,8 +98,8 @@ const FileRule = Schema.Struct({
   for: Schema.optionalKey(DurationBetween(0, 24 * HOUR)),
   keep_firing_for: Schema.optionalKey(DurationBetween(0, 24 * HOUR)),
   severity: Schema.optionalKey(Schema.Literals(SEVERITIES)),
-  runbook: Schema.optionalKey(HttpUrl),
-  owners: Schema.optionalKey(Schema.Array(Text(NAME_MAX)).check(Schema.isMaxLength(20))),
+  runbook: Schema.optionalKey(HttpUrl.check(Schema.isMaxLength(RUNBOOK_MAX))),
+  owners: Schema.optionalKey(Schema.Array(Text(NAME_MAX)).check(Schema.isMaxLength(OWNERS_MAX))),
   /** What is switched off is a rule and asks nothing (`RuleLayers.ts`). */
   enabled: Schema.optionalKey(Switch)
 })
@@ -133,7 +136,7 @@ export const readEntries = (
       [/^rules\[\d+\]\.only_while$/, Object.keys(OnlyWhile.fields)]
     ],
     contradictions: ({ rules }, place) => contradictions(rules, all, place),
-    bounds: { bytes: 256 * 1024, keys: 20 * RULES_MAX, parts: 100 * RULES_MAX }
+    bounds: { bytes: RULE_FILE_BYTES_MAX, keys: 20 * RULES_MAX, parts: 100 * RULES_MAX }
   })
   return Result.map(file, ({ rules }) =>
     rules.map((rule) => ({

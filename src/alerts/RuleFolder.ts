@@ -2,16 +2,16 @@
  * The rules of all `*.yml` files of a folder, which need not be there; files are read again when they change.
  *
  * Guarantee: a file that cannot be read, or holds a problem, takes nothing away: the rules that it held before stay.
- * Bound: {@link FILES_MAX} files of {@link FILE_BYTES_MAX} bytes.
+ * Bound: {@link FILES_MAX} files of {@link RULE_FILE_BYTES_MAX} bytes.
  */
 import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Result } from "effect"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { type DocumentedEntry, readDocuments } from "./RuleDocument.ts"
+import { RULE_FILE_BYTES_MAX } from "./RuleFile.ts"
 
-const FILES_MAX = 100
-const FILE_BYTES_MAX = 256 * 1024
+export const FILES_MAX = 100
 
 export interface FiledRule extends DocumentedEntry {
   /** The name of the file in the folder. */
@@ -38,7 +38,7 @@ export const makeRuleFolder = (folder: string, exporters: ReadonlyArray<Exporter
       const { mtimeMs, size } = await stat(path)
       stamp = `${mtimeMs} ${size}`
       if (before?.stamp === stamp) return
-      if (size > FILE_BYTES_MAX) throw new Error(`it is larger than ${FILE_BYTES_MAX} bytes`)
+      if (size > RULE_FILE_BYTES_MAX) throw new Error(`it is larger than ${RULE_FILE_BYTES_MAX} bytes`)
       const found = readDocuments(await readFile(path, "utf8"), exporters)
       if (Result.isFailure(found)) keep(found.failure.map((problem) => `: ${problem}`))
       else files.set(name, { stamp, rules: found.success, problems: [] })

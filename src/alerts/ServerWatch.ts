@@ -66,7 +66,7 @@ const PHASES = SLOW_MILLIS / EVERY_MILLIS
 export const isSlowMoment = (at: number, server: number): boolean => (at / EVERY_MILLIS) % PHASES === server % PHASES
 
 /** Groups of a server that a rule may be pending or fire for at a time: a rule that holds for more is none. */
-const GROUPS_MAX = 100
+export const GROUPS_MAX = 100
 
 export class ServerWatch {
   /** Rules that nobody could answer at the latest moment. */

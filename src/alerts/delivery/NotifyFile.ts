@@ -30,12 +30,12 @@ import { DAYS, type Hours, parseDays, parseHours } from "./TimeOfDay.ts"
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-const RECEIVERS_MAX = 50
-const ROUTES_MAX = 100
+export const RECEIVERS_MAX = 50
+export const ROUTES_MAX = 100
 const NAME_MAX = 100
 /** Of one route. */
-const TOLD_MAX = 10
-const ADDRESSES_MAX = 50
+export const TOLD_MAX = 10
+export const ADDRESSES_MAX = 50
 const GROUP_WAIT_DEFAULT = 30 * SECOND
 const RATE_DEFAULT = 10
 export const NOTIFY_BYTES_MAX = 256 * 1024

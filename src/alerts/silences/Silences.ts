@@ -10,6 +10,8 @@ import type { Silence } from "./Silence.ts"
 
 export const SILENCES_MAX = 500
 export const KEPT_DAYS = 30
+/** From now until it ends. */
+export const SILENCE_DAYS_MAX = 366
 
 /** There is no such silence. Not retryable. */
 export class UnknownSilence extends Schema.TaggedError<UnknownSilence>()("UnknownSilence", {

@@ -2,14 +2,13 @@
 import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type { Silence } from "../../alerts/silences/Silence.ts"
-import { Silences } from "../../alerts/silences/Silences.ts"
+import { SILENCE_DAYS_MAX, Silences } from "../../alerts/silences/Silences.ts"
 import { formatTimestamp, parseTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure, type InvalidParameter, invalidParameter } from "../api/Problem.ts"
 import type { NewSilence } from "../api/SilencesAnswer.ts"
 
 const DAY = 24 * 3_600_000
-const DAYS_MAX = 366
 
 export const silencesHandlers = HttpApiBuilder.group(
   Api,
@@ -51,8 +50,8 @@ const spanOf = (
     const after = from > now ? formatTimestamp(from * 1_000) : "now"
     return Effect.fail(invalidParameter("until", payload.until, `after ${after}`))
   }
-  if (until > now + DAYS_MAX * DAY) {
-    return Effect.fail(invalidParameter("until", payload.until, `at most ${DAYS_MAX} days from now`))
+  if (until > now + SILENCE_DAYS_MAX * DAY) {
+    return Effect.fail(invalidParameter("until", payload.until, `at most ${SILENCE_DAYS_MAX} days from now`))
   }
   return Effect.succeed({ from: Math.max(from, now), until })
 }
