@@ -131,7 +131,8 @@ layer(live, { timeout: "2 minutes" })("a back-test", (it) => {
       assert.deepStrictEqual(yield* tested("resource: processes, server: nobody, restarts_above: 3", 0, 1_800), {
         incidents: [],
         more: 0,
-        servers: 0
+        servers: 0,
+        tried: 0
       })
     })
   )
@@ -159,6 +160,30 @@ layer(live, { timeout: "2 minutes" })("a back-test", (it) => {
         incidents.toSorted((a, b) => a.from - b.from)
       )
       assert.sameMembers([...new Set(incidents.map(({ serverId }) => serverId))], ["flaps-1", "flaps-2"])
+    })
+  )
+
+  it.effect("ends when its time is over, with all of the servers that it tried, and nothing of the others", () =>
+    Effect.gen(function* () {
+      const hours = 4 * 3_600
+      for (let n = 0; n < 5; n++) {
+        yield* store(using(`late-${n}`, "postgres", times(0, hours), busyBetween(600, 1_800, 320)))
+      }
+      const { run } = yield* Backtest
+      const busy = rule('resource: processes, server: "late-*", metric: cpu, above: 200')
+      let asked = 0
+      const whole = yield* run(busy, seconds(0, hours), () => ++asked === 0)
+      assert.deepStrictEqual([whole.servers, whole.tried, whole.incidents.length], [5, 5, 5])
+      for (const most of [0, Math.ceil(asked / 2), asked - 1]) {
+        let left = most
+        const { incidents, servers, tried } = yield* run(busy, seconds(0, hours), () => left-- <= 0)
+        assert.strictEqual(servers, 5)
+        assert.isBelow(tried, 5)
+        assert.strictEqual(tried > 0, most > 0)
+        // What fired on servers that were tried to the end is the same; of one that was not, nothing is told.
+        assert.lengthOf(incidents, tried)
+        for (const one of incidents) assert.deepInclude(whole.incidents, one)
+      }
     })
   )
 

@@ -7,6 +7,7 @@ import { inUnit } from "../web/src/parts/Format.ts"
 import { legible } from "../web/src/parts/Legible.ts"
 import { cellsOf } from "../web/src/server/Columns.ts"
 import { csvOf, markdownOf } from "../web/src/server/TakeAway.ts"
+import { pastSentence } from "../web/src/watch/Past.ts"
 
 const rankingOf = (key: string, by: "rate" | "peak"): Ranking => ({
   key,
@@ -165,5 +166,35 @@ describe("the dots of a strip plot", () => {
       expect(new Set(heights).size).toBe(count)
       expect(Math.max(...heights.map(Math.abs))).toBeLessThanOrEqual(50)
     }
+  })
+})
+
+describe("a back-test in a sentence", () => {
+  const said = (tried: number, ...servers: ReadonlyArray<string>) =>
+    pastSentence({
+      window: { from: "2025-10-23T12:00:00.000000Z", to: "2025-10-30T12:00:00.000000Z" },
+      rules: [
+        {
+          ...{ name: "r", sentence: "", severity: "warning", more: 0, servers: 9, tried },
+          incidents: servers.map((server_id) => ({
+            ...{ server_id, group: "g", value: 1 },
+            from: "2025-10-29T12:00:00.000000Z",
+            to: "2025-10-29T12:42:00.000000Z"
+          }))
+        }
+      ]
+    })
+
+  test("says how often, how long, and where", () => {
+    expect(said(9)).toBe("It would not have fired in the last 7 days.")
+    expect(said(9, "a")).toBe("Once in the last 7 days, for 42\u202fmin, on a only")
+    expect(said(9, "a", "b", "b")).toBe("3 times in the last 7 days, longest 42\u202fmin, on 2 of 9 servers")
+  })
+
+  test("says of how many servers it speaks, where there was no time for all, and what to do", () => {
+    const only = "Only 4 of 9 servers could be tried in time: name fewer for all of them."
+    expect(said(4)).toBe(`It would not have fired in the last 7 days. ${only}`)
+    expect(said(4, "a", "b")).toBe(`2 times in the last 7 days, longest 42\u202fmin, on 2 of 4 servers. ${only}`)
+    expect(said(0)).toBe("None of 9 servers could be tried in time: name fewer servers.")
   })
 })

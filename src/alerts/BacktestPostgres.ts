@@ -42,8 +42,10 @@ const make = Effect.gen(function* () {
     rule: Rule,
     source: RuleSource,
     { id, server_id: serverId }: WatchedServer,
-    window: Window
+    window: Window,
+    isOver: () => boolean
   ) {
+    if (isOver()) return undefined
     const names = reader.names()
     const loud = yield* loudHours(rule, source, id, window, names)
     const needsSize = rule.condition.kind === "value" && rule.condition.of === "machine"
@@ -64,6 +66,7 @@ const make = Effect.gen(function* () {
     let readUpto = Number.NEGATIVE_INFINITY
     const length = isSlow(rule) ? DAY : HOUR
     for (let end = hourOf(window.from + 1); end - length < window.to; end += length) {
+      if (isOver()) return undefined
       const part = { from: Math.max(window.from, end - length), to: Math.min(window.to, end) }
       // A window of up to an hour that ends in this hour may hold what was in the one before.
       const isQuiet = loud !== undefined && !loud.has(end) && !loud.has(end - HOUR)
@@ -84,28 +87,35 @@ const make = Effect.gen(function* () {
     const found = makeIncidents(null)
     for (const turn of yield* ofItself.past(rule, { from: from / 1_000, to: to / 1_000 }))
       found.take({ ...turn, group: "" })
-    return { incidents: found.first, more: found.count() - found.first.length, servers: 0 } satisfies BacktestAnswer
+    return {
+      incidents: found.first,
+      more: found.count() - found.first.length,
+      servers: 0,
+      tried: 0
+    } satisfies BacktestAnswer
   })
 
   const run = Effect.fn("Backtest.run")(
-    function* (rule: Rule, window: Window) {
+    function* (rule: Rule, window: Window, isOver: () => boolean = () => false) {
       if (isOfInstallation(rule)) return yield* ofInstallation(rule, window)
       const source = reader.sources.get(rule.exporter)
       if (source === undefined) return yield* Effect.die(new Error(`there is no "${rule.exporter}"`))
       const servers = (yield* reader.servers).filter((server) => isAbout(rule, server))
       const first: Array<Incident> = []
-      let count = 0
+      let [count, tried] = [0, 0]
       yield* Effect.forEach(
         servers,
         (server) =>
-          Effect.map(ofServer(rule, source, server, window), (found) => {
+          Effect.map(ofServer(rule, source, server, window, isOver), (found) => {
+            if (found === undefined) return
+            tried++
             count += found.count()
             first.push(...found.first)
             first.sort(inOrder).splice(INCIDENTS_MAX)
           }),
         { concurrency: SERVERS_AT_ONCE, discard: true }
       )
-      return { incidents: first, more: count - first.length, servers: servers.length } satisfies BacktestAnswer
+      return { incidents: first, more: count - first.length, servers: servers.length, tried } satisfies BacktestAnswer
     },
     turns.withPermit,
     answering("back-test a rule")

@@ -33,6 +33,15 @@ describe("rules", () => {
     })
   )
 
+  it.live("that take too long on the past are answered for the servers that were tried, before the time is over", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* startServer({ limits: { answerWithin: "10 seconds" } })
+      const { json, status } = yield* ask("/api/rules/backtest", posting(RULES.replace("busy", "endless"), ADMIN))
+      expect(status).toBe(200)
+      expect(json.rules).toMatchObject([{ name: "endless", servers: 2, tried: 1, incidents: [] }])
+    })
+  )
+
   it.live("are tried on the last seven days unless told otherwise, by who may change things", () =>
     Effect.gen(function* () {
       const { ask, world } = yield* startServer()
@@ -46,6 +55,7 @@ describe("rules", () => {
           {
             name: "busy",
             servers: 2,
+            tried: 2,
             more: 0,
             incidents: [{ server_id: "alpha", group: "g", from: "2025-10-30T10:00:00.000000Z", to: null, value: 91.5 }]
           }

@@ -3,7 +3,7 @@
  * break. Requests go over real sockets.
  */
 import { request as nodeRequest } from "node:http"
-import { Effect, Layer, Option, Redacted } from "effect"
+import { Effect, Layer, Option, Redacted, Schedule } from "effect"
 import { HttpServer } from "effect/http"
 import { Agents } from "../access/Agents.ts"
 import { Audit } from "../access/Audit.ts"
@@ -271,7 +271,10 @@ const ports = (world: World) => {
     Layer.succeed(Alerts, {
       pass: Effect.succeed({ moments: 0, fired: 0, resolved: 0 }),
       run: Effect.never,
-      stats: Effect.succeed({ firing: 0, behindSeconds: null, pass: null }),
+      stats: reachable(
+        "alerts",
+        Effect.sync(() => ({ firing: world.alerts.length, behindSeconds: 12.5, pass: null }))
+      ),
       list: ({ limit, ...filter }) =>
         reachable(
           "alerts",
@@ -305,13 +308,25 @@ const ports = (world: World) => {
     rulesPort(world, reachable),
     silencesPort(world, reachable),
     Layer.succeed(Backtest, {
-      run: (rule, window) =>
+      run: (rule, window, isOver) =>
         reachable(
           "backtest",
-          Effect.sync(() => {
+          Effect.gen(function* () {
             world.asked.push({ rule: rule.name, window })
             const from = window.from / 1_000
-            return { incidents: [{ serverId: "alpha", group: "g", from, to: null, value: 91.5 }], more: 0, servers: 2 }
+            if (rule.name === "endless") {
+              yield* Effect.repeat(
+                Effect.sync(() => isOver!()),
+                { until: (over) => over, schedule: Schedule.spaced("20 millis") }
+              )
+              return { incidents: [], more: 0, servers: 2, tried: 1 }
+            }
+            return {
+              incidents: [{ serverId: "alpha", group: "g", from, to: null, value: 91.5 }],
+              more: 0,
+              servers: 2,
+              tried: 2
+            }
           })
         )
     }),
@@ -442,6 +457,7 @@ const ports = (world: World) => {
             world.notifications.filter(({ id }) => before === undefined || Number(id) < Number(before)).slice(0, limit)
           )
         ),
+      stats: reachable("notifications", Effect.succeed({ waiting: 2, oldestSeconds: 61.5, dead: 1 })),
       configured: Effect.succeed({ receivers: [{ name: "ops", kind: "slack" }], problems: ["notify.yml: line 3"] }),
       test: (receiver) =>
         receiver === "ops"

@@ -154,11 +154,11 @@ export const rulesCommand = Command.make("rules").pipe(
 type Tested = BacktestAnswer["rules"][number]
 
 const told = (rule: Tested, until: string): ReadonlyArray<ReadonlyArray<Piece>> => {
-  const { incidents, more, name, sentence, servers } = rule
+  const { incidents, more, name, sentence, servers, tried } = rule
   const count = incidents.length + more
   const times = count === 1 ? "once" : `${count} times`
   const longest = Math.max(0, ...incidents.map((one) => lengthOf(one, until)))
-  const where = servers === 1 ? "1 server" : `${servers} servers`
+  const where = tried === 1 ? "1 server" : `${tried} servers`
   return [
     [{ text: name, emphasis: "strong" }, { text: `  ${sentence}` }],
     [
@@ -170,6 +170,16 @@ const told = (rule: Tested, until: string): ReadonlyArray<ReadonlyArray<Piece>> 
         ...(count === 0 ? {} : { emphasis: "warning" as const })
       }
     ],
+    ...(tried === servers
+      ? []
+      : [
+          [
+            {
+              text: `  only ${tried} of ${servers} servers could be tried in time: ask for fewer rules, fewer servers or a shorter span`,
+              emphasis: "warning" as const
+            }
+          ]
+        ]),
     ...incidents.map(
       (one): ReadonlyArray<Piece> => [
         { text: `  ${one.from}  ${one.to === null ? "still" : duration(lengthOf(one, until))}`, emphasis: "faint" },

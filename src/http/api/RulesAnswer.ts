@@ -68,6 +68,9 @@ export const BacktestAnswer = Schema.Struct({
     Schema.Struct({
       ...rule,
       servers: Schema.Int.annotate({ description: "How many servers it is about." }),
+      tried: Schema.Int.annotate({
+        description: "How many of them could be tried in time; where it is fewer, nothing is said of the others."
+      }),
       incidents: Schema.Array(
         Schema.Struct({
           server_id: Schema.NullOr(Schema.String).annotate({ description: "Null: of NodePulse itself." }),

@@ -1,5 +1,5 @@
 /** `/api/rules`: rules for alerts of all layers, saved and removed; checked and tried on the past, where nothing is stored. */
-import { Effect, Result } from "effect"
+import { Clock, Duration, Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Alerts } from "../../alerts/Alerts.ts"
 import { Backtest } from "../../alerts/Backtest.ts"
@@ -12,6 +12,7 @@ import { Registry, type RegistryShape } from "../../plugins/Registry.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure, InvalidParameter, InvalidRules } from "../api/Problem.ts"
+import { Limits } from "../server/Limits.ts"
 import { aimAt, HoursMax } from "./RankingsHandlers.ts"
 
 export const rulesHandlers = HttpApiBuilder.group(
@@ -21,6 +22,14 @@ export const rulesHandlers = HttpApiBuilder.group(
     const backtest = yield* Backtest
     const registry = yield* Registry
     const hoursMax = yield* HoursMax
+    const { answerWithin } = yield* Limits
+    const clock = yield* Clock.Clock
+    /** Says when the time for a back-test is over: while there is still time to say what was found. */
+    const timer = () => {
+      const ends =
+        clock.monotonicTimeNanosUnsafe() + BigInt(Math.round(Duration.toMillis(answerWithin) * TIME_PART * 1e6))
+      return () => clock.monotonicTimeNanosUnsafe() >= ends
+    }
 
     const layers = yield* RuleLayers
     const alerts = yield* Alerts
@@ -56,10 +65,12 @@ export const rulesHandlers = HttpApiBuilder.group(
         const unknowable = rules.flatMap((rule) => withoutPast(rule) ?? [])
         if (unknowable.length > 0) return yield* new InvalidRules({ detail: unknowable[0]!, problems: unknowable })
         const { window } = yield* aimAt({ hours: query.hours ?? HOURS_DEFAULT, ...query }, hoursMax)
+        const isOver = timer()
         const answers = yield* Effect.forEach(rules, (rule) =>
-          Effect.map(backtest.run(rule, window), ({ incidents, more, servers }) => ({
+          Effect.map(backtest.run(rule, window, isOver), ({ incidents, more, servers, tried }) => ({
             ...showRule(rule, registry),
             servers,
+            tried,
             incidents: incidents.map(({ from, group, serverId, to, value }) => ({
               server_id: serverId,
               group,
@@ -102,6 +113,9 @@ const withoutPast = (rule: Rule): string | undefined =>
   isOfInstallation(rule) && !hasPast(rule)
     ? `${JSON.stringify(rule.name)} asks for ${askedFor(rule)}, which is known of the present only: it cannot be tried on the past`
     : undefined
+
+/** Of the time that an answer may take: what it is doing then is ended first. */
+const TIME_PART = 0.8
 
 /** A week shows the days and the nights, and what happens on a Sunday. */
 const HOURS_DEFAULT = 7 * 24

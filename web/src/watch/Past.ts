@@ -50,15 +50,24 @@ export const firedOf = ({ rules, window }: Tried): ReadonlyArray<Fired> => {
 export const pastSentence = (tried: Tried): string => {
   const [rule] = tried.rules
   if (rule === undefined) return ""
-  const { incidents, more, servers } = rule
+  const { servers, tried: count } = rule
   if (servers === 0) return "No server has such a name."
+  if (count === servers) return firedSentence(rule, tried.window.to)
+  if (count === 0) return `None of ${servers} servers could be tried in time: name fewer servers.`
+  const told = firedSentence(rule, tried.window.to).replace(/\.?$/, ".")
+  return `${told} Only ${count} of ${servers} servers could be tried in time: name fewer for all of them.`
+}
+
+type Rule = Tried["rules"][number]
+
+const firedSentence = ({ incidents, more, tried }: Rule, until: string): string => {
   if (incidents.length === 0) return "It would not have fired in the last 7 days."
-  const end = Date.parse(tried.window.to)
+  const end = Date.parse(until)
   const count = incidents.length + more
   const longest = Math.max(...incidents.map((one) => spanOf(one, end).to - spanOf(one, end).from))
   const where = new Set(incidents.map(({ server_id }) => server_id ?? ""))
   const [only = ""] = where
-  const on = where.size === 1 ? `on ${legible(only, 60)} only` : `on ${where.size} of ${servers} servers`
+  const on = where.size === 1 ? `on ${legible(only, 60)} only` : `on ${where.size} of ${tried} servers`
   const times = count === 1 ? "Once" : `${count} times`
   return `${times} in the last 7 days, ${count === 1 ? "for" : "longest"} ${duration(longest / 1000)}, ${on}`
 }
