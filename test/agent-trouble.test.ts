@@ -63,15 +63,14 @@ const troubled = (
   name: string,
   make: (first: ReturnType<typeof agentOf>, second: ReturnType<typeof agentOf>) => Effect.Effect<unknown>,
   look: (page: Page) => Promise<unknown>,
-  inFleet: string | undefined,
-  /** Before each look: a server that reported once falls silent while a slow machine looks at it. */
-  again?: (first: ReturnType<typeof agentOf>) => Effect.Effect<unknown>
+  inFleet: string | undefined
 ) =>
   Effect.gen(function* () {
     const { register, request, url } = yield* TestServer.TestServer
     const { server_id: id, token } = yield* register(name)
     const first = agentOf(url, token, name)
-    yield* make(first, agentOf(url, token, `${name}-clone`))
+    const second = agentOf(url, token, `${name}-clone`)
+    yield* make(first, second)
     const { browser } = yield* Chromium
     const link = yield* request("POST", "/api/session/links")
     const context = yield* Effect.acquireRelease(
@@ -96,7 +95,8 @@ const troubled = (
           await page.setViewportSize({ width, height: 900 })
           // Before the page is loaded: axe would look at colours on their way from one theme to the other.
           await page.emulateMedia({ colorScheme })
-          if (again !== undefined) await Effect.runPromise(again(first))
+          // Again before each look: a server that reported once falls silent while a slow machine looks at it.
+          await Effect.runPromise(make(first, second))
           await page.goto(`${url}/servers/${id}`)
           await page.locator(".server-head .badge").waitFor()
           await page.waitForLoadState("networkidle")
@@ -159,8 +159,7 @@ describe.skipIf(executablePath === undefined)("the page tells of a server's agen
         "well",
         (push) => push(),
         async (page) => expect.poll(() => page.locator(".banner").count()).toBe(0),
-        undefined,
-        (push) => push()
+        undefined
       )
     )
 
