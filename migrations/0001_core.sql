@@ -256,10 +256,10 @@ comment on column admiral.incidents.took_note is 'Whether it was told that someb
 create table admiral.incident_alerts (
   alert_id bigint not null references admiral.alerts (id) on delete cascade,
   incident_id bigint references admiral.incidents (id) on delete cascade,
-  state text not null check (state in ('untold', 'told', 'passed-over'))
+  state text not null check (state in ('untold', 'told', 'followed', 'passed-over'))
 );
 create unique index incident_alerts_key on admiral.incident_alerts (alert_id, incident_id) nulls not distinct;
-create index incident_alerts_incident on admiral.incident_alerts (incident_id);
+create index incident_alerts_incident on admiral.incident_alerts (incident_id, state);
 comment on table admiral.incident_alerts is 'Which alerts are told with which incident. Without an incident: nobody is told of the alert.';
 
 create table admiral.notifications (

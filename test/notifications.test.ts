@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer, Result, Schedule } from "effect"
+import config from "../plugins.config.ts"
 import { makeHeartbeat } from "../src/alerts/delivery/Heartbeat.ts"
 import { type Notification, Notifications } from "../src/alerts/delivery/Notifications.ts"
 import * as NotificationsPostgres from "../src/alerts/delivery/NotificationsPostgres.ts"
@@ -19,11 +20,13 @@ import { Rulebook } from "../src/alerts/Rulebook.ts"
 import { Silences } from "../src/alerts/silences/Silences.ts"
 import * as SilencesPostgres from "../src/alerts/silences/SilencesPostgres.ts"
 import { AlertStories } from "../src/alerts/story/Story.ts"
+import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
 const book: { config: NotifyConfig | undefined } = { config: undefined }
 const ground = Layer.mergeAll(
+  Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters: config.exporters }))),
   Layer.succeed(Rulebook, { rules: Effect.succeed([]) } as never),
   Layer.succeed(AlertStories, { of: () => Effect.succeedNone } as never),
   Layer.succeed(NotifyBook, { state: Effect.sync(() => ({ config: book.config, problems: [] })) })
@@ -430,6 +433,96 @@ default: {receivers: [signed, hidden, lost], group_wait: 0s}
       // At 0, 60 and, while it counts as alive, before 120.
       assert.lengthOf(seen, 2)
       assert.strictEqual(seen[0]!.path, "/beat")
+      // A clock that was ahead, and is right again: nothing comes until rules are asked of now, and then at once.
+      yield* sql`update admiral.delivery_progress set heartbeat_at = heartbeat_at + interval '400 days'`
+      yield* sql`update admiral.alert_progress set asked_until = asked_until + interval '400 days'`
+      yield* beat
+      assert.lengthOf(seen, 2)
+      yield* sql`update admiral.alert_progress set asked_until = asked_until + interval '10 minutes' - interval '400 days'`
+      yield* beat
+      assert.lengthOf(seen, 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("go on after a clock that was ahead for a while", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer((path, response) => {
+        if (path === "/fails") response.statusCode = 503
+        response.end()
+      })
+      const two = "routes:\n  - {name: b, receivers: [fails], server: b, group_wait: 0s}\n"
+      hooks(url, `${two}default: {receivers: [ops], group_wait: 30s, rate: 3}\n`, "ops", "fails")
+      const ahead = 400 * 86_400
+      wait(ahead)
+      // All of the rate is used up, one is waited for, and one could not be sent.
+      for (const server of ["u", "v", "w"]) yield* fire(server)
+      yield* fire("b")
+      yield* passed
+      wait(30)
+      yield* passed
+      yield* fire("waits")
+      yield* passed
+      wait(-ahead)
+      const before = seen.length
+      yield* fire("later")
+      yield* passed
+      wait(30)
+      yield* passed
+      const told = seen.slice(before).map(({ json, path }) => `${path} ${json.incidents[0].server_id}`)
+      assert.sameMembers([...new Set(told)], ["/ops waits", "/ops later", "/fails b"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are repeated to whom nobody could tell that it fires", () =>
+    Effect.gen(function* () {
+      yield* anew
+      let status = 503
+      const { seen, url } = yield* hookServer((_, response) => {
+        response.statusCode = status
+        response.end()
+      })
+      hooks(url, 'default: {receivers: [ops], group_wait: 0s, repeat_every: "4h"}\n')
+      yield* fire("a")
+      for (let hour = 0; hour < 26; hour++) {
+        yield* passed
+        wait(3_600)
+      }
+      status = 200
+      const before = seen.length
+      yield* passed
+      assert.deepStrictEqual(
+        seen.slice(before, before + 1).map(({ json }) => json.incidents[0].kind),
+        ["repeated"]
+      )
+      assert.include(yield* states, "firing dead")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("of what comes and goes all the time are not looked at for ever", () =>
+    Effect.gen(function* () {
+      yield* anew
+      const { seen, url } = yield* hookServer()
+      hooks(url, "default: {receivers: [ops], group_wait: 30s}\n")
+      for (let n = 0; n < 40; n++) {
+        yield* fire("flaps")
+        yield* passed
+        wait(16)
+        yield* resolve("flaps")
+        yield* passed
+        wait(16)
+      }
+      const sql = yield* PgClient.PgClient
+      const [{ count }] = (yield* sql`select count(*)::int as count from admiral.incident_alerts
+        where state in ('untold', 'told')`) as [{ count: number }]
+      assert.isAtMost(count, 3)
+      yield* passed
+      wait(60)
+      yield* passed
+      assert.deepStrictEqual(
+        seen.map(({ json }) => `${json.incidents[0].kind} ${json.incidents[0].alerts.length}`),
+        ["firing 1", "resolved 1"]
+      )
     }).pipe(Effect.scoped)
   )
 })

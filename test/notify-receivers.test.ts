@@ -34,6 +34,8 @@ const message = (rule = "busy", kind: "firing" | "resolved" = "firing"): Message
           severity: "critical",
           server: "db-1",
           serverName: "Datenbank ä",
+          isOfItself: false,
+          resource: "processes",
           group: "postgres",
           value: 93.3,
           firedAt: EPOCH,

@@ -2,8 +2,8 @@
  * A dead man's switch: an address is asked as long as the rules are. Whoever watches it tells somebody when nothing comes any more,
  * also where nothing of NodePulse is left that could.
  *
- * Guarantee: it stops once no moment was asked for {@link ALIVE_FOR_MILLIS}, whatever the reason. Of several processes
- * one sends it.
+ * Guarantee: it stops once no moment was asked for {@link ALIVE_FOR_MILLIS}, whatever the reason: also where a clock that was ahead has
+ * asked moments that are yet to come. Of several processes one sends it.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Clock, Duration, Effect } from "effect"
@@ -55,6 +55,8 @@ export const makeHeartbeat = Effect.gen(function* () {
 const BEAT = `insert into admiral.delivery_progress as progress (began_at, heartbeat_at)
 select ${moment("$1::float8")}, ${moment("$1::float8")} from admiral.alert_progress as asked
 where asked.asked_until > ${moment("$1::float8")} - interval '${ALIVE_FOR_MILLIS} milliseconds'
+  and asked.asked_until < ${moment("$1::float8")} + interval '${ALIVE_FOR_MILLIS} milliseconds'
 on conflict (single) do update set heartbeat_at = excluded.heartbeat_at
-where progress.heartbeat_at is null or progress.heartbeat_at <= excluded.heartbeat_at - $2::float8 * interval '1 microsecond'
+where progress.heartbeat_at is null or progress.heartbeat_at > excluded.heartbeat_at
+  or progress.heartbeat_at <= excluded.heartbeat_at - $2::float8 * interval '1 microsecond'
 returning true as mine`

@@ -26,6 +26,8 @@ interface Fire {
   readonly rule?: string
   readonly server?: string
   readonly group?: string
+  readonly resource?: string
+  readonly isOfItself?: boolean
   readonly severity?: ToldAlert["severity"]
   /** Seconds. */
   readonly from: number
@@ -59,8 +61,10 @@ const lived = ({ fires, routes = [route()], silenced, until = 3_600 }: World): R
       })),
       alerts: all.filter(({ id }) => !known.has(id)),
       silentRules: new Set(["silent"]),
-      silentServers: new Set(
-        all.filter((one) => one.rule === "silent" && one.resolvedAt === null).map((one) => one.server)
+      silent: new Map(
+        all
+          .filter((one) => one.rule === "silent" && one.resolvedAt === null)
+          .map(({ resource, server }) => [server, new Set([resource === "node" ? "*" : resource])])
       ),
       isSilenced: ({ rule }) =>
         silenced !== undefined && rule === silenced[2] && second >= silenced[0] && second < silenced[1]
@@ -88,6 +92,8 @@ const alertAt = (fire: Fire, n: number, second: number): ToldAlert => ({
   severity: fire.severity ?? "warning",
   server: fire.server ?? "db-1",
   serverName: "",
+  isOfItself: fire.isOfItself ?? false,
+  resource: fire.resource ?? "node",
   group: fire.group ?? "g",
   value: 1,
   firedAt: EPOCH + fire.from * 1_000,
@@ -225,12 +231,23 @@ describe("an incident", () => {
       closedAt: null,
       members: [{ alert: alertAt({ from: 0, to: 1 }, 0, 2), state: "told" }]
     }
-    const none = { silentRules: new Set<string>(), silentServers: new Set<string>(), isSilenced: () => false }
+    const none = { silentRules: new Set<string>(), silent: new Map(), isSilenced: () => false }
     const { changed } = plan({ now: EPOCH + 5_000, routes: [], incidents: [open], alerts: [], ...none })
     assert.deepStrictEqual(
       changed[0]?.due.map(({ kind }) => kind),
       ["resolved"]
     )
     assert.strictEqual(changed[0]?.incident.closedAt, EPOCH + 5_000)
+  })
+
+  it("is muted by the silence of what it is about, or of the host, and never where it is about NodePulse itself", () => {
+    const silent = (resource: string) => ({ from: 0, to: 600, rule: "silent", group: "", resource })
+    const hot = { from: 100, to: 400, rule: "hot", resource: "node" }
+    const busy = { from: 100, to: 400, rule: "busy", resource: "processes" }
+    const full = { from: 100, to: 400, rule: "full", resource: "nodepulse", isOfItself: true }
+    const firing = (fires: ReadonlyArray<Fire>) =>
+      lived({ fires }).flatMap((line) => (line.includes("firing") ? [line.split(" firing ")[1]] : []))
+    assert.deepStrictEqual(firing([silent("processes"), hot, busy, full]), ["silent/", "hot/g, full/g"])
+    assert.deepStrictEqual(firing([silent("node"), hot, busy, full]), ["silent/", "full/g"])
   })
 })

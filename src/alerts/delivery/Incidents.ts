@@ -9,13 +9,18 @@
  * Guarantees: an alert that fired is told once by each route that takes it, also when it was over before anybody could be told, but for
  * one that was silenced or muted until it was over. That something is over is told only to who was told that it fires.
  *
- * A server that says nothing is the cause of what else fires there: while a rule with `silent` fires for it, its other alerts are muted.
+ * A server that says nothing is the cause of what else fires there: while a rule with `silent` about the host fires for it, its other alerts
+ * are muted; where another exporter says nothing, those about it.
+ *
+ * Bound: of what comes and goes within an incident only the last alert is kept in it.
  */
 import { matches } from "../Rule.ts"
 import type { Route } from "./NotifyFile.ts"
 import { isWithin } from "./TimeOfDay.ts"
 import type { ToldAlert } from "./ToldAlert.ts"
 
+/** No moment that is waited for is further away (`group_wait` is at most as long): one that is was set by a clock that was ahead. */
+const WAIT_MAX_MILLIS = 600_000
 /** What comes back after it was told to be over already is told after as long: it comes and goes. */
 const AGAIN_WAIT_MILLIS = 300_000
 
@@ -23,8 +28,8 @@ export type NotificationKind = "firing" | "resolved" | "repeated" | "acknowledge
 
 export interface Member {
   readonly alert: ToldAlert
-  /** `passed-over`: nobody is told of it. */
-  readonly state: "untold" | "told" | "passed-over"
+  /** `followed`: it was told, and one of the same rule and group after it; `passed-over`: nobody is told of it. */
+  readonly state: "untold" | "told" | "followed" | "passed-over"
 }
 
 /** Epoch milliseconds. */
@@ -73,8 +78,8 @@ export interface Facts {
   readonly incidents: ReadonlyArray<Incident>
   /** Alerts that no incident has. */
   readonly alerts: ReadonlyArray<ToldAlert>
-  /** Servers that say nothing, by a rule that says so. */
-  readonly silentServers: ReadonlySet<string>
+  /** Of servers, the resources of which a rule says that nothing is heard; `*` stands for all. */
+  readonly silent: ReadonlyMap<string, ReadonlySet<string>>
   /** Names of rules that ask whether a server is silent. */
   readonly silentRules: ReadonlySet<string>
   readonly isSilenced: (alert: ToldAlert) => boolean
@@ -82,10 +87,15 @@ export interface Facts {
 
 /** What follows from the facts. */
 export const plan = (facts: Facts): Plan => {
-  const { alerts, incidents, isSilenced, now, routes, silentRules, silentServers } = facts
-  const isHushed = (alert: ToldAlert): boolean =>
-    isSilenced(alert) || (silentServers.has(alert.server) && !silentRules.has(alert.rule))
-  const open = new Map(incidents.map((incident) => [keyOf(incident.route, incident.server), incident]))
+  const { alerts, incidents, isSilenced, now, routes, silent, silentRules } = facts
+  const isMuted = ({ isOfItself, resource, rule, server }: ToldAlert): boolean => {
+    const unheard = isOfItself || silentRules.has(rule) ? undefined : silent.get(server)
+    return unheard !== undefined && (unheard.has("*") || unheard.has(resource))
+  }
+  const isHushed = (alert: ToldAlert): boolean => isSilenced(alert) || isMuted(alert)
+  const open = new Map(
+    incidents.map((incident) => [keyOf(incident.route, incident.server), byThisClock(incident, now)])
+  )
   const passedOver: Array<ToldAlert> = []
   for (const alert of alerts) {
     const takers = isHushed(alert) ? [] : routesFor(alert, routes, now)
@@ -99,10 +109,19 @@ export const plan = (facts: Facts): Plan => {
   const changed: Array<Planned> = []
   for (const incident of open.values()) {
     const route = routes.find(({ name }) => name === incident.route)
-    const planned = progressed(incident, route, isHushed, now)
+    const planned = progressed(thinned(incident), route, isHushed, now)
     if (planned.due.length > 0 || !before.has(planned.incident)) changed.push(planned)
   }
   return { changed, passedOver }
+}
+
+/** An incident whose moments are not further away than they can be. The same one where none is. */
+const byThisClock = (incident: Incident, now: number): Incident => {
+  const { closingAt, dueAt, toldAt } = incident
+  const latest = now + WAIT_MAX_MILLIS
+  if ((dueAt ?? 0) <= latest && (closingAt ?? 0) <= latest && (toldAt ?? 0) <= latest) return incident
+  const within = (at: number | null, most: number) => (at === null ? null : Math.min(at, most))
+  return { ...incident, dueAt: within(dueAt, now), closingAt: within(closingAt, now), toldAt: within(toldAt, now) }
 }
 
 const keyOf = (route: string, server: string): string => JSON.stringify([route, server])
@@ -183,8 +202,24 @@ const progressed = (
 
 /** What came and went is one alert: the last of them. */
 const inOne = (members: ReadonlyArray<Member>): ReadonlyArray<ToldAlert> => [
-  ...new Map(members.map(({ alert }) => [JSON.stringify([alert.rule, alert.group]), alert])).values()
+  ...new Map(members.map(({ alert }) => [sameOf(alert), alert])).values()
 ]
+
+/** Of what came and went and was told, only the last counts any more. The same one where nothing changed. */
+const thinned = (incident: Incident): Incident => {
+  const last = new Map(
+    incident.members.filter(({ state }) => state === "told").map(({ alert }) => [sameOf(alert), alert.id])
+  )
+  const isFollowed = (member: Member) =>
+    member.state === "told" && isOver(member) && last.get(sameOf(member.alert)) !== member.alert.id
+  if (!incident.members.some(isFollowed)) return incident
+  const members = incident.members.map((member) =>
+    isFollowed(member) ? { ...member, state: "followed" as const } : member
+  )
+  return { ...incident, members }
+}
+
+const sameOf = ({ group, rule }: ToldAlert): string => JSON.stringify([rule, group])
 
 /** Without those that were hushed until they were over. */
 const dropped = (incident: Incident, isHushed: (alert: ToldAlert) => boolean): Incident => {
@@ -204,7 +239,7 @@ const fired = (incident: Incident, isHushed: (alert: ToldAlert) => boolean, now:
     const waits = incident.members.some(({ state }) => state === "untold")
     return waits ? incident : { ...incident, dueAt: null }
   }
-  due.push({ kind: "firing", alerts: news.map(({ alert }) => alert) })
+  due.push({ kind: "firing", alerts: inOne(news) })
   const members = incident.members.map((member) => (isNews(member) ? { ...member, state: "told" as const } : member))
   return {
     ...incident,

@@ -1,6 +1,7 @@
 /** Incidents, in PostgreSQL: `admiral.incidents`, `admiral.incident_alerts`; and the messages that they make. */
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
+import { Registry } from "../../plugins/Registry.ts"
 import { answering } from "../../sinks/postgres/Database.ts"
 import { micros, moment } from "../../sinks/postgres/Moments.ts"
 import type { Severity } from "../Rule.ts"
@@ -28,6 +29,7 @@ export const makePlanner = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
   const rulebook = yield* Rulebook
   const silences = yield* Silences
+  const { host } = yield* Registry
 
   const facts = Effect.fnUntraced(function* (now: number) {
     const at = PgTypes.float8(now * 1_000)
@@ -57,14 +59,18 @@ export const makePlanner = Effect.gen(function* () {
       const rules = yield* rulebook.rules
       const silentRules = new Set(rules.filter(({ condition }) => condition.kind === "silent").map(({ name }) => name))
       const all = [...alerts, ...incidents.flatMap(({ members }) => members.map(({ alert }) => alert))]
-      const silent = all.filter(({ resolvedAt, rule }) => resolvedAt === null && silentRules.has(rule))
+      const silent = Map.groupBy(
+        all.filter(({ resolvedAt, rule }) => resolvedAt === null && silentRules.has(rule)),
+        ({ server }) => server
+      )
+      const unheardOf = ({ resource }: ToldAlert) => (resource === host?.resource ? "*" : resource)
       const planned: Facts = {
         now,
         routes: config.routes,
         incidents,
         alerts,
         silentRules,
-        silentServers: new Set(silent.map(({ server }) => server)),
+        silent: new Map([...silent].map(([server, alerts]) => [server, new Set(alerts.map(unheardOf))])),
         isSilenced: (alert) => silencedBy(silenceable(alert), active, now) !== undefined
       }
       const { changed, passedOver } = plan(planned)
@@ -124,6 +130,8 @@ export interface AlertRow {
   readonly severity: Severity
   readonly server: string
   readonly server_name: string
+  readonly of_itself: boolean
+  readonly resource: string
   readonly alert_group: string
   readonly value: number | null
   readonly fired: number
@@ -133,7 +141,8 @@ export interface AlertRow {
 
 /** Of an alert and its server, for `alertOf`. */
 export const ALERT_COLUMNS = `alert.id::text as id, alert.rule, alert.sentence, alert.severity,
-  coalesce(server.server_id, 'nodepulse') as server, coalesce(server.name, '') as server_name, alert.alert_group, alert.value,
+  coalesce(server.server_id, 'nodepulse') as server, coalesce(server.name, '') as server_name,
+  alert.server_id is null as of_itself, alert.asked ->> 'resource' as resource, alert.alert_group, alert.value,
   ${micros("alert.fired_at")} / 1000 as fired, ${micros("alert.resolved_at")} / 1000 as resolved, alert.acknowledged_at is not null as acknowledged`
 
 export const alertOf = (row: AlertRow): ToldAlert => ({
@@ -143,6 +152,8 @@ export const alertOf = (row: AlertRow): ToldAlert => ({
   severity: row.severity,
   server: row.server,
   serverName: row.server_name,
+  isOfItself: row.of_itself,
+  resource: row.resource,
   group: row.alert_group,
   value: row.value,
   firedAt: row.fired,
@@ -217,14 +228,14 @@ from admiral.incidents as incident
 join admiral.incident_alerts as member on member.incident_id = incident.id
 join admiral.alerts as alert on alert.id = member.alert_id
 left join admiral.servers as server on server.id = alert.server_id
-where incident.closed_at is null order by alert.id`
+where incident.closed_at is null and member.state in ('untold', 'told') order by alert.id`
 
 const CANDIDATES = `select ${ALERT_COLUMNS}
 from admiral.alerts as alert
 cross join admiral.delivery_progress as progress
 left join admiral.servers as server on server.id = alert.server_id
 where (alert.resolved_at is null
-  or alert.resolved_at > greatest(progress.began_at, ${moment("$1::float8")} - interval '${TOLD_WITHIN_MILLIS} milliseconds'))
+  or alert.resolved_at > greatest(least(progress.began_at, ${moment("$1::float8")}), ${moment("$1::float8")} - interval '${TOLD_WITHIN_MILLIS} milliseconds'))
   and not exists (select from admiral.incident_alerts as member where member.alert_id = alert.id)
 order by alert.id desc limit ${ALERTS_MAX}`
 

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from "node:crypto"
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Clock, Duration, Effect, Layer, Option, Schedule } from "effect"
 import { record } from "../../access/AuditPostgres.ts"
+import type { Registry } from "../../plugins/Registry.ts"
 import { answering } from "../../sinks/postgres/Database.ts"
 import { micros } from "../../sinks/postgres/Moments.ts"
 import type { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
@@ -17,7 +18,7 @@ import type { Message, MessageAlert } from "./Message.ts"
 import { notDelivered } from "./NotDelivered.ts"
 import { type Notification, Notifications, UnknownReceiver } from "./Notifications.ts"
 import { NotifyBook } from "./NotifyBook.ts"
-import { type Claimed, makeOutbox } from "./OutboxPostgres.ts"
+import { type Claimed, isClaimed, makeOutbox } from "./OutboxPostgres.ts"
 import type { ToldAlert } from "./ToldAlert.ts"
 
 const PASS_EVERY = Duration.seconds(2)
@@ -167,7 +168,7 @@ const make = Effect.fnUntraced(function* ({ publicUrl }: NotificationsOptions) {
 
 export const layerWith = (
   options: NotificationsOptions
-): Layer.Layer<Notifications, never, PgClient.PgClient | NotifyBook | Rulebook | Silences | AlertStories> =>
+): Layer.Layer<Notifications, never, PgClient.PgClient | Registry | NotifyBook | Rulebook | Silences | AlertStories> =>
   Layer.effect(Notifications, make(options))
 
 /** No other incident has it, of any installation. */
@@ -191,7 +192,7 @@ interface Row {
 }
 
 const LIST = `select told.id::text as id, told.kind, told.route, told.receiver, incident.server, told.title, told.attempts, told.error,
-  coalesce(told.claimed_until >= clock_timestamp(), false) as sending,
+  coalesce(${isClaimed("told")}, false) as sending,
   ${micros("told.created_at")} / 1000 as created, ${micros("told.due_at")} / 1000 as due,
   ${micros("told.sent_at")} / 1000 as sent, ${micros("told.dead_at")} / 1000 as dead
 from admiral.notifications as told join admiral.incidents as incident on incident.id = told.incident_id

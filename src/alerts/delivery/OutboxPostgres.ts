@@ -138,15 +138,21 @@ interface PartRow {
 
 const isOpen = (name: string): string => `${name}.sent_at is null and ${name}.dead_at is null`
 
-const isDue = `${isOpen("waiting")} and waiting.due_at <= ${moment("$1::float8")}
-  and (waiting.claimed_until is null or waiting.claimed_until < clock_timestamp())`
+/** Whether somebody may be sending it; not where a clock that was ahead said until when. */
+export const isClaimed = (name: string): string =>
+  `${name}.claimed_until >= clock_timestamp() and ${name}.claimed_until < clock_timestamp() + interval '10 minutes'`
+
+/** No pause is longer than an hour: what waits for longer has its moment from a clock that was ahead. */
+const isDue = `${isOpen("waiting")}
+  and (waiting.due_at <= ${moment("$1::float8")} or waiting.due_at > ${moment("$1::float8")} + interval '2 hours')
+  and coalesce(not (${isClaimed("waiting")}), true)`
 
 const ANY = `select true as found from admiral.notifications as waiting where ${isDue} limit 1`
 
-/** Whoever was not told that something fires is not told that it is over: the message that would have said so is dead. */
+/** Whoever was not told that something fires is not told that it is over, or taken note of: the message that said so is dead. */
 const DROP_UNTOLD = `update admiral.notifications as waiting
 set dead_at = ${moment("$1::float8")}, error = 'the message before it could not be sent'
-where ${isDue} and waiting.kind <> 'firing' and not exists (
+where ${isDue} and waiting.kind not in ('firing', 'repeated') and not exists (
   select from admiral.notifications as earlier
   where earlier.incident_id = waiting.incident_id and earlier.receiver = waiting.receiver and earlier.id < waiting.id
     and earlier.dead_at is null
@@ -164,10 +170,10 @@ const WAITING = `select ranked.id::text as id, ranked.route, ranked.receiver fro
 
 const LOADS = `select told.route, told.receiver,
   (count(*) filter (where told.sent_at is not null and told.sent_with is null))::int4 as "sent",
-  (count(distinct told.claimed_by) filter (where ${isOpen("told")} and told.claimed_until >= clock_timestamp()))::int4 as "underWay"
+  (count(distinct told.claimed_by) filter (where ${isOpen("told")} and ${isClaimed("told")}))::int4 as "underWay"
 from admiral.notifications as told
-where told.sent_at > ${moment("$1::float8")} - interval '10 minutes'
-  or (${isOpen("told")} and told.claimed_until >= clock_timestamp())
+where (told.sent_at > ${moment("$1::float8")} - interval '10 minutes' and told.sent_at < ${moment("$1::float8")} + interval '10 minutes')
+  or (${isOpen("told")} and ${isClaimed("told")})
 group by told.route, told.receiver`
 
 const IDS = `(select value::int8 from json_array_elements_text($1::json))`

@@ -16,6 +16,8 @@ const alert = (more: Partial<MessageAlert> = {}): MessageAlert => ({
   severity: "critical",
   server: "db-1",
   serverName: "db-1",
+  isOfItself: false,
+  resource: "processes",
   group: "postgres",
   value: 93.333,
   firedAt: EPOCH,

@@ -10,6 +10,10 @@ export interface ToldAlert {
   /** The id of its server; `nodepulse` where it is about NodePulse itself. */
   readonly server: string
   readonly serverName: string
+  /** Whether it is about NodePulse itself, and no server. */
+  readonly isOfItself: boolean
+  /** What its rule is about: the resource of an exporter, or `nodepulse`. */
+  readonly resource: string
   /** Empty where it is about the server. */
   readonly group: string
   /** What made it fire; null where it has none. */
