@@ -249,6 +249,46 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
       }).pipe(Effect.scoped)
   )
 
+  it.effect(
+    "are kept for a month, and as long as they wait; those that failed together do not come back together",
+    () =>
+      Effect.gen(function* () {
+        yield* anew
+        const { url } = yield* hookServer(
+          (path, response) => void response.writeHead(path === "/ops" ? 200 : 500).end()
+        )
+        const failing = 'routes: [{name: b, receivers: [fails], server: "b-*", group_wait: 0s}]\n'
+        hooks(url, `${failing}default: {receivers: [ops], group_wait: 0s}\n`, "ops", "fails")
+        for (const server of ["a", "b-1", "b-2", "b-3"]) yield* fire(server)
+        yield* passed
+        yield* resolve("a")
+        yield* passed
+        assert.deepStrictEqual((yield* states).sort(), [
+          "firing sent",
+          ...Array(3).fill("firing waiting"),
+          "resolved sent"
+        ])
+        const waiting = (yield* listed).filter(({ state }) => state === "waiting")
+        assert.isAbove(new Set(waiting.map(({ dueAt }) => dueAt)).size, 1)
+        const sql = yield* PgClient.PgClient
+        yield* sql`update admiral.notifications set created_at = created_at - interval '31 days', due_at = due_at + interval '1 hour'`
+        yield* sql`update admiral.incidents set closed_at = closed_at - interval '29 days' where server = 'a'`
+        const { run } = yield* Notifications
+        const running = yield* Effect.forkChild(clock.stood(run))
+        yield* Effect.repeat(states, {
+          until: (all) => all.every((state) => state === "firing waiting"),
+          schedule: Schedule.spaced("50 millis")
+        }).pipe(Effect.timeout("1 minute"))
+        yield* Fiber.interrupt(running)
+        assert.lengthOf(yield* listed, 3)
+        const incidents = sql<{ readonly server: string }>`select server from admiral.incidents order by server`
+        assert.deepStrictEqual(
+          (yield* incidents).map(({ server }) => server),
+          ["a", "b-1", "b-2", "b-3"]
+        )
+      }).pipe(Effect.scoped)
+  )
+
   it.effect("are left alone for as long as the receiver asks for, and follow no redirect", () =>
     Effect.gen(function* () {
       yield* anew

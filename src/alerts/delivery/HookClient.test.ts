@@ -35,7 +35,10 @@ describe("a hook", () => {
   it("is refused at addresses of this machine, link-local ones, and where clouds keep their secrets", () => {
     for (const address of REFUSED) assert.isFalse(mayReach(address, []), address)
     for (const all of Object.values(networkInterfaces())) {
-      for (const { address } of all ?? []) assert.isFalse(mayReach(address, []), address)
+      for (const { address, family } of all ?? []) {
+        assert.isFalse(mayReach(address, []), address)
+        if (family === "IPv4") assert.isFalse(mayReach(`::ffff:${address}`, []), address)
+      }
     }
     for (const address of [
       "10.1.2.3",
@@ -103,6 +106,26 @@ describe("a hook", () => {
       // The host that was asked for is still what the server is told.
       assert.isTrue(Result.isSuccess(yield* ask(`http://me:se%3Acret@localhost:${port}/`, ["127.0.0.1"])))
       assert.deepStrictEqual(asked, [`localhost:${port} Basic ${Buffer.from("me:se:cret").toString("base64")}`])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is left alone for as long as it asks for, up to an hour", () =>
+    Effect.gen(function* () {
+      const { server } = yield* listening
+      const address = server.address()
+      const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`
+      for (const [said, after] of [
+        ["120", 120_000],
+        ["86400", 3_600_000],
+        ["2 minutes", undefined],
+        ["Wed, 21 Oct 2026 07:28:00 GMT", undefined]
+      ] as const) {
+        server.removeAllListeners("request")
+        server.on("request", (_, response) => response.writeHead(429, { "retry-after": said }).end())
+        const found = yield* ask(url, ["127.0.0.1"])
+        const failure = Result.isFailure(found) ? found.failure : undefined
+        assert.deepStrictEqual([failure?.reason, failure?.after], ["it answers 429", after], said)
+      }
     }).pipe(Effect.scoped)
   )
 

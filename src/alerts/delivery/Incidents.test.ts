@@ -91,7 +91,7 @@ const alertAt = (fire: Fire, n: number, second: number): ToldAlert => ({
   sentence: "",
   severity: fire.severity ?? "warning",
   server: fire.server ?? "db-1",
-  serverName: "",
+  serverName: "Database",
   isOfItself: fire.isOfItself ?? false,
   resource: fire.resource ?? "node",
   group: fire.group ?? "g",
@@ -129,6 +129,17 @@ describe("an incident", () => {
       ].sort(),
       ["0 pager firing busy/g", "30 db firing busy/g", "30 db firing busy/g", "30 default firing busy/g"]
     )
+  })
+
+  it("is of the routes whose rule, group, severity and server, by its id or its name, match", () => {
+    const told = (more: Partial<Route>) =>
+      lived({ fires: [{ from: 0 }], routes: [route({ groupWait: 0, ...more })], until: 10 })
+    for (const more of [{}, { server: "db-*" }, { server: "Data*" }, { rule: "bus*" }, { group: "g" }]) {
+      assert.lengthOf(told(more), 1, JSON.stringify(more))
+    }
+    for (const more of [{ server: "web-*" }, { rule: "idle" }, { group: "h" }, { severities: ["info"] as const }]) {
+      assert.lengthOf(told(more), 0, JSON.stringify(more))
+    }
   })
 
   it("tells what joins it later, and not again what was told", () => {
@@ -172,6 +183,39 @@ describe("an incident", () => {
       "700 default acknowledged busy/g",
       "2030 default resolved busy/g"
     ])
+  })
+
+  it("says each time that somebody took note of all of it, after what it is", () => {
+    const joins = { from: 300, group: "h", acknowledged: 400 }
+    assert.deepStrictEqual(lived({ fires: [{ from: 0, acknowledged: 10 }, joins], until: 600 }), [
+      "30 default firing busy/g",
+      "32 default acknowledged busy/g",
+      "330 default firing busy/h",
+      "400 default acknowledged busy/g, busy/h"
+    ])
+  })
+
+  it("that came back unnoticed is told again, and that somebody took note of it, too", () => {
+    const again = { from: 110, acknowledged: 700 }
+    const routes = [route({ repeatEvery: 600_000 })]
+    assert.deepStrictEqual(lived({ fires: [{ from: 0, to: 100, acknowledged: 50 }, again], routes, until: 800 }), [
+      "30 default firing busy/g",
+      "50 default acknowledged busy/g",
+      "630 default repeated busy/g",
+      "700 default acknowledged busy/g"
+    ])
+  })
+
+  it("is not told again while it is silenced", () => {
+    assert.deepStrictEqual(
+      lived({
+        fires: [{ from: 0 }],
+        routes: [route({ repeatEvery: 600_000 })],
+        silenced: [300, 1_500, "busy"],
+        until: 1_600
+      }),
+      ["30 default firing busy/g", "1500 default repeated busy/g"]
+    )
   })
 
   it("of a silent server is told, and mutes what else fires there; what goes on is told after", () => {

@@ -54,8 +54,8 @@ export const pastSentence = (tried: Tried): string => {
   if (servers === 0) return "No server has such a name."
   if (count === servers) return firedSentence(rule, tried.window.to)
   if (count === 0) return `None of ${servers} servers could be tried in time: name fewer servers.`
-  const told = firedSentence(rule, tried.window.to).replace(/\.?$/, ".")
-  return `${told} Only ${count} of ${servers} servers could be tried in time: name fewer for all of them.`
+  const told = firedSentence(rule, tried.window.to)
+  return `${told.endsWith(".") ? told : `${told}.`} Only ${count} of ${servers} servers could be tried in time: name fewer for all of them.`
 }
 
 type Rule = Tried["rules"][number]
