@@ -57,6 +57,7 @@ import { makePipelineRates } from "./http/live/PipelineRates.ts"
 import { PipelineView } from "./http/live/PipelineView.ts"
 import { BasePath } from "./http/server/Address.ts"
 import * as Http from "./http/server/HttpServer.ts"
+import { reachedAt } from "./http/server/Origin.ts"
 import { loadTls, ServerTls } from "./http/server/Tls.ts"
 import { AdminToken } from "./http/session/AdminToken.ts"
 import { ADMIN } from "./http/session/Authorization.ts"
@@ -109,9 +110,7 @@ const POLICY = {
 
 /** What alerts tell, and to whom. */
 const notifying = Layer.unwrap(
-  Effect.map(Settings, ({ publicUrl = "" }) =>
-    NotificationsPostgres.layerWith({ publicUrl: publicUrl === "" ? undefined : publicUrl })
-  )
+  Effect.map(Settings, (settings) => NotificationsPostgres.layerWith({ publicUrl: reachedAt(settings) }))
 ).pipe(
   Layer.provideMerge([StoriesPostgres.layer, SilencesPostgres.layer]),
   Layer.provideMerge([ChangesPostgres.layer, MarksPostgres.layer, AlertsPostgres.layer, NotesPostgres.layer])
@@ -252,7 +251,8 @@ const tree = (options: ServerOptions) =>
 
 /** Asks the rules, and tells people and Alertmanagers what fires. */
 const alerting = Effect.gen(function* () {
-  const { alertmanagers: urls = [], publicUrl } = yield* Settings
+  const settings = yield* Settings
+  const { alertmanagers: urls = [] } = settings
   const alerts = yield* Alerts
   const stories = yield* AlertStories
   const asking: Supervisor.Child<never> = { name: "alerts", run: alerts.run, stopWithin: "1 second" }
@@ -266,7 +266,7 @@ const alerting = Effect.gen(function* () {
     { name: "heartbeat", run: heartbeat.run, stopWithin: "1 second" }
   ]
   if (urls.length === 0) return children
-  const alertmanager = yield* makeAlertmanager({ urls, publicUrl: publicUrl === "" ? undefined : publicUrl })
+  const alertmanager = yield* makeAlertmanager({ urls, publicUrl: reachedAt(settings) })
   children.push({ name: "alertmanager", run: alertmanager.run, stopWithin: "1 second" })
   return children
 }).pipe(Effect.provide(layerClient))

@@ -96,9 +96,5 @@ const postable = (alert: Alert, rule: Rule | undefined, now: number, publicUrl: 
   },
   startsAt: new Date(alert.firedAt).toISOString(),
   endsAt: new Date(alert.resolvedAt ?? now + ENDS_AFTER_MILLIS).toISOString(),
-  ...(publicUrl === undefined ? {} : { generatorURL: publicUrl + pageOf(alert) })
+  ...(publicUrl === undefined ? {} : { generatorURL: `${publicUrl}/watch/alerts/${encodeURIComponent(alert.id)}` })
 })
-
-/** Where the page shows what an alert is about. */
-const pageOf = ({ serverId }: Alert): string =>
-  serverId === null ? "/pipeline" : `/servers/${encodeURIComponent(serverId)}`

@@ -19,6 +19,8 @@ export interface Asked {
   readonly unit: string
   /** How long before it fired the rule began to look: `over` and `for`, milliseconds. */
   readonly span: number
+  /** How long it held before it fired: `for`, milliseconds; absent of alerts of which this was not kept yet. */
+  readonly held?: number
 }
 
 /** Which alerts; all where nothing is said. */

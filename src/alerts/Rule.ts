@@ -217,7 +217,7 @@ export const sentence = (rule: Rule, metrics: ReadonlyMap<string, Metric>): stri
 export const askedOf = (rule: Rule, metrics: ReadonlyMap<string, Metric>): Asked => {
   const { condition, resource } = rule
   const metric = "metric" in condition ? condition.metric : condition.kind === "exhausts" ? "memory" : null
-  return { resource, metric, unit: unitOf(condition, metrics), span: rule.over + rule.for }
+  return { resource, metric, unit: unitOf(condition, metrics), span: rule.over + rule.for, held: rule.for }
 }
 
 const askedText = ({ condition, over }: Rule, metrics: ReadonlyMap<string, Metric>): string => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { AGENT_A, READ, startServer } from "./TestServer.ts"
+import { ADMIN, AGENT_A, READ, startServer } from "./TestServer.ts"
 
 describe("alerts", () => {
   it.live("are listed for whoever may read, those that fire first", () =>
@@ -107,7 +107,7 @@ describe("alerts", () => {
         serverName: "ALPHA",
         group: "g",
         value: 91,
-        asked: { resource: "processes", metric: "cpu", unit: "% of a core", span: 300_000 },
+        asked: { resource: "processes", metric: "cpu", unit: "% of a core", span: 300_000, held: 240_000 },
         firedAt,
         resolvedAt: null,
         isUnknown: false,
@@ -117,11 +117,26 @@ describe("alerts", () => {
       const { json } = yield* ask("/api/alerts/7", { token: READ })
       expect(json).toMatchObject({
         alert_id: "7",
+        held_since: "2025-10-30T11:56:00.000000Z",
+        runbook: null,
+        owners: [],
         split: "2025-10-30T11:55:00.000000Z",
         window: { from: "2025-10-30T11:50:00.000000Z", to: "2025-10-30T12:00:00.000000Z" },
         tops: [{ group: "g", before: 12, after: 91, difference: 79, subject: true }],
         events: [{ kind: "outage", at: "2025-10-30T11:59:00.000000Z", until: null }],
         link: "/servers/alpha?window=a~b"
+      })
+      const rule = { name: "busy", resource: "processes", metric: "cpu", above: 1 }
+      const put = { token: ADMIN, method: "PUT", headers: { "content-type": "application/json" } }
+      const document = { ...rule, runbook: "https://wiki.example/busy", owners: ["dba", "on-call"] }
+      const { status } = yield* ask("/api/rules/busy", {
+        ...put,
+        body: JSON.stringify({ document, base_version: 0 })
+      })
+      expect(status).toBe(200)
+      expect((yield* ask("/api/alerts/7", { token: READ })).json).toMatchObject({
+        runbook: "https://wiki.example/busy",
+        owners: ["dba", "on-call"]
       })
       expect(json.text.split("\n").slice(0, 2)).toEqual(["g on alpha: busy (91 % of a core)", "critical: g on alpha"])
       for (const id of ["8", "-7", "7e0", "%00", "%C0%AF", "a".repeat(5_000), "7%20"]) {

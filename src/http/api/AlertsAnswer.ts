@@ -47,6 +47,13 @@ const line = { before: Schema.Finite, after: Schema.Finite, difference: Schema.F
 /** What an alert tells. */
 export const AlertStoryAnswer = Schema.Struct({
   ...shownAlert,
+  held_since: Schema.NullOr(Schema.String).annotate({
+    description: "Since when it held, until it had done so for long enough to fire; null where it fired at once."
+  }),
+  runbook: Schema.NullOr(Schema.String).annotate({
+    description: "What to do, as the rule of this name says now: an address of http or https."
+  }),
+  owners: Schema.Array(Schema.String).annotate({ description: "Whom it concerns, as the rule of this name says now." }),
   window: Schema.Struct({ from: Schema.String, to: Schema.String }),
   split: Schema.String.annotate({
     description: "Where the window before ends and the one after begins: the rule began to look here. Both are as long."

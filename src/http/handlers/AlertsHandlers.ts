@@ -2,13 +2,15 @@
 import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Alert, Alerts } from "../../alerts/Alerts.ts"
+import type { Rule } from "../../alerts/Rule.ts"
+import { RuleLayers } from "../../alerts/RuleLayers.ts"
 import { AlertStories, type AlertStory } from "../../alerts/story/Story.ts"
 import { storyText } from "../../alerts/story/StoryText.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure, NotFound } from "../api/Problem.ts"
 import { BasePath } from "../server/Address.ts"
-import { PublicUrl } from "../server/Origin.ts"
+import { PublicUrl, reachedAt } from "../server/Origin.ts"
 
 const LIMIT_DEFAULT = 100
 
@@ -18,9 +20,8 @@ export const alertsHandlers = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const alerts = yield* Alerts
     const stories = yield* AlertStories
-    const publicUrl = yield* PublicUrl
-    const basePath = yield* BasePath
-    const reachedAt = publicUrl === "" ? undefined : `${publicUrl}${basePath}`
+    const layers = yield* RuleLayers
+    const reached = reachedAt({ publicUrl: yield* PublicUrl, basePath: yield* BasePath })
     return handlers.handleAll({
       list: ({ query: { from, limit = LIMIT_DEFAULT, rule, server, state, to } }) =>
         alerts
@@ -39,7 +40,11 @@ export const alertsHandlers = HttpApiBuilder.group(
 
       get: Effect.fnUntraced(function* ({ params: { id } }) {
         const found = yield* Effect.mapError(stories.of(id), (failure) => fromFailure(failure))
-        if (Option.isSome(found)) return showStory(found.value, reachedAt)
+        if (Option.isSome(found)) {
+          const { rules } = yield* Effect.mapError(layers.read, (failure) => fromFailure(failure))
+          const rule = rules.find((one) => one.rule.name === found.value.alert.rule)?.rule
+          return showStory(found.value, rule, reached)
+        }
         return yield* new NotFound({ detail: `there is no alert ${JSON.stringify(id.slice(0, 100))}` })
       }),
 
@@ -78,8 +83,11 @@ const showAlert = (alert: Alert) => {
 
 const timeOf = (millis: number) => formatTimestamp(millis * 1_000)
 
-const showStory = ({ alert, ...story }: AlertStory, reachedAt: string | undefined) => ({
+const showStory = ({ alert, ...story }: AlertStory, rule: Rule | undefined, reached: string | undefined) => ({
   ...showAlert(alert),
+  held_since: alert.asked.held ? timeOf(alert.firedAt - alert.asked.held) : null,
+  runbook: rule?.runbook ?? null,
+  owners: rule?.owners ?? [],
   window: { from: timeOf(story.window.from), to: timeOf(story.window.to) },
   split: timeOf(story.split),
   ranked: story.ranked,
@@ -99,5 +107,5 @@ const showStory = ({ alert, ...story }: AlertStory, reachedAt: string | undefine
   })),
   notes: story.notes.map(({ at, author, text }) => ({ at: timeOf(at), text, author })),
   link: story.link,
-  text: storyText({ alert, ...story }, reachedAt)
+  text: storyText({ alert, ...story }, reached)
 })

@@ -31,6 +31,10 @@ export const publicUrlOf = (text: string): string | undefined => {
   return isOrigin && url.username === "" && url.password === "" ? url.origin : undefined
 }
 
+/** Where people reach the page: the address with the path below it; undefined where nobody told. */
+export const reachedAt = (told: { readonly publicUrl?: string; readonly basePath?: string }): string | undefined =>
+  told.publicUrl ? `${told.publicUrl}${told.basePath ?? ""}` : undefined
+
 type Headers = Readonly<Record<string, string | undefined>>
 
 /** Whether a browser says that the request comes from another page than this server's own. */
