@@ -254,12 +254,14 @@ const ofMetric = (
   return [`${at("resolve")} is ${resolve}, but must be ${most} ${threshold}: it is where an alert is over`]
 }
 
-const isLevelOfBytes = ({ by, columns, less }: Metric, { table }: Exporter): boolean => {
+/** Whether rules may ask how fast it grows. */
+export const isLevelOfBytes = ({ by, columns, less }: Metric, { table }: Exporter): boolean => {
   const column = by === "level" && columns.length === 1 && less === undefined ? table.columns[columns[0]!] : undefined
   return column?.kind === "gauge" && column.unit === "bytes"
 }
 
-const tellsMemory = ({ host, top }: Exporter): boolean =>
+/** Whether rules may ask when memory is used up. */
+export const tellsMemory = ({ host, top }: Exporter): boolean =>
   host?.memoryAvailable !== undefined ||
   Object.values(top?.rankings ?? {}).some(({ by, share }) => by === "peak" && share === "memory")
 

@@ -54,7 +54,15 @@ import {
 } from "./Parameters.ts"
 import { PipelineAnswer } from "./PipelineAnswer.ts"
 import * as Problem from "./Problem.ts"
-import { BacktestAnswer, LayeredRule, NewRule, RulesAnswer, RulesChecked, RulesText } from "./RulesAnswer.ts"
+import {
+  BacktestAnswer,
+  LayeredRule,
+  NewRule,
+  RuleResources,
+  RulesAnswer,
+  RulesChecked,
+  RulesText
+} from "./RulesAnswer.ts"
 import { NewSilence, SilenceAdded, SilencesAnswer } from "./SilencesAnswer.ts"
 
 const describe = (summary: string, description?: string) => OpenApi.annotations({ summary, description })
@@ -187,6 +195,9 @@ const rules = HttpApiGroup.make("rules")
   .add(
     HttpApiEndpoint.get("list", "/", { success: RulesAnswer }).annotateMerge(
       describe("All rules for alerts", "Those that are shipped, those of files, and those that were saved here.")
+    ),
+    HttpApiEndpoint.get("resources", "/resources", { success: RuleResources }).annotateMerge(
+      describe("What rules may ask", "The metrics of each resource, in the units of their thresholds.")
     ),
     HttpApiEndpoint.put("save", "/:name", {
       params: { name: Schema.String },

@@ -54,6 +54,42 @@ export const RulesAnswer = Schema.Struct({
   problems: Schema.Array(Schema.String).annotate({ description: "What is wrong with files of rules now." })
 })
 
+/** What rules may ask of each resource. */
+export const RuleResources = Schema.Struct({
+  resources: Schema.Array(
+    Schema.Struct({
+      resource: Schema.String,
+      title: Schema.String,
+      grouped: Schema.Boolean.annotate({ description: "Whether its rows are of groups, such as processes." }),
+      host: Schema.Boolean.annotate({ description: "Whether it is what only_while asks." }),
+      exhausts: Schema.Boolean.annotate({ description: "Whether a rule may ask exhausts_in of it." }),
+      metrics: Schema.Array(
+        Schema.Struct({
+          key: Schema.String,
+          unit: Schema.String.annotate({ description: "Of thresholds, as people read it; empty where there is none." }),
+          drawn_unit: Schema.String.annotate({ description: "The same, as in GET /api/exporters." }),
+          share: Schema.NullOr(Schema.Literals(["cpu", "memory"])).annotate({
+            description: "Of the machine: a rule may say of machine. Null where it is none."
+          }),
+          grows: Schema.Boolean.annotate({ description: "Whether a rule may ask growth_above of it." }),
+          drawn: Schema.NullOr(
+            Schema.Struct({
+              fields: Schema.Array(Schema.String),
+              less: Schema.NullOr(Schema.String),
+              part_of: Schema.NullOr(Schema.String),
+              scale: Schema.Finite,
+              peak: Schema.NullOr(Schema.String)
+            })
+          ).annotate({
+            description:
+              "Its values by the series of a history: the sum of `fields` without `less`, as a part of `part_of`, times `scale`; `peak` has its highest values. Null where no series tell it."
+          })
+        })
+      )
+    })
+  )
+})
+
 export const NewRule = Schema.Struct({
   document: Document,
   base_version: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({

@@ -8,6 +8,7 @@ import { metricsOf, type Rule, sentence } from "../../alerts/Rule.ts"
 import { documentText, type RuleDocument, readDocument } from "../../alerts/RuleDocument.ts"
 import { readRules } from "../../alerts/RuleFile.ts"
 import { type LayeredRule, RuleLayers } from "../../alerts/RuleLayers.ts"
+import { ruleResources } from "../../alerts/RuleResources.ts"
 import { Registry, type RegistryShape } from "../../plugins/Registry.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
@@ -33,6 +34,7 @@ export const rulesHandlers = HttpApiBuilder.group(
 
     const layers = yield* RuleLayers
     const alerts = yield* Alerts
+    const resources = ruleResources(registry.exporters)
     const read = (text: string) => valid(readRules(text, registry.exporters))
 
     return handlers.handleAll({
@@ -44,6 +46,8 @@ export const rulesHandlers = HttpApiBuilder.group(
         },
         Effect.mapError((failure) => fromFailure(failure))
       ),
+
+      resources: () => Effect.succeed({ resources }),
 
       save: Effect.fnUntraced(function* ({ params: { name }, payload: { base_version, document } }) {
         const named = yield* namedDocument(name, document)
