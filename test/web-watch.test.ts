@@ -3,10 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Result } from "effect"
 import type { Page } from "playwright-core"
 import { afterAll } from "vitest"
+import config from "../plugins.config.ts"
+import { DEFAULT_RULES } from "../src/alerts/DefaultRules.ts"
 import { matches } from "../src/alerts/Rule.ts"
+import { documentsIn, type RuleDocument, readDocument } from "../src/alerts/RuleDocument.ts"
+import { readRules } from "../src/alerts/RuleFile.ts"
+import { isWebAddress } from "../web/src/watch/AlertWords.ts"
+import { documentOf, draftOf, fitsForm, problemsByField } from "../web/src/watch/RuleDraft.ts"
 import { wouldSilence } from "../web/src/watch/Silencing.ts"
 import * as TestServer from "./TestServer.ts"
 import {
@@ -33,7 +39,10 @@ const soon = <T>(read: () => T | Promise<T>) => expect.poll(read, { timeout: 30_
 const folder = mkdtempSync(join(tmpdir(), "nodepulse-watch-"))
 const file = {
   rules: [
-    { name: RULE, group: "postgres*", above: 20, severity: "critical" },
+    {
+      ...{ name: RULE, group: "postgres*", above: 20, severity: "critical", for: "15s" },
+      ...{ runbook: "https://wiki.example/postgres", owners: ["dba", "on-call"] }
+    },
     { name: HOSTILE, above: 0.001, severity: "info" }
   ].map((rule) => ({ ...rule, resource: "processes", metric: "cpu", over: "1m", server: "watch-*" }))
 }
@@ -65,10 +74,7 @@ describe.skipIf(executablePath === undefined)("watch", () => {
           .getByText(/% of a core/)
           .first()
           .waitFor()
-        await page
-          .getByRole("navigation", { name: "Main" })
-          .getByText(/firing/)
-          .waitFor()
+        await refreshUntil(page, page.getByRole("navigation", { name: "Main" }).getByText(/firing/))
         await soon(() => findings(page)).toEqual([])
         expect(await page.evaluate("window.hacked")).toBeUndefined()
         expect(await refreshBytes(page)).toBeLessThan(10_000)
@@ -86,6 +92,19 @@ describe.skipIf(executablePath === undefined)("watch", () => {
             .filter({ hasText: /postgres\* on watch-\*: cpu above 20/ })
             .waitFor()
           await page.getByRole("heading", { name: "Course" }).waitFor()
+          const steps = page.locator(".course li")
+          await steps
+            .first()
+            .filter({ hasText: /^Pending .* it began to hold, and did so for 15/ })
+            .waitFor()
+          await steps
+            .nth(1)
+            .filter({ hasText: /^Fired/ })
+            .waitFor()
+          await page.getByText("dba, on-call").waitFor()
+          const runbook = page.getByRole("link", { name: "Runbook" })
+          expect(await runbook.getAttribute("href")).toBe("https://wiki.example/postgres")
+          expect(await runbook.getAttribute("rel")).toBe("noreferrer")
           await page.getByRole("heading", { name: "CPU before and when it fired" }).waitFor()
           await soon(() => findings(page)).toEqual([])
           const note = page.getByRole("textbox", { name: "Note of the acknowledgement" })
@@ -140,6 +159,40 @@ describe.skipIf(executablePath === undefined)("watch", () => {
           await page.getByRole("link", { name: "Rules", exact: true }).click()
           await page.getByRole("link", { name }).waitFor()
           await soon(() => findings(page)).toEqual([])
+        },
+        { expected: NOISE }
+      )
+    )
+
+    it.effect("offers what rules may ask beyond a value: growth, the host's pressure, and what else has to hold", () =>
+      inBrowser(
+        "/watch/rule?resource=processes&group=postgres&server=watch-1&above=10",
+        async (page) => {
+          const choose = (label: string, option: string) =>
+            page.getByRole("combobox", { name: label, exact: true }).selectOption({ label: option })
+          const says = (text: RegExp) => sentence(page).filter({ hasText: text }).waitFor()
+          await says(/cpu above 10/)
+          await choose("The host's", "Pressure: CPU")
+          await page.getByRole("textbox", { name: "Limit, %" }).fill("5")
+          await says(/only while the host's pressure_cpu is above 5 %/)
+          await soon(() => findings(page)).toEqual([])
+          await choose("Fires where it", "grows faster than")
+          await soon(() => page.getByRole("combobox", { name: "The host's" }).count()).toBe(0)
+          await page.getByRole("textbox", { name: "Threshold, MiB an hour" }).fill("50")
+          await says(/^postgres on watch-1: memory grows by more than 50 MiB an hour, seen over 6 h, for 6 h$/)
+          await choose("Fires where it", "uses up the memory within")
+          await says(/^postgres on watch-1: memory runs out within 2 h, as it has grown over 4 h, for 15 min$/)
+          await choose("Of", "Host")
+          await choose("Fires where it", "is above")
+          await choose("Measured by", "Pressure: memory")
+          await page.getByRole("textbox", { name: "Threshold, %" }).fill("20")
+          await says(/^on watch-1: pressure_memory above 20 %/)
+          const name = `memory is short ${Date.now() % 100_000}`
+          await page.getByRole("textbox", { name: "Name" }).fill(name)
+          await soon(() => page.getByRole("button", { name: "Save", exact: true }).isEnabled()).toBe(true)
+          await page.getByRole("button", { name: "Save", exact: true }).click()
+          await page.waitForURL(/name=memory/)
+          await soon(() => page.getByRole("combobox", { name: "Measured by" }).inputValue()).toBe("pressure_memory")
         },
         { expected: NOISE }
       )
@@ -225,6 +278,81 @@ describe.skipIf(executablePath === undefined)("watch", () => {
         )
       )
     }
+  })
+})
+
+describe("the form of a rule", () => {
+  const { exporters } = config
+  const read = (document: RuleDocument) => Result.getOrThrow(readDocument(document, exporters)).rule
+  const busy = { name: "busy", resource: "processes", metric: "cpu" }
+  const beside = { metric: "pressure_memory", below: 5 }
+
+  for (const document of [
+    ...documentsIn(DEFAULT_RULES),
+    {
+      ...busy,
+      above: 80,
+      of: "machine",
+      resolve: 60,
+      group: "a*",
+      server: "b",
+      for: "5m",
+      runbook: "https://a.example/"
+    },
+    { ...busy, below: 1, only_while: beside, owners: ["dba", "on-call"], severity: "info", keep_firing_for: "1m" },
+    { ...busy, metric: undefined, restarts_above: 0, for: "1m", only_while: { metric: "busy", above: 0 } },
+    { ...busy, metric: undefined, silent: true, over: "2m", for: "1m", group: "a*" },
+    { ...busy, metric: undefined, absent: true, group: "cron", only_while: beside },
+    { ...busy, metric: "unaccounted", above: 50, enabled: false }
+  ]) {
+    it(`gives back what it shows of ${JSON.stringify(document)}`, () => {
+      const fields = Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined))
+      expect(fitsForm(fields)).toBe(true)
+      const given = documentOf(draftOf(fields))
+      expect(read(given)).toEqual(read(fields))
+      expect(given.enabled).toEqual(fields.enabled)
+    })
+  }
+
+  it("is not used for what it cannot show, which is edited as text and kept as it is", () => {
+    for (const beyond of [
+      { owners: ["a, b"] },
+      { below: 1 },
+      { only_while: { metric: "busy", above: 1, below: 2 } },
+      { only_while: "busy" },
+      { later: 1 }
+    ]) {
+      expect([beyond, fitsForm({ ...busy, above: 80, ...beyond })]).toEqual([beyond, false])
+    }
+  })
+
+  it("says what is wrong at its field", () => {
+    const wrong = {
+      ...busy,
+      above: "eighty",
+      only_while: { metric: "busy", above: "ninety" },
+      runbook: "ftp://a.example"
+    }
+    const problems = Result.match(readRules(JSON.stringify({ rules: [wrong] }), exporters), {
+      onFailure: (found) => found,
+      onSuccess: () => []
+    })
+    expect([...problemsByField(problems).keys()].sort()).toEqual(["only_while", "runbook", "threshold"])
+  })
+})
+
+describe("a runbook", () => {
+  it("is a link only where a browser would open a page, and run nothing", () => {
+    for (const address of ["https://wiki.example/a", "http://10.0.0.1/"]) expect(isWebAddress(address)).toBe(true)
+    for (const address of [
+      "javascript:alert(1)",
+      "JavaScript:alert(1)",
+      "data:text/html,a",
+      "//wiki.example",
+      "wiki",
+      ""
+    ])
+      expect([address, isWebAddress(address)]).toEqual([address, false])
   })
 })
 

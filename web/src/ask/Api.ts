@@ -33,6 +33,7 @@ export const ROUTES = {
   "silences.add": ["POST", "/api/silences"],
   "silences.end": ["DELETE", "/api/silences/:id"],
   "rules.list": ["GET", "/api/rules"],
+  "rules.resources": ["GET", "/api/rules/resources"],
   "rules.save": ["PUT", "/api/rules/:name"],
   "rules.remove": ["DELETE", "/api/rules/:name"],
   "notifications.list": ["GET", "/api/notifications"],

@@ -10,7 +10,7 @@ import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { Chips, Who } from "./Alerts.tsx"
-import { type Alert, fires, lastedText, valueText } from "./AlertWords.ts"
+import { type Alert, fires, isWebAddress, lastedText, valueText } from "./AlertWords.ts"
 import { rulePath } from "./RuleList.tsx"
 import { Severity } from "./Severity.tsx"
 import { SilenceForm } from "./SilenceForm.tsx"
@@ -47,14 +47,14 @@ const Told = ({ onChanged, story }: { readonly story: Story; readonly onChanged:
       <Chips alert={story} />
     </div>
     <p className="rule-sentence">{legible(story.sentence, 400)}</p>
-    <Facts alert={story} />
+    <Facts story={story} />
     <Acts alert={story} onChanged={onChanged} />
     <Course alert={story} />
     <StoryOf story={story} />
   </>
 )
 
-const Facts = ({ alert }: { readonly alert: Alert }) => {
+const Facts = ({ story: alert }: { readonly story: Story }) => {
   const now = useNow()
   const value = valueText(alert)
   return (
@@ -79,6 +79,12 @@ const Facts = ({ alert }: { readonly alert: Alert }) => {
         <dt>{fires(alert) ? "Fires for" : "Fired for"}</dt>
         <dd>{lastedText(alert, now)}</dd>
       </div>
+      {alert.owners.length > 0 && (
+        <div>
+          <dt>{alert.owners.length === 1 ? "Owner" : "Owners"}</dt>
+          <dd>{alert.owners.map((owner) => legible(owner, 60)).join(", ")}</dd>
+        </div>
+      )}
     </dl>
   )
 }
@@ -86,8 +92,14 @@ const Facts = ({ alert }: { readonly alert: Alert }) => {
 const Acts = ({ alert, onChanged }: { readonly alert: Story; readonly onChanged: () => void }) => {
   const mayEdit = useMay("operator")
   const [silencing, setSilencing] = useState(false)
+  const runbook = alert.runbook !== null && isWebAddress(alert.runbook) ? alert.runbook : undefined
   return (
     <div className="alert-acts">
+      {runbook !== undefined && (
+        <a className="button" href={runbook} target="_blank" rel="noreferrer" title={runbook}>
+          Runbook
+        </a>
+      )}
       {alert.server_id !== null && (
         <Link className="button" href={alert.link}>
           The server at that time
@@ -145,7 +157,7 @@ const Acknowledge = ({ alert, onDone }: { readonly alert: Alert; readonly onDone
 }
 
 /** What became of it, step by step. */
-const Course = ({ alert }: { readonly alert: Alert }) => {
+const Course = ({ alert }: { readonly alert: Story }) => {
   const now = useNow()
   const { acknowledged, fired_at, resolved_at } = alert
   const fired = Date.parse(fired_at)
@@ -153,6 +165,12 @@ const Course = ({ alert }: { readonly alert: Alert }) => {
     <section className="card" aria-labelledby="course">
       <h2 id="course">Course</h2>
       <ol className="course">
+        {alert.held_since !== null && (
+          <li>
+            <b>Pending</b> <span className="muted">{moment(Date.parse(alert.held_since), now, true)}</span> it began to
+            hold, and did so for {duration((fired - Date.parse(alert.held_since)) / 1000)}
+          </li>
+        )}
         <li className={alert.severity}>
           <b>Fired</b> <span className="muted">{moment(fired, now, true)}</span>
           {valueText(alert) !== undefined && <> at {valueText(alert)}</>}

@@ -7,7 +7,7 @@ import { ago, dayOf, moment } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
-import { type Alert, alertPath, fires, lastedText, valueText } from "./AlertWords.ts"
+import { type Alert, alertPath, fires, lastedText, valueParts } from "./AlertWords.ts"
 import { Severity } from "./Severity.tsx"
 
 const LISTED_MAX = 200
@@ -108,7 +108,7 @@ const Fired = ({ alerts, isCut }: { readonly alerts: ReadonlyArray<Alert>; reado
 const AlertRow = ({ alert }: { readonly alert: Alert }) => {
   const now = useNow()
   const isOver = !fires(alert)
-  const value = valueText(alert)
+  const value = valueParts(alert)
   const firedAt = Date.parse(alert.fired_at)
   return (
     <li className={isOver ? "alert ended" : `alert ${alert.severity}`}>
@@ -123,7 +123,10 @@ const AlertRow = ({ alert }: { readonly alert: Alert }) => {
       <p className="alert-who">
         <Who alert={alert} />
       </p>
-      <p className="alert-value num">{value === undefined ? <span className="muted">–</span> : value}</p>
+      <p className="alert-value num">
+        {value?.[0]}
+        {value !== undefined && value[1] !== "" && <span className="sub">{value[1]}</span>}
+      </p>
       <p className="alert-when num" title={new Date(firedAt).toLocaleString()}>
         {isOver ? moment(firedAt, firedAt) : ago(firedAt, now)}
         <span className="sub">{isOver ? `for ${lastedText(alert, now)}` : moment(firedAt, now)}</span>

@@ -1,13 +1,15 @@
 /** The last seven days under a rule: the value, the rule's line, and when it would have fired, for whom. */
 import { useMemo, useState } from "react"
-import type { Exporter } from "../ask/Api.ts"
+import type { Answer } from "../ask/Api.ts"
+import { useCatalog } from "../ask/CatalogContext.ts"
 import { useAsk } from "../ask/Refresh.tsx"
 import { Failure } from "../parts/Failure.tsx"
-import { duration, inUnit, number, window as windowText } from "../parts/Format.ts"
+import { duration, inUnit, number, window as windowText, words } from "../parts/Format.ts"
 import { Name } from "../parts/Name.tsx"
 import { useBacktest } from "./Checked.ts"
 import { type Fired, firedOf, pastSentence } from "./Past.ts"
-import { type Draft, type Metric, metricsOf } from "./RuleDraft.ts"
+import type { Metric, RuleResource } from "./Resources.ts"
+import type { Draft } from "./RuleDraft.ts"
 import { type Drawing, ThresholdChart } from "./ThresholdChart.tsx"
 
 const HOURS = 7 * 24
@@ -24,20 +26,21 @@ interface Target {
 
 interface Props {
   readonly draft: Draft
-  readonly exporter: Exporter | undefined
+  readonly resource: RuleResource | undefined
   /** The rule as text; undefined while there is something wrong with it. */
   readonly text: string | undefined
   readonly onThreshold: ((value: number) => void) | undefined
 }
 
-export const Backtest = ({ draft, exporter, onThreshold, text }: Props) => {
+export const Backtest = ({ draft, onThreshold, resource, text }: Props) => {
   const [again, setAgain] = useState(0)
   const tried = useBacktest(text, again)
   const fired = useMemo(() => (tried.value === undefined ? [] : firedOf(tried.value)), [tried.value])
   const [chosen, setChosen] = useState<Target>()
-  const metric = exporter === undefined ? undefined : metricsOf(exporter).find(({ key }) => key === draft.metric)
-  const hasValue = metric !== undefined && (draft.asks === "above" || draft.asks === "below")
-  const target = useTarget(draft, hasValue ? exporter : undefined, chosen ?? fired[0])
+  const metric = resource?.metrics.find(({ key }) => key === draft.metric)
+  const isDrawn =
+    metric?.drawn != null && (draft.asks === "above" || draft.asks === "below" || draft.asks === "growth_above")
+  const target = useTarget(draft, isDrawn ? resource : undefined, chosen ?? fired[0])
   return (
     <section
       className={tried.busy ? "card backtest busy" : "card backtest"}
@@ -57,10 +60,10 @@ export const Backtest = ({ draft, exporter, onThreshold, text }: Props) => {
       {tried.failure !== undefined && (
         <Failure failure={tried.failure} what="The back-test" onRetry={() => setAgain((n) => n + 1)} />
       )}
-      {hasValue && exporter !== undefined && target !== undefined && (
+      {isDrawn && resource !== undefined && target !== undefined && (
         <Values
           draft={draft}
-          exporter={exporter}
+          resource={resource}
           metric={metric}
           target={target}
           fired={fired}
@@ -73,7 +76,7 @@ export const Backtest = ({ draft, exporter, onThreshold, text }: Props) => {
           from={Date.parse(tried.value.window.from)}
           to={Date.parse(tried.value.window.to)}
           target={target}
-          onChoose={hasValue ? setChosen : undefined}
+          onChoose={isDrawn ? setChosen : undefined}
         />
       )}
     </section>
@@ -83,31 +86,36 @@ export const Backtest = ({ draft, exporter, onThreshold, text }: Props) => {
 const isPattern = (text: string): boolean => text === "" || text.includes("*")
 
 /** Where it would have fired; else what is named; else where the values are highest. */
-const useTarget = (draft: Draft, exporter: Exporter | undefined, wanted: Target | undefined): Target | undefined => {
+const useTarget = (
+  draft: Draft,
+  resource: RuleResource | undefined,
+  wanted: Target | undefined
+): Target | undefined => {
   const { group, server } = draft
+  const { exporters } = useCatalog()
+  const isGrouped = resource?.grouped === true
   const named: Target | undefined =
-    exporter === undefined || isPattern(server) || (exporter.top !== null && isPattern(group))
-      ? undefined
-      : { group, server }
+    resource === undefined || isPattern(server) || (isGrouped && isPattern(group)) ? undefined : { group, server }
   const chosen = wanted ?? named
-  const isRanked = exporter?.top != null && (exporter.top.rankings.some(({ key }) => key === draft.metric) ?? false)
+  const rankings = exporters.find((one) => one.resource === resource?.resource)?.top?.rankings ?? []
+  const isRanked = rankings.some(({ key }) => key === draft.metric)
   const plain = group.replaceAll("*", " ").trim()
   const ranked = useAsk(
     "groups.ranked",
     {
-      resource: exporter?.resource,
+      resource: resource?.resource,
       metric: isRanked ? draft.metric : undefined,
       by: "peak",
       hours: HOURS,
       limit: 1,
       search: plain === "" ? undefined : plain.slice(0, 200)
     },
-    { ...ONCE, off: exporter === undefined || exporter.top === null || chosen !== undefined }
+    { ...ONCE, off: resource === undefined || !isGrouped || chosen !== undefined }
   )
   const fleet = useAsk(
     "overview.fleet",
     { sort: "cpu", dir: "down", limit: 1, search: isPattern(server) ? undefined : server.slice(0, 200) },
-    { ...ONCE, off: exporter === undefined || exporter.top !== null || chosen !== undefined }
+    { ...ONCE, off: resource === undefined || isGrouped || chosen !== undefined }
   )
   const best = ranked.value?.groups[0]
   const host = fleet.value?.servers[0]
@@ -122,48 +130,89 @@ const useTarget = (draft: Draft, exporter: Exporter | undefined, wanted: Target 
 }
 
 /** A week of the value, in the unit of the rule. */
-const useDrawing = (exporter: Exporter, metric: Metric, { group, server }: Target, divisor: number | undefined) => {
-  const window = { id: server, resource: exporter.resource, points: POINTS, hours: HOURS }
-  const isGrouped = exporter.top !== null
-  const history = useAsk("rankings.history", { ...window, name: group }, { ...ONCE, off: !isGrouped })
-  const series = useAsk("overview.series", { ...window, fields: metric.field }, { ...ONCE, off: isGrouped })
+const useDrawing = (
+  { grouped, resource }: RuleResource,
+  metric: Metric,
+  { group, server }: Target,
+  divisor: number | undefined
+) => {
+  const window = { id: server, resource, points: POINTS, hours: HOURS }
+  const names = useMemo(() => namesOf(metric), [metric])
+  const history = useAsk("rankings.history", { ...window, name: group }, { ...ONCE, off: !grouped })
+  const series = useAsk("overview.series", { ...window, fields: names.join(",") }, { ...ONCE, off: grouped })
   const drawing = useMemo((): Drawing | undefined => {
     if (divisor === undefined) return undefined
-    const scaled = (values: ReadonlyArray<number | null>) =>
-      values.map((value) => (value === null ? null : value / divisor))
-    if (history.value !== undefined) {
-      const { series, step_seconds, timestamps, window } = history.value
-      const peaks = metric.peak === undefined ? undefined : series[metric.peak]
-      return {
-        times: timestamps.map((time) => Date.parse(time)),
-        stepMillis: step_seconds * 1000,
-        from: Date.parse(window.from),
-        to: Date.parse(window.to),
-        values: scaled(series[metric.field] ?? []),
-        peaks: peaks === undefined ? undefined : scaled(peaks)
-      }
-    }
-    if (series.value === undefined) return undefined
-    const { first, step_seconds, steps, window } = series.value
+    const shown = grouped ? seenByGroup(history.value) : seenByServer(series.value, names)
+    if (shown === undefined) return undefined
+    const scaled = (values: Values) => values.map((value) => (value === null ? null : value / divisor))
+    const peaks = metric.drawn?.peak == null ? undefined : shown.series[metric.drawn.peak]
     return {
-      times: Array.from({ length: steps }, (_, n) => (first + n * step_seconds) * 1000),
-      stepMillis: step_seconds * 1000,
-      from: Date.parse(window.from),
-      to: Date.parse(window.to),
-      values: scaled(series.value.series[0]?.values ?? []),
-      peaks: undefined
+      ...shown.times,
+      values: scaled(valuesOf(metric, shown.series)),
+      peaks: peaks === undefined ? undefined : scaled(peaks)
     }
-  }, [history.value, series.value, metric, divisor])
+  }, [grouped, history.value, series.value, metric, names, divisor])
   return { drawing, failure: history.failure ?? series.failure }
 }
 
+type Values = ReadonlyArray<number | null>
+
+/** The series that a metric is made of. */
+const namesOf = ({ drawn }: Metric): ReadonlyArray<string> =>
+  drawn === null ? [] : [...drawn.fields, drawn.less, drawn.part_of].filter((name) => name !== null)
+
+const seenByGroup = (answer: Answer<"rankings.history"> | undefined) =>
+  answer === undefined
+    ? undefined
+    : {
+        series: answer.series,
+        times: {
+          times: answer.timestamps.map((time) => Date.parse(time)),
+          stepMillis: answer.step_seconds * 1000,
+          from: Date.parse(answer.window.from),
+          to: Date.parse(answer.window.to)
+        }
+      }
+
+const seenByServer = (answer: Answer<"overview.series"> | undefined, names: ReadonlyArray<string>) => {
+  if (answer === undefined) return undefined
+  const { first, series, step_seconds, steps, window } = answer
+  const values = (name: string) => series.find((one) => one.name === name)?.values ?? []
+  return {
+    series: Object.fromEntries(names.map((name) => [name, values(name)])) as Readonly<Record<string, Values>>,
+    times: {
+      times: Array.from({ length: steps }, (_, n) => (first + n * step_seconds) * 1000),
+      stepMillis: step_seconds * 1000,
+      from: Date.parse(window.from),
+      to: Date.parse(window.to)
+    }
+  }
+}
+
+/** The sum of its series, as the server says that it is made; null where one of them is. */
+const valuesOf = ({ drawn }: Metric, series: Readonly<Record<string, Values>>): Values => {
+  if (drawn === null) return []
+  const { fields, less, part_of: whole, scale } = drawn
+  const at = (name: string, n: number) => series[name]?.[n] ?? Number.NaN
+  return (series[fields[0] ?? ""] ?? []).map((_, n) => {
+    const sum = fields.reduce((sum, name) => sum + at(name, n), 0) - (less === null ? 0 : at(less, n))
+    const value = (sum / (whole === null ? 1 : at(whole, n))) * scale
+    return Number.isFinite(value) ? value : null
+  })
+}
+
 /** What a value is divided by to be a share of the machine; 1 where it is none, undefined until it is known. */
-const useDivisor = (exporter: Exporter, metric: Metric, of: string, server: string): number | undefined => {
+const useDivisor = (
+  { grouped, resource }: RuleResource,
+  metric: Metric,
+  of: string,
+  server: string
+): number | undefined => {
   const isShare = of === "machine" && metric.share !== null
   const top = useAsk(
     "rankings.top",
-    { id: server, resource: exporter.resource, limit: 1, hours: 1 },
-    { ...ONCE, off: !isShare || exporter.top === null }
+    { id: server, resource, limit: 1, hours: 1 },
+    { ...ONCE, off: !isShare || !grouped }
   )
   if (!isShare) return 1
   const host = top.value?.host
@@ -173,23 +222,25 @@ const useDivisor = (exporter: Exporter, metric: Metric, of: string, server: stri
 
 const Values = ({
   draft,
-  exporter,
   fired,
   metric,
   onThreshold,
+  resource,
   target
 }: {
   readonly draft: Draft
-  readonly exporter: Exporter
+  readonly resource: RuleResource
   readonly metric: Metric
   readonly target: Target
   readonly fired: ReadonlyArray<Fired>
   readonly onThreshold: Props["onThreshold"]
 }) => {
-  const divisor = useDivisor(exporter, metric, draft.of, target.server)
-  const { drawing, failure } = useDrawing(exporter, metric, target, divisor)
-  const threshold = Number(draft.threshold)
-  const unit = draft.of === "machine" && metric.share !== null ? "percent" : metric.unit
+  const divisor = useDivisor(resource, metric, draft.of, target.server)
+  const { drawing, failure } = useDrawing(resource, metric, target, divisor)
+  // A line of how fast it grows is none of how much it is.
+  const isLine = draft.asks !== "growth_above" && draft.threshold.trim() !== ""
+  const threshold = isLine ? Number(draft.threshold) : Number.NaN
+  const unit = draft.of === "machine" && metric.share !== null ? "percent" : metric.drawn_unit
   if (drawing === undefined) {
     return failure === undefined ? (
       <div className="threshold-space" role="status" aria-label="Loading the chart" />
@@ -206,14 +257,14 @@ const Values = ({
             <Name value={target.group} /> on{" "}
           </>
         )}
-        <Name value={target.server} />, {draft.metric}
+        <Name value={target.server} />, {words(draft.metric)}
         {drawing.peaks === undefined ? "" : ": average of each step, thin its highest value"}
       </figcaption>
       <ThresholdChart
-        label={`${draft.metric} over the last 7 days, and ${spans.length} spans in which the rule would have fired`}
+        label={`${words(draft.metric)} over the last 7 days, and ${spans.length} spans in which the rule would have fired`}
         drawing={drawing}
         spans={spans}
-        threshold={draft.threshold.trim() !== "" && Number.isFinite(threshold) ? threshold : undefined}
+        threshold={Number.isFinite(threshold) ? threshold : undefined}
         format={(value) => inUnit(value, unit)}
         onThreshold={onThreshold}
       />

@@ -135,7 +135,7 @@ const BADGES = { waiting: "stale", sending: "stale", sent: "live", dead: "silent
 
 const MessageRow = ({ message }: { readonly message: Message }) => {
   const now = useNow()
-  const { attempts, created_at, due_at, error, kind, receiver, route, sent_at, state, title } = message
+  const { attempts, created_at, due_at, error, receiver, route, sent_at, state, title } = message
   const created = Date.parse(created_at)
   return (
     <li className="message-row">
@@ -143,7 +143,7 @@ const MessageRow = ({ message }: { readonly message: Message }) => {
       <div className="alert-what">
         <b>{legible(title, 200)}</b>
         <p className="sub">
-          {kind} · to <Name value={receiver} /> by <Name value={route} />
+          to <Name value={receiver} /> · route <Name value={route} />
           {attempts > 1 && ` · tried ${attempts} times`}
         </p>
         {error !== null && <p className="problem">{legible(error, 400)}</p>}

@@ -1,9 +1,8 @@
 /** The fields of a rule, in the order in which its sentence has them; what is wrong with one stands at it. */
 import { type ReactNode, useId } from "react"
-import type { Exporter } from "../ask/Api.ts"
-import { useCatalog } from "../ask/CatalogContext.ts"
 import { words } from "../parts/Format.ts"
-import { ASKS, type Asks, type Draft, type Metric, metricsOf } from "./RuleDraft.ts"
+import { type Metric, type RuleResource, useResources } from "./Resources.ts"
+import { type Asks, about, asking, asksOf, type Draft, mayAskHost, metricsFor } from "./RuleDraft.ts"
 
 export interface FormProps {
   readonly draft: Draft
@@ -12,22 +11,30 @@ export interface FormProps {
   readonly change: (changed: Partial<Draft>) => void
 }
 
-/** Units as a sentence has them. */
-const UNITS: Readonly<Record<string, string>> = {
-  percent: "%",
-  mb: "MiB",
-  mb_per_second: "MiB/s",
-  per_second: "a second"
+/** What keys of metrics do not say by themselves. */
+const WORDS: Readonly<Record<string, string>> = {
+  busy: "CPU in use",
+  iowait: "CPU waiting for disks",
+  steal: "CPU taken by other guests",
+  unaccounted: "CPU of no process",
+  memory_used: "Memory in use",
+  memory_available: "Memory available",
+  pressure_cpu: "Pressure: CPU",
+  pressure_memory: "Pressure: memory",
+  pressure_io: "Pressure: disks",
+  num_procs: "Processes"
 }
+const optionOf = ({ key }: Metric): readonly [string, string] => [key, WORDS[key] ?? words(key)]
 
 export const RuleForm = (props: FormProps) => {
   const { draft } = props
-  const { exporters } = useCatalog()
-  const exporter = exporters.find(({ resource }) => resource === draft.resource)
+  const resources = useResources()
+  const resource = resources.find((one) => one.resource === draft.resource)
   return (
     <div className="rule-form">
-      <Whom {...props} exporters={exporters} exporter={exporter} />
-      <What {...props} metrics={exporter === undefined ? [] : metricsOf(exporter)} />
+      <Whom {...props} resources={resources} resource={resource} />
+      <What {...props} resource={resource} />
+      {mayAskHost(draft.asks) && <OnlyWhile {...props} host={resources.find(({ host }) => host)} resource={resource} />}
       <HowLong {...props} />
       <Told {...props} />
     </div>
@@ -35,10 +42,13 @@ export const RuleForm = (props: FormProps) => {
 }
 
 const Whom = (
-  props: FormProps & { readonly exporters: ReadonlyArray<Exporter>; readonly exporter: Exporter | undefined }
+  props: FormProps & {
+    readonly resources: ReadonlyArray<RuleResource>
+    readonly resource: RuleResource | undefined
+  }
 ) => {
-  const { change, draft, exporter, exporters } = props
-  const grouped = exporter === undefined || exporter.top !== null
+  const { change, draft, resource, resources } = props
+  const isGrouped = resource === undefined || resource.grouped
   return (
     <fieldset>
       <legend>Whom</legend>
@@ -47,18 +57,22 @@ const Whom = (
         field="resource"
         label="Of"
         value={draft.resource}
-        options={exporters.map(({ resource, title }) => [resource, title])}
-        onChange={(resource) => {
-          const next = exporters.find((one) => one.resource === resource)
-          change({ resource, metric: (next && metricsOf(next)[0]?.key) ?? "", of: "core" })
-        }}
+        options={resources.map(({ resource, title }) => [resource, title])}
+        onChange={(key) =>
+          change(
+            about(
+              draft,
+              resources.find((one) => one.resource === key)
+            )
+          )
+        }
       />
-      {grouped && draft.asks !== "silent" && (
+      {((isGrouped && draft.asks !== "silent") || draft.group !== "") && (
         <Field
           {...props}
           field="group"
           label="Group"
-          placeholder="any, such as postgres*"
+          placeholder="any, or postgres*"
           value={draft.group}
           onChange={(group) => change({ group })}
         />
@@ -67,7 +81,7 @@ const Whom = (
         {...props}
         field="server"
         label="On server"
-        placeholder="any, such as db-*"
+        placeholder="any, or db-*"
         value={draft.server}
         onChange={(server) => change({ server })}
       />
@@ -75,11 +89,18 @@ const Whom = (
   )
 }
 
-const What = (props: FormProps & { readonly metrics: ReadonlyArray<Metric> }) => {
-  const { change, draft, metrics } = props
+const NUMBERS: Partial<Readonly<Record<Asks, string>>> = {
+  restarts_above: "Times",
+  exhausts_in: "Within, such as 2h"
+}
+
+const What = (props: FormProps & { readonly resource: RuleResource | undefined }) => {
+  const { change, draft, resource } = props
   const { asks } = draft
+  const metrics = metricsFor(resource, asks)
   const metric = metrics.find(({ key }) => key === draft.metric)
-  const hasValue = asks === "above" || asks === "below"
+  const isValue = asks === "above" || asks === "below"
+  const hasMetric = isValue || asks === "growth_above"
   return (
     <fieldset>
       <legend>What</legend>
@@ -88,30 +109,30 @@ const What = (props: FormProps & { readonly metrics: ReadonlyArray<Metric> }) =>
         field="asks"
         label="Fires where it"
         value={asks}
-        options={ASKS}
-        onChange={(value) => change({ asks: value as Asks })}
+        options={asksOf(resource)}
+        onChange={(value) => change(asking(draft, resource, value as Asks))}
       />
-      {hasValue && (
+      {hasMetric && (
         <Choice
           {...props}
           field="metric"
           label="Measured by"
           value={draft.metric}
-          options={metrics.map(({ key }) => [key, words(key)])}
+          options={metrics.map(optionOf)}
           onChange={(key) => change({ metric: key, of: "core" })}
         />
       )}
-      {(hasValue || asks === "restarts_above") && (
+      {(hasMetric || NUMBERS[asks] !== undefined) && (
         <Field
           {...props}
           field="threshold"
-          label={asks === "restarts_above" ? "Times" : `Threshold${unitOf(metric, draft.of)}`}
-          numeric
+          label={NUMBERS[asks] ?? `Threshold${unitOf(metric, draft)}`}
+          numeric={asks !== "exhausts_in"}
           value={draft.threshold}
           onChange={(threshold) => change({ threshold })}
         />
       )}
-      {hasValue && metric?.share != null && (
+      {isValue && metric?.share != null && (
         <Choice
           {...props}
           field="of"
@@ -119,12 +140,12 @@ const What = (props: FormProps & { readonly metrics: ReadonlyArray<Metric> }) =>
           value={draft.of}
           options={[
             ["core", metric.share === "cpu" ? "one core" : "nothing: as it is"],
-            ["machine", "the whole machine"]
+            ["machine", "the machine"]
           ]}
           onChange={(of) => change({ of })}
         />
       )}
-      {hasValue && (
+      {hasMetric && (
         <Field
           {...props}
           field="resolve"
@@ -139,28 +160,81 @@ const What = (props: FormProps & { readonly metrics: ReadonlyArray<Metric> }) =>
   )
 }
 
-const unitOf = (metric: Metric | undefined, of: string): string => {
+const unitOf = (metric: Metric | undefined, { asks, of }: Pick<Draft, "asks" | "of">): string => {
   if (metric === undefined) return ""
-  const unit =
-    of === "machine" ? "% of the machine" : metric.share === "cpu" ? "% of a core" : (UNITS[metric.unit] ?? metric.unit)
+  if (asks === "growth_above") return `, ${metric.unit} an hour`
+  const unit = of === "machine" ? "% of the machine" : metric.unit
   return unit === "" ? "" : `, ${unit}`
+}
+
+/** What has to hold of the host beside: one choice as long as nothing does. */
+const OnlyWhile = (
+  props: FormProps & { readonly host: RuleResource | undefined; readonly resource: RuleResource | undefined }
+) => {
+  const { change, draft, host, resource } = props
+  const isOfItself = resource?.metrics.every(({ drawn }) => drawn === null) ?? false
+  if (draft.hostMetric === "" && (host === undefined || isOfItself)) return null
+  const metric = host?.metrics.find(({ key }) => key === draft.hostMetric)
+  return (
+    <fieldset>
+      <legend>Only while</legend>
+      <Choice
+        {...props}
+        field="only_while"
+        label="The host's"
+        value={draft.hostMetric}
+        options={[["", "anything: always"], ...(host?.metrics ?? []).map(optionOf)]}
+        onChange={(hostMetric) => change({ hostMetric })}
+      />
+      {draft.hostMetric !== "" && (
+        <>
+          <Choice
+            {...props}
+            field="only_while_side"
+            label="Is"
+            value={draft.hostSide}
+            options={[
+              ["above", "above"],
+              ["below", "below"]
+            ]}
+            onChange={(hostSide) => change({ hostSide: hostSide as Draft["hostSide"] })}
+          />
+          <Field
+            {...props}
+            field="only_while_number"
+            label={`Limit${unitOf(metric, { asks: "above", of: "core" })}`}
+            numeric
+            value={draft.hostThreshold}
+            onChange={(hostThreshold) => change({ hostThreshold })}
+          />
+        </>
+      )}
+    </fieldset>
+  )
+}
+
+const WINDOWS: Partial<Readonly<Record<Asks, string>>> = {
+  silent: "For",
+  restarts_above: "Within",
+  growth_above: "Seen over",
+  exhausts_in: "As it grew over"
 }
 
 const HowLong = (props: FormProps) => {
   const { change, draft } = props
-  const window = draft.asks === "silent" ? "For" : draft.asks === "restarts_above" ? "Within" : "Averaged over"
+  const { asks } = draft
   return (
     <fieldset>
       <legend>How long</legend>
       <Field
         {...props}
         field="over"
-        label={window}
+        label={WINDOWS[asks] ?? "Averaged over"}
         placeholder="1m"
         value={draft.over}
         onChange={(over) => change({ over })}
       />
-      {draft.asks !== "silent" && draft.asks !== "restarts_above" && (
+      {((asks !== "silent" && asks !== "restarts_above") || draft.for !== "") && (
         <Field
           {...props}
           field="for"
@@ -202,20 +276,20 @@ const Told = (props: FormProps) => {
       />
       <Field
         {...props}
+        field="owners"
+        label="Owners"
+        placeholder="dba, on-call"
+        value={draft.owners}
+        onChange={(owners) => change({ owners })}
+      />
+      <Field
+        {...props}
         field="runbook"
         label="Runbook"
         placeholder="https://…"
         wide
         value={draft.runbook}
         onChange={(runbook) => change({ runbook })}
-      />
-      <Field
-        {...props}
-        field="owners"
-        label="Owners"
-        placeholder="dba, on-call"
-        value={draft.owners}
-        onChange={(owners) => change({ owners })}
       />
     </fieldset>
   )
@@ -288,7 +362,7 @@ const Choice = (props: Labelled & { readonly options: ReadonlyArray<readonly [st
     <Around {...props}>
       {(id, wrong) => (
         <select id={id} {...wrong} disabled={!mayEdit} value={value} onChange={(event) => onChange(event.target.value)}>
-          {options.map(([key, text]) => (
+          {withChosen(options, value).map(([key, text]) => (
             <option key={key} value={key}>
               {text}
             </option>
@@ -298,3 +372,7 @@ const Choice = (props: Labelled & { readonly options: ReadonlyArray<readonly [st
     </Around>
   )
 }
+
+/** A choice that is not offered, such as a metric of an exporter that is gone, is shown as it is. */
+const withChosen = (options: ReadonlyArray<readonly [string, string]>, value: string) =>
+  options.some(([key]) => key === value) ? options : [...options, [value, value] as const]

@@ -2,7 +2,6 @@
 import { type FormEvent, useMemo, useState } from "react"
 import { Confirm } from "../access/Field.tsx"
 import { AskFailed, ask } from "../ask/Api.ts"
-import { useCatalog } from "../ask/CatalogContext.ts"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { go, usePlace } from "../ask/Url.ts"
 import { useMay } from "../ask/WhoContext.ts"
@@ -13,27 +12,34 @@ import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { Backtest } from "./Backtest.tsx"
 import { useCheck } from "./Checked.ts"
+import { ResourcesContext, useResources } from "./Resources.ts"
 import { documentOf, draftOf, type Fields, fileOf, fitsForm, prefilled, problemsByField, yamlOf } from "./RuleDraft.ts"
 import { RuleForm } from "./RuleForm.tsx"
 import { type Rule, rulePath } from "./RuleList.tsx"
 
 export const RulePage = () => {
   const { query } = usePlace()
+  const { refresh } = useHeart()
   const name = query.get("name")
+  const { failure, loading, value } = useAsk("rules.resources", {}, { everyBeats: Number.POSITIVE_INFINITY })
   return (
-    <>
+    <ResourcesContext value={value?.resources ?? []}>
       <p className="crumbs">
         <Link href="/watch/rules">Rules</Link> <span aria-hidden="true">/</span>
       </p>
-      {name === null ? <NewRule /> : <KnownRule key={name} name={name} />}
-    </>
+      {loading && <div className="card skeleton tall" role="status" aria-label="Loading" />}
+      {failure !== undefined && value === undefined && (
+        <Failure alone what="What rules may ask" failure={failure} onRetry={refresh} />
+      )}
+      {value !== undefined && (name === null ? <NewRule /> : <KnownRule key={name} name={name} />)}
+    </ResourcesContext>
   )
 }
 
 const NewRule = () => {
-  const { exporters } = useCatalog()
+  const resources = useResources()
   const { query } = usePlace()
-  const [from] = useState(() => documentOf(prefilled(query, exporters)))
+  const [from] = useState(() => documentOf(prefilled(query, resources)))
   // So that the head of the page knows that the server answers.
   useAsk("rules.list", {})
   return (
@@ -150,7 +156,7 @@ const parsed = (text: string): Fields | undefined => {
 const NO_JSON = new Map([["json", "This is no JSON object."]])
 
 const Editor = ({ fields: from, mayEdit, onSaved, rule }: EditorProps) => {
-  const { exporters } = useCatalog()
+  const resources = useResources()
   const edited = useDraft(from)
   const { change, draft, fields, json, setJson, toForm, toJson } = edited
   const text = fields === undefined ? undefined : fileOf(fields)
@@ -196,7 +202,7 @@ const Editor = ({ fields: from, mayEdit, onSaved, rule }: EditorProps) => {
         {useMay("operator") && (
           <Backtest
             draft={tried}
-            exporter={exporters.find(({ resource }) => resource === tried.resource)}
+            resource={resources.find(({ resource }) => resource === tried.resource)}
             text={isRight ? text : undefined}
             onThreshold={mayEdit && json === undefined ? (value) => change({ threshold: String(value) }) : undefined}
           />

@@ -12,11 +12,15 @@ export type Story = Answer<"alerts.get">
 
 /** Of restarts, and of what else happened. */
 const LISTED_MAX = 12
+/** Percent of the time; below, nobody waited for long. */
+const PRESSURE_TOLD = 1
 
 export const StoryOf = ({ story }: { readonly story: Story }) => (
   <>
     {story.ranked !== null && <BeforeAndAfter story={story} ranked={story.ranked} />}
-    {story.pressure.length > 0 && <Pressure pressure={story.pressure} />}
+    <Pressure
+      pressure={story.pressure.filter(({ after, before }) => after >= PRESSURE_TOLD || before >= PRESSURE_TOLD)}
+    />
     <Around story={story} />
     <details className="alert-text">
       <summary>As text</summary>
@@ -25,8 +29,11 @@ export const StoryOf = ({ story }: { readonly story: Story }) => (
   </>
 )
 
-const signed = (value: number, unit: string): string =>
-  `${value > 0 ? "+" : value < 0 ? "\u2212" : ""}${inUnit(Math.abs(value), unit)}`
+/** What is next to nothing has no sign. */
+const signed = (value: number, unit: string): string => {
+  const size = inUnit(Math.abs(value), unit)
+  return `${value === 0 || size.startsWith("<") ? "" : value > 0 ? "+" : "\u2212"}${size}`
+}
 
 const BeforeAndAfter = ({
   ranked: { metric, unit },
@@ -122,18 +129,19 @@ const Line = ({
   </tr>
 )
 
-const Pressure = ({ pressure }: { readonly pressure: Story["pressure"] }) => (
-  <section className="card" aria-labelledby="pressure">
-    <h2 id="pressure">Pressure of the host</h2>
-    <ul className="around">
-      {pressure.map(({ after, before, what }) => (
-        <li key={what}>
-          {words(what)}: {inUnit(before, "percent")} of the time before, <b>{inUnit(after, "percent")}</b> then
-        </li>
-      ))}
-    </ul>
-  </section>
-)
+const Pressure = ({ pressure }: { readonly pressure: Story["pressure"] }) =>
+  pressure.length === 0 ? null : (
+    <section className="card" aria-labelledby="pressure">
+      <h2 id="pressure">Pressure of the host</h2>
+      <ul className="around">
+        {pressure.map(({ after, before, what }) => (
+          <li key={what}>
+            {words(what)}: {inUnit(before, "percent")} of the time before, <b>{inUnit(after, "percent")}</b> then
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
 
 /** Notes, restarts and the like in the times that are compared. */
 const Around = ({ story: { events, notes, restarts } }: { readonly story: Story }) => {

@@ -147,7 +147,12 @@ const Plot = ({
       <path className="line" d={seen.map((one) => `M${path(values, one)}`).join("")} />
       <path className="ground" d={`M0 ${ground}.5H${width}`} />
       {daysOf(from, to, Math.max(1, Math.floor(width / 90))).map((day) => (
-        <text key={day} x={x(day)} y={HEIGHT - 5} textAnchor={x(day) < 30 ? "start" : "middle"}>
+        <text
+          key={day}
+          x={x(day)}
+          y={HEIGHT - 5}
+          textAnchor={x(day) < 30 ? "start" : x(day) > width - 30 ? "end" : "middle"}
+        >
           {dayOf(new Date(day), to)}
         </text>
       ))}

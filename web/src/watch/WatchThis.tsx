@@ -1,9 +1,7 @@
 /** "Watch this…": opens the editor of rules with what is known of what is looked at. Absent for who may not save one. */
 import { useMay } from "../ask/WhoContext.ts"
 import { Link } from "../parts/Link.tsx"
-
-/** What the address of a new rule may say; a threshold is `above`. */
-export const PREFILLED = ["resource", "metric", "group", "server", "above", "asks"] as const
+import { PREFILLED } from "./Prefilled.ts"
 
 interface Props {
   readonly resource: string
