@@ -36,6 +36,8 @@ export interface DemoServer {
   readonly memoryMb: number
   /** Seconds before now at which it stopped reporting; 0 reports still. */
   readonly silentFor: number
+  /** Whether it is heard again now and then, too seldom to be live and too often to be silent. */
+  readonly isFaint: boolean
   readonly bootDays: number
   readonly programs: ReadonlyArray<Program>
 }
@@ -205,12 +207,13 @@ const server = (
   cores: number,
   gib: number,
   programs: ReadonlyArray<Program>,
-  more: { readonly silentFor?: number; readonly bootDays?: number } = {}
+  more: { readonly silentFor?: number; readonly isFaint?: boolean; readonly bootDays?: number } = {}
 ): DemoServer => ({
   name,
   cores,
   memoryMb: gib * 1024,
   silentFor: more.silentFor ?? 0,
+  isFaint: more.isFaint ?? false,
   bootDays: more.bootDays ?? 9 + Math.floor(hash(name) * 90),
   programs: [...programs, ...basics]
 })
@@ -218,7 +221,7 @@ const server = (
 export const demoFleet: ReadonlyArray<DemoServer> = [
   server("web-1", 4, 8, [...web(4), crashLoop]),
   server("web-2", 4, 8, web(4)),
-  server("web-3", 4, 8, web(4), { silentFor: 100 }),
+  server("web-3", 4, 8, web(4), { silentFor: 100, isFaint: true }),
   server("db-primary", 8, 32, postgres(4.2, 9_600)),
   server("db-replica", 8, 32, postgres(1.4, 9_100)),
   server("media-1", 4, 16, [busy("ffmpeg", 2.1, 640, 3), leak, busy("nginx", 0.2, 60, 5), steady("minio", 0.12, 410)]),
@@ -345,7 +348,7 @@ export class Machine {
     this.totals.tx += network * 1.7e6 * dt
     this.totals.rxp += network * 1_100 * dt
     this.totals.txp += network * 1_400 * dt
-    if (this.server.silentFor > 0 && t > now - this.server.silentFor) return null
+    if (this.isSilent(t - now)) return null
     const resident = groups.reduce((total, { row }) => total + Number(row.memory_bytes), 0)
     const total = memoryMb * 2 ** 20
     const used = Math.min(total * 0.97, resident * 0.93 + 260 * 2 ** 20)
@@ -399,6 +402,12 @@ export class Machine {
         ...this.pressure(dt, Math.min(1, (0.25 * usedCpu) / cores + 2 * (1 - squeeze)), io)
       }
     }
+  }
+
+  /** `since`: seconds since the moment that counts as now. */
+  private isSilent(since: number): boolean {
+    const { isFaint, silentFor } = this.server
+    return silentFor > 0 && since > -silentFor && !(isFaint && (since + 120) % 240 === 0)
   }
 
   /** Some wait for a CPU now and then; where there is too little of it, somebody always does. */

@@ -9,8 +9,10 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
 import { ConfigProvider, Console, Effect, Layer, Option, Redacted, References } from "effect"
 import config from "../plugins.config.ts"
+import * as BacktestPostgres from "../src/alerts/BacktestPostgres.ts"
 import { Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { wireName } from "../src/plugins/Wire.ts"
@@ -23,19 +25,25 @@ import * as DeadLettersPostgres from "../src/sinks/storage/DeadLettersPostgres.t
 import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { demoFleet, Machine } from "./demo-fleet.ts"
-import { watchFleet } from "./demo-watch.ts"
+import { announceReceiver, holdEvaluation, watchFleet } from "./demo-watch.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
 const GROUPS = config.exporters.find((exporter) => exporter.top !== undefined)!
 const BATCH = 5_000
 const INTERVAL = 15
 const ADMIN = "demo"
+/** Until what the rules found is written; the evaluation goes on by itself if that fails. */
+const HELD_MILLIS = 600_000
+/** While PostgreSQL writes rows of one server, those of another are made. */
+const SERVERS_AT_ONCE = 2
 
 export interface DemoOptions {
   readonly port: number
   readonly days: number
   /** Told once the fleet is there: the address, and a sign-in link's path. */
   readonly onReady: (url: string, signIn: string) => Effect.Effect<void>
+  /** Told once what its rules found is there, too. */
+  readonly onWatched?: (url: string) => Effect.Effect<void>
   readonly live: boolean
 }
 
@@ -71,6 +79,7 @@ export const runDemo = (options: DemoOptions, dataDir: string) =>
   Effect.gen(function* () {
     // What goes on live ends with the server: else it would keep the process alive.
     const scope = yield* Effect.scope
+    yield* announceReceiver(dataDir)
     const settings = Layer.succeed(Settings, {
       host: "127.0.0.1",
       port: options.port,
@@ -93,36 +102,43 @@ export const runDemo = (options: DemoOptions, dataDir: string) =>
     )
   }).pipe(Effect.scoped)
 
-const populate = (url: string, dataDir: string, { days, live, onReady }: DemoOptions) =>
+const populate = (url: string, dataDir: string, options: DemoOptions) =>
   Effect.gen(function* () {
+    const { days, live, onReady, onWatched = () => Effect.void } = options
     const now = Math.floor(Date.now() / 1000 / INTERVAL) * INTERVAL
+    const database = yield* runningRoles(dataDir)
+    if (Option.isNone(database)) return yield* Effect.die(new Error("the demonstration has no database"))
+    const owner = Database.layer({ url: database.value.owner })
+    yield* Effect.provide(holdEvaluation(Date.now() + HELD_MILLIS), owner)
     const machines = demoFleet.map((server) => new Machine(server))
     const agents: Array<{ readonly id: string; readonly token: string; readonly machine: Machine }> = []
     for (const machine of machines) {
       const made = yield* ask(url, "POST", "/api/servers", ADMIN, { name: machine.server.name })
       agents.push({ id: made.server_id, token: made.token, machine })
     }
-    const database = yield* runningRoles(dataDir)
-    if (Option.isNone(database)) return yield* Effect.die(new Error("the demonstration has no database"))
     yield* insertHistory(agents, historyMoments(now, days), now).pipe(
       Effect.provide(
         Layer.mergeAll(SnapshotRowsPostgres.layer, DeadLettersPostgres.layer).pipe(
-          Layer.provide(Database.layer({ url: database.value.owner })),
+          Layer.provideMerge(owner),
           Layer.provide(Registry.layer(config))
         )
       )
     )
-    yield* watchFleet((method, path, body) => ask(url, method, path, ADMIN, body)).pipe(
-      Effect.provide(Database.layer({ url: database.value.owner }))
-    )
     const link = yield* ask(url, "POST", "/api/session/links", ADMIN)
     yield* onReady(url, link.path)
+    const idOf = (name: string) => agents.find(({ machine }) => machine.server.name === name)!.id
+    yield* watchFleet((method, path, body) => ask(url, method, path, ADMIN, body), now * 1_000, idOf).pipe(
+      Effect.andThen(onWatched(url)),
+      Effect.provide(BacktestPostgres.layer.pipe(Layer.provideMerge(owner), Layer.provide(Registry.layer(config)))),
+      Effect.tapDefect((defect) => Effect.logError("the demonstration watches nothing", defect)),
+      Effect.forkChild
+    )
     if (!live) return
     for (let t = now + INTERVAL; ; t += INTERVAL) {
       yield* Effect.sleep(`${Math.max(0, t * 1000 - Date.now())} millis`)
       yield* Effect.forEach(agents, ({ machine, token }) => {
         const rows = machine.at(t, now)
-        if (rows === null || machine.server.silentFor > 0) return Effect.void
+        if (rows === null) return Effect.void
         const timestamp = new Date(t * 1000).toISOString()
         return ask(url, "POST", "/metrics/prometheus", token, {
           [HOST.name]: [{ timestamp, ...rows.host }],
@@ -142,38 +158,38 @@ const insertHistory = Effect.fnUntraced(function* (
   now: number
 ) {
   const rows = yield* SnapshotRows
-  const waiting = new Map<string, Array<Snapshot>>()
   const columns = new Map([HOST, GROUPS].map((exporter) => [exporter.name, Object.entries(exporter.table.columns)]))
-  const flush = (exporter: string) => {
-    const batch = waiting.get(exporter) ?? []
-    waiting.delete(exporter)
-    return batch.length === 0 ? Effect.void : Effect.asVoid(rows.insert(exporter, batch))
-  }
-  const add = (
-    exporter: string,
-    serverId: string,
-    t: number,
-    since: number,
-    row: Readonly<Record<string, unknown>>
-  ) => {
-    const values = columns
-      .get(exporter)!
-      .map(([name, column]) => (row[wireName(name, column)] ?? null) as string | number | null)
-    const batch = waiting.get(exporter) ?? []
-    batch.push({ exporter, serverId, timestamp: t * 1e6, countersSince: since * 1e6, values })
-    waiting.set(exporter, batch)
-    return batch.length
-  }
-  for (const { id, machine } of agents) {
+  const ofServer = Effect.fnUntraced(function* (id: string, machine: Machine) {
+    const waiting = new Map<string, Array<Snapshot>>([HOST, GROUPS].map(({ name }) => [name, []]))
+    const add = (exporter: string, t: number, since: number, row: Readonly<Record<string, unknown>>) => {
+      const values = columns
+        .get(exporter)!
+        .map(([name, column]) => (row[wireName(name, column)] ?? null) as string | number | null)
+      const batch = waiting.get(exporter)!
+      batch.push({ exporter, serverId: id, timestamp: t * 1e6, countersSince: since * 1e6, values })
+      return batch.length
+    }
+    const flush = Effect.forEach(
+      [...waiting.keys()],
+      (exporter) => {
+        const batch = waiting.get(exporter)!.splice(0)
+        return batch.length === 0 ? Effect.void : Effect.asVoid(rows.insert(exporter, batch))
+      },
+      { concurrency: 2, discard: true }
+    )
     for (const t of moments) {
       const said = machine.at(t, now)
       if (said === null) continue
-      let full = add(HOST.name, id, t, now - machine.server.bootDays * 86_400, said.host) >= BATCH
-      for (const { row, since } of said.groups) full = add(GROUPS.name, id, t, since, row) >= BATCH || full
-      if (full) yield* Effect.forEach([...waiting.keys()], flush, { concurrency: 2 })
+      let most = add(HOST.name, t, now - machine.server.bootDays * 86_400, said.host)
+      for (const { row, since } of said.groups) most = Math.max(most, add(GROUPS.name, t, since, row))
+      if (most >= BATCH) yield* flush
     }
-  }
-  yield* Effect.forEach([...waiting.keys()], flush)
+    yield* flush
+  })
+  yield* Effect.forEach(agents, ({ id, machine }) => ofServer(id, machine), {
+    concurrency: SERVERS_AT_ONCE,
+    discard: true
+  })
   const letters = yield* DeadLetters
   yield* letters.put(
     [
@@ -203,6 +219,8 @@ const insertHistory = Effect.fnUntraced(function* (
       payload
     }))
   )
+  // Longer ago than the week that its rules look at: each of them would be told.
+  yield* (yield* PgClient.PgClient)`update admiral.dead_letters set created_at = now() - interval '8 days' - id * interval '5 hours'`
 })
 
 if (import.meta.main) {
@@ -217,7 +235,8 @@ if (import.meta.main) {
         onReady: (url, path) =>
           Console.log(
             `\n  ${demoFleet.length} servers with a week of history, made in ${Math.round((Date.now() - began) / 1000)} s; they go on live.\n  Sign in once with this link:\n\n    ${url}${path}\n`
-          )
+          ),
+        onWatched: (url) => Console.log(`  What its rules found in that week is on ${url}/watch\n`)
       },
       dataDir
     ).pipe(Effect.provideService(References.MinimumLogLevel, "Warn"))

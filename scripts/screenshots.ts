@@ -11,6 +11,7 @@ import { Console, Effect, References } from "effect"
 import { chromium, type Page } from "playwright-core"
 import { findChromium, launchOptions } from "./Browser.ts"
 import { runDemo } from "./demo.ts"
+import { mailPage } from "./demo-mail.ts"
 
 const FOLDER = join(import.meta.dirname, "..", "docs", "screenshots")
 const BYTES_MAX = 300_000
@@ -37,7 +38,9 @@ const SHOTS: ReadonlyArray<Shot> = [
   { name: "processes", path: "/processes?range=7d", themes: ["light"] },
   { name: "compare", path: "/compare?s=web-1,web-2,web-3&range=24h", height: 1100, themes: ["dark"] },
   { name: "watch", path: "/watch", before: watched },
-  { name: "alert", path: "/watch", height: 1240, themes: ["light"], before: anAlert },
+  { name: "alert", path: "/watch", height: 1240, before: anAlert },
+  { name: "narrow-alert", path: "/watch", width: 390, height: 1420, themes: ["light"], before: anAlert },
+  { name: "message", path: "/watch", width: 390, height: 720, themes: ["light"], before: aMessage },
   { name: "rule", path: "/watch/rule?name=PostgreSQL%20is%20busy", height: 1100, themes: ["dark"], before: tried },
   { name: "pipeline", path: "/pipeline", height: 860, before: (page) => page.waitForTimeout(17_000) },
   { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"], before: alive },
@@ -50,15 +53,26 @@ async function alive(page: Page) {
 }
 
 async function watched(page: Page) {
-  await page.locator(".alert").first().waitFor({ timeout: 120_000 })
+  await page.locator(".alert.critical").first().waitFor({ timeout: 300_000 })
 }
 
 async function anAlert(page: Page) {
-  await page.locator(".alert.critical .alert-rule").first().click()
+  await page.locator(".alert-rule", { hasText: "Runaway process" }).first().click({ timeout: 300_000 })
   await page.locator(".before-after tbody tr").first().waitFor({ timeout: 60_000 })
 }
 
+async function aMessage(page: Page) {
+  await anAlert(page)
+  const id = page.url().split("/").at(-1)
+  const told = await page.evaluate((path) => fetch(path).then((answer) => answer.json()), `/api/alerts/${id}`)
+  await page.goto("about:blank")
+  await page.setContent(mailPage(told as Parameters<typeof mailPage>[0]))
+}
+
+/** The line is lower than the rule's: what it would have done there. */
 async function tried(page: Page) {
+  await page.getByRole("textbox", { name: /^Threshold/ }).fill("55")
+  await page.getByRole("textbox", { name: "Resolves at" }).fill("45")
   await page.locator(".fired-strip").first().waitFor({ timeout: 60_000 })
 }
 
@@ -122,7 +136,16 @@ else {
   const dataDir = await mkdtemp(join(tmpdir(), "nodepulse-demo-"))
   const ready = Promise.withResolvers<string>()
   const fiber = Effect.runFork(
-    runDemo({ port: 0, days: 7, live: true, onReady: (url) => Effect.sync(() => ready.resolve(url)) }, dataDir).pipe(
+    runDemo(
+      {
+        port: 0,
+        days: 7,
+        live: true,
+        onReady: () => Effect.void,
+        onWatched: (url) => Effect.sync(() => ready.resolve(url))
+      },
+      dataDir
+    ).pipe(
       Effect.provideService(References.MinimumLogLevel, "Warn"),
       Effect.tapCause((cause) => Effect.sync(() => ready.reject(cause)))
     )

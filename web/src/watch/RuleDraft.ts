@@ -11,7 +11,7 @@ export type Fields = Readonly<Record<string, unknown>>
 
 /** What a rule asks, as the form offers it. */
 export type Asks = "above" | "below" | "growth_above" | "exhausts_in" | "restarts_above" | "absent" | "silent"
-export const ASKS: ReadonlyArray<readonly [Asks, string]> = [
+const ASKS: ReadonlyArray<readonly [Asks, string]> = [
   ["above", "is above"],
   ["below", "is below"],
   ["growth_above", "grows faster than"],
