@@ -9,7 +9,8 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { NodeRuntime } from "@effect/platform-node"
+import { Duration, Effect } from "effect"
 import { makeServer, print } from "./outage-server.ts"
 
 const SERVERS = Number(process.argv[2] ?? 100)
@@ -20,8 +21,13 @@ const RULES = `rules:
   - {name: "too much memory", resource: processes, metric: memory, above: 1000, over: "30s"}
 `
 
+/** Rows go out for so many minutes; starting and ending is the rest. */
+const GIVE_UP = Duration.minutes(MINUTES + 5)
+
 interface Told {
-  readonly alerts: ReadonlyArray<{ readonly server_id: string; readonly fired_at: string }>
+  readonly incidents: ReadonlyArray<{
+    readonly alerts: ReadonlyArray<{ readonly server_id: string; readonly fired_at: string }>
+  }>
 }
 
 /** A hook that notes when it was told of a server first, epoch milliseconds. */
@@ -32,8 +38,8 @@ const makeHook = Effect.gen(function* () {
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {
       const at = Date.now()
-      const { alerts } = JSON.parse(Buffer.concat(chunks).toString()) as Told
-      for (const { fired_at, server_id } of alerts) {
+      const { incidents } = JSON.parse(Buffer.concat(chunks).toString()) as Told
+      for (const { fired_at, server_id } of incidents.flatMap(({ alerts }) => alerts)) {
         if (!told.has(server_id)) told.set(server_id, { at, firedAt: Date.parse(fired_at) })
       }
       response.end()
@@ -41,7 +47,11 @@ const makeHook = Effect.gen(function* () {
   })
   yield* Effect.acquireRelease(
     Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-    () => Effect.sync(() => server.close())
+    () =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
   )
   const address = server.address()
   return { told, url: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}/` }
@@ -131,4 +141,5 @@ default: {receivers: ["bench"], group_wait: "0s", rate: 1000}
   if (found.length < SERVERS) process.exitCode = 1
 })
 
-await Effect.runPromise(Effect.scoped(bench))
+// Everything ends with it, also where it is interrupted or takes too long.
+NodeRuntime.runMain(bench.pipe(Effect.timeout(GIVE_UP), Effect.scoped))
