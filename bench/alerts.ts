@@ -48,7 +48,7 @@ const book = Array.from(
 )
 const rules = Result.getOrThrow(readRules(`rules:\n${book.join("\n")}`, config.exporters))
 
-const megabytes = () => process.memoryUsage().rss / 1_048_576
+const megabytes = () => process.memoryUsage.rss() / 1_048_576
 
 const bench = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
@@ -63,7 +63,7 @@ const bench = Effect.gen(function* () {
   let peak = 0
   const watched = setInterval(() => {
     peak = Math.max(peak, megabytes())
-  }, 20)
+  }, 50)
   yield* Console.log("pass      ms   Node ms   PostgreSQL ms   resident MiB (most)   µs a rule and server   alerts")
   for (let n = 0; n <= PASSES; n++) {
     const at = end + n * EVERY_MILLIS

@@ -21,11 +21,9 @@ export class Arrivals {
   /** Epoch microseconds. */
   private readonly at: Array<number> = []
   private readonly rows: Array<number> = []
-  private total = 0
 
-  /** The rows of all of them. */
-  get size(): { readonly scrapes: number; readonly rows: number } {
-    return { scrapes: this.at.length, rows: this.total }
+  get scrapes(): number {
+    return this.at.length
   }
 
   /** Notes those after a moment, and forgets those until another; epoch microseconds. */
@@ -34,10 +32,9 @@ export class Arrivals {
       if (at <= after) continue
       this.at.push(at)
       this.rows.push(rows[n]!)
-      this.total += rows[n]!
     }
     let gone = 0
-    while (gone < this.at.length && this.at[gone]! <= before) this.total -= this.rows[gone++]!
+    while (gone < this.at.length && this.at[gone]! <= before) gone++
     this.at.splice(0, gone)
     this.rows.splice(0, gone)
   }

@@ -42,10 +42,13 @@ import {
   type WatchedServer
 } from "./RuleReader.ts"
 import { type HostSize, ServerWatch, type Turn } from "./ServerWatch.ts"
-import { type ExporterMemory, type Kept, lean, WatchMemory } from "./WatchMemory.ts"
+import { type ExporterMemory, type Kept, WatchMemory } from "./WatchMemory.ts"
 
-/** Servers that are read at a time. */
-const SLICE = 100
+/** Servers that are read at a time, and how many times as many are under way: while some are asked, PostgreSQL reads others. */
+const SLICE = 50
+const SLICES = 2
+/** Of those that are read anew, with their longest windows: what has been read is held until they were asked. */
+const ANEW_SLICE = 10
 /** A scrape takes a moment until it is stored: the latest moments are asked then. */
 export const SETTLE_MILLIS = 5_000
 /** Who has not asked for so long has lost its turn. */
@@ -92,7 +95,6 @@ export const makeEvaluator = Effect.gen(function* () {
       server,
       arrived: new Arrivals(),
       sizeAt: () => NO_SIZE,
-      groups: new Int32Array(0),
       rules,
       watch: new ServerWatch({
         rules,
@@ -171,7 +173,7 @@ export const makeEvaluator = Effect.gen(function* () {
         )
       : NO_SIZES
     const found: Array<Found> = []
-    for (const some of [known, anew]) {
+    for (const some of [known, ...Arr.chunksOf(anew, ANEW_SLICE)]) {
       // Of those that are kept, rows until then were seen.
       const from = some === known ? span.from : undefined
       const seen = yield* reader.read(
@@ -182,18 +184,19 @@ export const makeEvaluator = Effect.gen(function* () {
         from
       )
       yield* mine.names.learn(groupsOf(seen.values()))
-      const unheard = some === known ? [] : others.flatMap(({ id }) => (seen.get(id)!.rows.length === 0 ? [id] : []))
+      const unheard =
+        some === known ? [] : some.flatMap(({ server: { id } }) => (seen.get(id)!.rows.length === 0 ? [id] : []))
       const heard = yield* reader.heard(source, rules, unheard, span.from - lookback)
       for (const kept of some) {
         const { id } = kept.server
-        if (some === anew) {
+        if (some !== known) {
           for (const rule of kept.rules) kept.watch.resume(rule, statesIn(span.before.get(id) ?? [], rule))
           kept.watch.heard(heard.get(id))
         }
         kept.sizeAt = sizes.get(id) ?? (() => NO_SIZE)
         // Nobody knows what was between the moments that were asked and those that are: nothing was seen yet.
         if (span.from > span.asked) kept.watch.lose(span.from / 1_000)
-        const turns = yield* liveThrough(kept.watch, leanIn(seen.get(id)!, kept), span, lookback)
+        const turns = yield* liveThrough(kept.watch, seen.get(id)!, span, lookback)
         kept.sizeAt = () => NO_SIZE
         mine.kept.set(id, kept)
         found.push({
@@ -237,15 +240,16 @@ export const makeEvaluator = Effect.gen(function* () {
     for (const [name, own] of byExporter) {
       const source = reader.sources.get(name)
       if (source === undefined) continue
-      const columns = source.measures.counters.length + source.measures.gauges.length
-      const mine = memory.of(name, own, columns, reader.names)
+      const mine = memory.of(name, own, reader.names)
       const about = servers.filter((server) => own.some((rule) => isAbout(rule, server)))
       const ids = new Set(about.map(({ id }) => id))
       for (const id of mine.kept.keys()) if (!ids.has(id)) mine.kept.delete(id)
-      for (const slice of Arr.chunksOf(about, SLICE)) {
-        found.push(...(yield* askSome(source, own, slice, mine, span)))
-        memory.trim()
-      }
+      const slices = yield* Effect.forEach(
+        Arr.chunksOf(about, SLICE),
+        (slice) => askSome(source, own, slice, mine, span).pipe(Effect.tap(() => Effect.sync(() => memory.trim()))),
+        { concurrency: SLICES }
+      )
+      found.push(...slices.flat())
     }
     memory.keepOnly(new Set(byExporter.keys()))
     const own = rules.filter(isOfInstallation)
@@ -350,19 +354,6 @@ const groupsOf = (seen: Iterable<Seen>): ReadonlySet<number> => {
   }
   return groups
 }
-
-/** What was read of a server, as it is kept. */
-const leanIn = (seen: Seen, kept: Kept): Seen => ({
-  ...seen,
-  rows: seen.rows.map((scrape) => {
-    const thin = lean(scrape, kept.groups)
-    kept.groups = thin.groups
-    return thin
-  }),
-  host: seen.host.map((scrape) => lean(scrape, NO_GROUPS))
-})
-
-const NO_GROUPS = new Int32Array(0)
 
 /** What was found of a rule, as far as it still asks the same. */
 const statesIn = (stored: ReadonlyArray<StoredState>, rule: Rule) => {

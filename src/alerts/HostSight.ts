@@ -3,8 +3,12 @@ import type { Exporter } from "../plugins/Exporter.ts"
 import { type HostStep, hostSteps } from "../query/HostSteps.ts"
 import type { Measured, Measures } from "../query/Increases.ts"
 import type { GrowthSight } from "./GrowthSight.ts"
-import { type Metric, metricsOf } from "./Rule.ts"
+import { type Metric, metricsOf, type Rule } from "./Rule.ts"
 import { Sight } from "./Sight.ts"
+import { hostNeedsOf } from "./SightNeeds.ts"
+
+/** What a step takes, as V8 has it. */
+const STEP_BYTES = 80
 
 export class HostSight {
   /** What it did between its scrapes. */
@@ -14,11 +18,14 @@ export class HostSight {
   private readonly busy: ReadonlyArray<number>
   private readonly cores: number
   private readonly exporter: Exporter
+  private readonly keepsSteps: boolean
 
-  constructor(exporter: Exporter, measures: Measures) {
+  /** For some rules; `keepsSteps` where they ask what it did between its scrapes. */
+  constructor(exporter: Exporter, measures: Measures, rules: ReadonlyArray<Rule>, keepsSteps: boolean) {
     this.exporter = exporter
-    this.sight = new Sight(measures, undefined)
+    this.keepsSteps = keepsSteps
     this.metrics = metricsOf(exporter)
+    this.sight = new Sight(measures, undefined, hostNeedsOf(rules, this.metrics))
     this.busy = exporter.host!.cpuBusy.map((column) => measures.counters.indexOf(column))
     this.cores = measures.gauges.indexOf(exporter.host!.cores)
   }
@@ -26,6 +33,7 @@ export class HostSight {
   /** Adds a later scrape. */
   add(scrape: Measured): void {
     this.sight.add(scrape)
+    if (!this.keepsSteps) return
     const cores = scrape.gauges[this.cores]?.[0] ?? Number.NaN
     const most = Number.isNaN(cores) ? undefined : { at: () => cores }
     this.steps.push(...hostSteps([scrape], this.busy, most))
@@ -37,6 +45,11 @@ export class HostSight {
     let gone = 0
     while (gone < this.steps.length && this.steps[gone]!.to <= before) gone++
     if (gone > 0) this.steps.splice(0, gone)
+  }
+
+  /** What it takes, about. */
+  get bytes(): number {
+    return this.sight.bytes + this.steps.length * STEP_BYTES
   }
 
   /** The value of one of its metrics in the window of `over` microseconds until a moment; undefined where nobody knows. */

@@ -69,7 +69,7 @@ export const makeRuleReader = Effect.gen(function* () {
   const sources = new Map<string, RuleSource>()
   for (const exporter of exporters) {
     const measures = allMeasures(exporter)
-    const rows = yield* makeWindowReader(exporter, measures, host, { rollups: false })
+    const rows = yield* makeWindowReader(exporter, measures, host, { rollups: false, hostSteps: false })
     sources.set(exporter.name, {
       exporter,
       measures,

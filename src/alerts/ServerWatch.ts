@@ -24,7 +24,8 @@ import {
   type Rule,
   SLOW_MILLIS
 } from "./Rule.ts"
-import { Sight, type SightWindow } from "./Sight.ts"
+import { type GroupValues, Sight, type SightWindow } from "./Sight.ts"
+import { cpuIn, needsOf } from "./SightNeeds.ts"
 
 /** What the host has, for shares of the machine; null where its rows do not tell. */
 export interface HostSize {
@@ -83,10 +84,12 @@ export class ServerWatch {
 
   constructor(options: ServerWatchOptions) {
     this.options = options
-    this.sight = new Sight(options.measures, options.presence)
-    this.host = options.host === undefined ? undefined : new HostSight(options.host.exporter, options.host.measures)
+    const { host, measures, metrics, presence, rules } = options
+    this.sight = new Sight(measures, presence, needsOf(rules, metrics, presence))
+    const keepsSteps = rules.some(({ condition }) => condition.kind === "value" && isUnaccounted(metrics, condition))
+    this.host = host === undefined ? undefined : new HostSight(host.exporter, host.measures, rules, keepsSteps)
     const namers = new Map<string, (group: number) => string | undefined>()
-    for (const rule of options.rules) {
+    for (const rule of rules) {
       const namer = namers.get(rule.group) ?? this.namer(rule.group)
       namers.set(rule.group, namer)
       this.states.set(rule, new Map())
@@ -121,6 +124,11 @@ export class ServerWatch {
     this.host?.forget(before)
   }
 
+  /** What its scrapes take, about. */
+  get bytes(): number {
+    return this.sight.bytes + (this.host?.bytes ?? 0)
+  }
+
   /** Whether any alert fires, is about to, or is not known. */
   get isActive(): boolean {
     return [...this.states.values()].some((states) => states.size > 0)
@@ -152,28 +160,48 @@ export class ServerWatch {
     for (const rule of this.options.rules) this.answer(rule, at, undefined, [])
   }
 
-  private answer(rule: Rule, at: number, values: ReadonlyMap<string, number> | undefined, turns: Array<Turn>): void {
+  private answer(rule: Rule, at: number, values: GroupValues | undefined, turns: Array<Turn>): void {
+    const { condition } = rule
     const states = this.states.get(rule)!
     if (values === undefined) this.unknown.add(rule)
     const isHost = rule.onlyWhile === undefined ? true : this.hostHolds(rule.onlyWhile, at * 1_000, rule.over * 1_000)
-    const asked = new Set([...states.keys(), ...(values?.keys() ?? [])])
-    for (const group of asked) {
-      const before = states.get(group) ?? INACTIVE
-      const value = values === undefined ? undefined : (values.get(group) ?? missing(rule.condition))
-      const own = value === undefined ? undefined : holds(rule.condition, value, firesSince(before) !== undefined)
-      const verdict = both(own, isHost)
-      const after = step(before, verdict, at, rule)
-      if (before.is === "inactive" && states.size >= GROUPS_MAX) continue
-      if (after.is === "inactive") states.delete(group)
-      else states.set(group, after)
-      const [was, is] = [firesSince(before), firesSince(after)]
-      if (was === is) continue
-      turns.push({ rule, group, at, to: is === undefined ? "resolved" : "firing", value: shown(rule.condition, value) })
+    const active = new Set(states.keys())
+    for (const group of active) {
+      const value = values === undefined ? undefined : (values.find(group) ?? missing(condition))
+      this.step(rule, group, at, value, isHost, turns)
+    }
+    // Of the others only those become anything for which it holds.
+    if (values === undefined || isHost !== true) return
+    for (let n = 0; n < values.names.length; n++) {
+      const value = values.values[n]!
+      if (!holds(condition, value, false)) continue
+      const group = values.names[n]!
+      if (!active.has(group)) this.step(rule, group, at, value, isHost, turns)
     }
   }
 
+  private step(
+    rule: Rule,
+    group: string,
+    at: number,
+    value: number | undefined,
+    isHost: Verdict,
+    turns: Array<Turn>
+  ): void {
+    const states = this.states.get(rule)!
+    const before = states.get(group) ?? INACTIVE
+    const own = value === undefined ? undefined : holds(rule.condition, value, firesSince(before) !== undefined)
+    const after = step(before, both(own, isHost), at, rule)
+    if (before.is === "inactive" && states.size >= GROUPS_MAX) return
+    if (after.is === "inactive") states.delete(group)
+    else states.set(group, after)
+    const [was, is] = [firesSince(before), firesSince(after)]
+    if (was === is) return
+    turns.push({ rule, group, at, to: is === undefined ? "resolved" : "firing", value: shown(rule.condition, value) })
+  }
+
   /** What the rule's condition is asked of, by folded name; undefined where nobody knows. */
-  private valuesOf(rule: Rule, at: number): ReadonlyMap<string, number> | undefined {
+  private valuesOf(rule: Rule, at: number): GroupValues | undefined {
     const { condition } = rule
     const over = rule.over * 1_000
     const nameOf = this.namersOf.get(rule)!
@@ -181,13 +209,13 @@ export class ServerWatch {
     if (condition.kind === "exhausts") return this.exhausting(at, over, nameOf)
     if (condition.kind === "silent") {
       const last = this.sight.lastAt(at) ?? this.heardAt
-      return last === undefined ? undefined : new Map([["", (at - last) / 1_000 > rule.over ? 1 : 0]])
+      return last === undefined ? undefined : one("", (at - last) / 1_000 > rule.over ? 1 : 0)
     }
     const window = this.sight.window(at, over)
     if (window === undefined) return undefined
     if (condition.kind === "restarts") return this.sight.restarts(window, nameOf)
     if (condition.kind === "absent") {
-      return new Map([[rule.group, this.sight.isPresent(window, nameOf) ? 0 : 1]])
+      return one(rule.group, this.sight.isPresent(window, nameOf) ? 0 : 1)
     }
     const metric = this.options.metrics.get(condition.metric)
     if (metric === undefined) return undefined
@@ -197,9 +225,9 @@ export class ServerWatch {
   }
 
   /** The one value of a metric of the server as a whole. */
-  private ofServer(metric: Metric, window: SightWindow, over: number): ReadonlyMap<string, number> | undefined {
+  private ofServer(metric: Metric, window: SightWindow, over: number): GroupValues | undefined {
     if (metric.by !== "unaccounted") return alone(this.sight.valueOfServer(metric, window, over))
-    const cpu = [...this.options.metrics.values()].find(({ by, share }) => by === "rate" && share === "cpu")
+    const cpu = cpuIn(this.options.metrics)
     if (cpu === undefined || this.host === undefined) return undefined
     const cores = this.sight.unaccounted(cpu.columns[0]!, window, over, this.host.steps)
     return alone(cores === undefined ? undefined : cores * metric.scale)
@@ -210,7 +238,7 @@ export class ServerWatch {
     const metric = this.options.metrics.get(key)
     const growing = metric === undefined ? undefined : this.growth?.growing(metric, at, over, nameOf)
     if (metric === undefined || growing === undefined) return undefined
-    return new Map([...growing].map(([name, { perHour }]) => [name, perHour * metric.scale]))
+    return valuesIn(new Map([...growing].map(([name, { perHour }]) => [name, perHour * metric.scale])))
   }
 
   /** In how many hours each group will have used up what memory is left; of a host, its own memory in use. */
@@ -219,7 +247,7 @@ export class ServerWatch {
     const available = this.hostGrowth === undefined ? undefined : this.host?.available(this.hostGrowth, at)
     if (metric === undefined || available === undefined) return undefined
     const growing = this.growth?.growing(metric, at, over, nameOf)
-    return growing === undefined ? undefined : hoursLeft(growing, available)
+    return growing === undefined ? undefined : valuesIn(hoursLeft(growing, available))
   }
 
   private hostHolds({ metric, side, threshold }: HostCondition, at: number, over: number): Verdict {
@@ -244,8 +272,22 @@ export class ServerWatch {
 const isMemory = ({ by, columns, key, share }: Metric): boolean =>
   by === "level" && columns.length > 0 && (share === "memory" || key === "memory_used")
 
-const alone = (value: number | undefined): ReadonlyMap<string, number> | undefined =>
-  value === undefined ? undefined : new Map([["", value]])
+const isUnaccounted = (metrics: ReadonlyMap<string, Metric>, { metric }: { readonly metric: string }): boolean =>
+  metrics.get(metric)?.by === "unaccounted"
+
+const valuesIn = (values: ReadonlyMap<string, number>): GroupValues => ({
+  names: [...values.keys()],
+  values: Float64Array.from(values.values()),
+  find: (name) => values.get(name)
+})
+
+const one = (name: string, value: number): GroupValues => ({
+  names: [name],
+  values: Float64Array.of(value),
+  find: (other) => (other === name ? value : undefined)
+})
+
+const alone = (value: number | undefined): GroupValues | undefined => (value === undefined ? undefined : one("", value))
 
 /** Whether two conditions hold together: where one does not, it does not matter that nobody knows of the other. */
 const both = (a: Verdict, b: Verdict): Verdict => (a === false || b === false ? false : a === true ? b : a)
@@ -270,13 +312,20 @@ const shown = (condition: Condition, value: number | undefined): number | null =
 
 /** Values in percent of the machine; undefined where it is not known how large that is. */
 const shares = (
-  values: ReadonlyMap<string, number>,
+  { find, names, values }: GroupValues,
   { scale, share }: Metric,
   { cores, memoryBytes }: HostSize
-): ReadonlyMap<string, number> | undefined => {
+): GroupValues | undefined => {
   const whole = share === "cpu" ? cores : memoryBytes === null ? null : memoryBytes * scale
   if (whole === null || whole <= 0) return undefined
   // A rate of CPU is in percent of a core already.
   const factor = share === "cpu" ? 1 / whole : 100 / whole
-  return new Map([...values].map(([name, value]) => [name, value * factor]))
+  return {
+    names,
+    values: values.map((value) => value * factor),
+    find: (name) => {
+      const value = find(name)
+      return value === undefined ? undefined : value * factor
+    }
+  }
 }

@@ -4,7 +4,6 @@
  *
  * Bound: {@link MEMORY_BYTES_MAX} of scrapes. Servers beyond are read from rows each time.
  */
-import type { Measured } from "../query/Increases.ts"
 import { keyOf, type StoredState } from "./AlertStates.ts"
 import type { Arrivals } from "./Arrivals.ts"
 import type { Rule } from "./Rule.ts"
@@ -12,8 +11,9 @@ import type { Names, WatchedServer } from "./RuleReader.ts"
 import type { HostSize, ServerWatch } from "./ServerWatch.ts"
 
 const MEMORY_BYTES_MAX = 256 * 1_048_576
-/** What a scrape takes beside its values, as V8 has it. */
-const SCRAPE_BYTES = 800
+/** What is kept of a server beside its scrapes, and of each scrape to notice those that come late; as V8 has it. */
+const SERVER_BYTES = 20_000
+const ARRIVAL_BYTES = 16
 /** Names of groups, over all servers: where many come and go, all is read anew once in a while. */
 const NAMES_MAX = 200_000
 
@@ -25,8 +25,6 @@ export interface Kept {
   readonly arrived: Arrivals
   /** While it is asked: how large the host is. */
   sizeAt: (at: number) => HostSize
-  /** The groups of the latest scrape. */
-  groups: Int32Array
 }
 
 /** Of one exporter: its rules, and the servers that they are about. */
@@ -34,18 +32,14 @@ export class ExporterMemory {
   readonly names: Names
   readonly kept = new Map<number, Kept>()
   readonly key: string
-  private readonly valueBytes: number
 
-  constructor(key: string, names: Names, columns: number) {
+  constructor(key: string, names: Names) {
     this.key = key
     this.names = names
-    // A group's id is shared by most scrapes.
-    this.valueBytes = 8 * columns
   }
 
-  bytesOf({ arrived }: Kept): number {
-    const { rows, scrapes } = arrived.size
-    return rows * this.valueBytes + scrapes * SCRAPE_BYTES
+  bytesOf({ arrived, watch }: Kept): number {
+    return watch.bytes + arrived.scrapes * ARRIVAL_BYTES + SERVER_BYTES
   }
 
   get bytes(): number {
@@ -74,11 +68,11 @@ export class WatchMemory {
   }
 
   /** What is kept for the rules about an exporter; nothing where they were others. */
-  of(exporter: string, rules: ReadonlyArray<Rule>, columns: number, names: () => Names): ExporterMemory {
+  of(exporter: string, rules: ReadonlyArray<Rule>, names: () => Names): ExporterMemory {
     const key = JSON.stringify(rules)
     const mine = this.exporters.get(exporter)
     if (mine?.key === key && mine.names.size <= NAMES_MAX) return mine
-    const anew = new ExporterMemory(key, names(), columns)
+    const anew = new ExporterMemory(key, names())
     this.exporters.set(exporter, anew)
     return anew
   }
@@ -113,25 +107,4 @@ export class WatchMemory {
     for (const { kept } of this.exporters.values()) watches += kept.size
     return watches
   }
-}
-
-/**
- * A scrape to keep: rates, which no rule asks for, are left out, and nothing holds the buffers that it was read into. `before` are the groups of the
- * scrape before it, which mostly has the same.
- */
-export const lean = (scrape: Measured, before: Int32Array): Measured => ({
-  ...scrape,
-  groups: isSame(before, scrape.groups) ? before : scrape.groups.slice(),
-  increases: scrape.increases.map((values) => values.slice()),
-  gauges: scrape.gauges.map((values) => values.slice()),
-  resets: scrape.resets.map((counts) => counts?.slice()),
-  clamped: scrape.clamped.map((counts) => counts?.slice()),
-  unknown: scrape.unknown.map((counts) => counts?.slice()),
-  rates: []
-})
-
-const isSame = (a: Int32Array, b: Int32Array): boolean => {
-  if (a.length !== b.length) return false
-  for (let n = 0; n < a.length; n++) if (a[n] !== b[n]) return false
-  return true
 }

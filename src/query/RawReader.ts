@@ -54,18 +54,23 @@ export interface RawReader {
   ) => Effect.Effect<ReadonlyArray<ReadonlyMap<number, RawSpan>>, SqlError>
 }
 
-/** For one exporter and some of its columns. `host` is the exporter that tells the host's cores, where there is one. */
+/**
+ * For one exporter and some of its columns. `host` is the exporter that tells the host's cores, where there is one; its steps are read
+ * beside those of the exporter unless `hostSteps` says otherwise.
+ */
 export const makeRawReader = (
   exporter: Exporter,
   measures: Measures,
-  host: Exporter | undefined
+  host: Exporter | undefined,
+  { hostSteps: readsSteps = true }: { readonly hostSteps?: boolean } = {}
 ): Effect.Effect<RawReader, never, Scrapes | PgClient.PgClient> =>
   Effect.gen(function* () {
     const scrapes = yield* Scrapes
     const sql = yield* PgClient.PgClient
     const measurer = makeMeasurer(exporter, measures)
     const isOfHost = host !== undefined && measures.counters.some((counter) => isHostCpu(exporter, counter))
-    const other = isOfHost && host !== exporter ? makeHostReader(host, scrapes) : undefined
+    const isBeside = isOfHost && host !== exporter
+    const other = !isBeside ? undefined : readsSteps ? makeHostReader(host, scrapes) : makeCoresReader(host, scrapes)
     const stale = staleMicros(exporter)
     const lookback = lookbackOf(exporter)
     const ownCores = host === exporter ? exporter.host!.cores : undefined
@@ -149,7 +154,7 @@ export const makeRawReader = (
       isFirst: Measuring["isFirst"]
     ): RawSpan => {
       const measured = measurer.measure(own, { after, upto, cores, isFirst })
-      return other === undefined
+      return other?.steps === undefined
         ? { measured, steps: hostSteps(measured, ownBusy, cores), spans: EVERYWHERE }
         : { measured, steps: other.steps(host, after, upto, cores), spans: coveredSpans(seen, stale) }
     }
@@ -163,7 +168,7 @@ export const makeRawReader = (
       const untold = isOfHost
         ? [...found].flatMap(([server, own]) => ((told(own)[0]?.at ?? span.upto) > span.after ? [server] : []))
         : []
-      const around = yield* coresAround(untold, span.after - lookback, span.upto)
+      const around = yield* coresAround(untold, span.after - (readsSteps ? lookback : 0), span.upto)
       const spans = new Map<number, RawSpan>()
       for (const [server, own] of found) {
         const cores = isOfHost ? coresOf(around.get(server), told(own)) : undefined
@@ -180,7 +185,7 @@ export const makeRawReader = (
           ownScrapes(servers, spans),
           exporter.table.beginsAtZero ? scrapes.firsts(exporter.name, servers, spans) : NO_FIRSTS,
           // By their keys alone: what the exporter covered counts wherever a step of the host lies.
-          other === undefined ? NONE : times(servers, spans),
+          other?.steps === undefined ? NONE : times(servers, spans),
           other === undefined ? NONE : other.read(servers, spans)
         ],
         { concurrency: 4 }
@@ -235,6 +240,14 @@ const makeHostReader = (host: Exporter, scrapes: Scrapes["Service"]) => {
       hostSteps(measurer.measure(scrapes, { after, upto, cores, isFirst: undefined }), counters, cores)
   }
 }
+
+/** The host's cores alone: as its latest row until a span tells them, and those in it. */
+const makeCoresReader = (host: Exporter, scrapes: Scrapes["Service"]) => ({
+  coresColumn: 0,
+  read: (servers: ReadonlyArray<number>, spans: ReadonlyArray<Span>) =>
+    scrapes.withPrevious(host.name, servers, lookbackOf(host), spans, [host.host!.cores]),
+  steps: undefined
+})
 
 // -- cores
 

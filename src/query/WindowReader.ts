@@ -76,18 +76,20 @@ const REGROUPED_ROWS_MICROS = 24 * 3_600_000_000
 export interface WindowReaderOptions {
   /** Whether roll-ups may be used; by default yes. */
   readonly rollups?: boolean
+  /** Whether visitors are shown what the host did; by default yes. */
+  readonly hostSteps?: boolean
 }
 
 export const makeWindowReader = (
   exporter: Exporter,
   measures: Measures,
   host: Exporter | undefined,
-  { rollups = true }: WindowReaderOptions = {}
+  { hostSteps = true, rollups = true }: WindowReaderOptions = {}
 ): Effect.Effect<WindowReader, never, Scrapes | PgClient.PgClient> =>
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
     const { names } = yield* Scrapes
-    const raw = yield* makeRawReader(exporter, measures, host)
+    const raw = yield* makeRawReader(exporter, measures, host, { hostSteps })
     const buckets = yield* makeBuckets(exporter)
     const lookback = lookbackOf(exporter)
     const retention = Duration.toMillis(exporter.table.retention) * 1_000
