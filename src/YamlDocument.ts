@@ -119,6 +119,7 @@ const describe = (
   const expected = message
     .replace(/^Expected /, "")
     .replace(/^string$/, "a text")
+    .replace(/^number$/, "a number")
     .replace(/^array$/i, "a list")
   const value = at(raw, path)
   return `${where} is ${hidden?.(key, value) ?? valueText(value)}, but must be ${expected}`
@@ -162,7 +163,10 @@ const at = (value: unknown, path: Path): unknown =>
 export const valueText = (value: unknown): string => {
   // A misplaced section may hold a secret.
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "a map of keys and values"
-  const text = (JSON.stringify(value) ?? String(value)).replace(/\/\/[^/?#"\s]*@/g, "//…@")
+  const text = ((typeof value === "number" ? undefined : JSON.stringify(value)) ?? String(value)).replace(
+    /\/\/[^/?#"\s]*@/g,
+    "//…@"
+  )
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 

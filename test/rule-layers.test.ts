@@ -1,5 +1,5 @@
 /** Rules of three layers, over PostgreSQL and a folder: which one counts, who may change it, and what the audit says of it. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, rm, utimes, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -35,6 +35,12 @@ const world = Effect.gen(function* () {
   const use = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideContext(effect, context)
   return {
     write: (name: string, text: string) => Effect.promise(() => writeFile(join(folder, name), text)),
+    /** As an archive or an image has it: always of the same time. */
+    unpack: (name: string, text: string) =>
+      Effect.promise(async () => {
+        await writeFile(join(folder, name), text)
+        await utimes(join(folder, name), 1, 1)
+      }),
     drop: (name: string) => Effect.promise(() => rm(join(folder, name))),
     names: use(Effect.flatMap(Rulebook, ({ rules }) => Effect.map(rules, (found) => found.map(({ name }) => name)))),
     read: use(Effect.flatMap(RuleLayers, ({ read }) => read)),
@@ -67,6 +73,16 @@ layer(live, { timeout: "2 minutes" })("rules", (it) => {
       assert.deepStrictEqual(yield* names, ["a2", "b", "shipped"])
       assert.deepStrictEqual((yield* read).problems, ['b.yml: "b" is the name of two rules'])
       yield* drop("a.yml")
+      assert.deepStrictEqual(yield* names, ["b", "shipped"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("of a file that is as old and as large as before are read again", () =>
+    Effect.gen(function* () {
+      const { names, unpack } = yield* world
+      yield* unpack("a.yml", "rules: [{name: a, resource: node, silent: true}]")
+      assert.deepStrictEqual(yield* names, ["a", "shipped"])
+      yield* unpack("a.yml", "rules: [{name: b, resource: node, silent: true}]")
       assert.deepStrictEqual(yield* names, ["b", "shipped"])
     }).pipe(Effect.scoped)
   )

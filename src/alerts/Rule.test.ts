@@ -81,7 +81,14 @@ describe("a rule", () => {
       "postgres on db-*: restarted more than 3 times in 15 min"
     )
     assert.strictEqual(said({ condition: { kind: "absent" } }), "postgres on db-*: absent, for 5 min")
-    assert.strictEqual(said({ condition: { kind: "silent" }, over: 180_000 }), "on db-*: nothing heard for 3 min")
+    assert.strictEqual(
+      said({ condition: { kind: "silent" }, over: 180_000, for: 0 }),
+      "on db-*: nothing heard for 3 min"
+    )
+    assert.strictEqual(
+      said({ condition: { kind: "silent" }, over: 180_000, for: 60_000 }),
+      "on db-*: nothing heard for 3 min, for 60 s"
+    )
     assert.strictEqual(
       said({ condition: { kind: "growth", metric: "memory", threshold: 50, resolve: 50 }, over: 21_600_000 }),
       "postgres on db-*: memory grows by more than 50 MiB an hour, seen over 6 h, for 5 min"

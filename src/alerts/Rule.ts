@@ -208,7 +208,7 @@ export const sentence = (rule: Rule, metrics: ReadonlyMap<string, Metric>): stri
   const { condition, group, server } = rule
   const who = isOfServer(condition, metrics) ? "" : group === "*" ? "any group " : `${group} `
   const where = server === "*" ? "on any server" : `on ${server}`
-  const held = rule.for === 0 || condition.kind === "silent" ? "" : `, for ${lengthText(rule.for)}`
+  const held = rule.for === 0 ? "" : `, for ${lengthText(rule.for)}`
   if (isOfInstallation(rule)) return installationSentence(rule, held, lengthText(rule.over))
   return `${who}${where}: ${askedText(rule, metrics)}${held}${whileText(rule.onlyWhile)}`
 }

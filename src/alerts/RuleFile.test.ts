@@ -105,6 +105,16 @@ describe("a file of rules", () => {
         rule("metric: cpu"),
         "rules[0].name (line 2): a rule has one of above, below, restarts_above, absent, silent, growth_above and exhausts_in; none is given"
       ],
+      [rule("metric: cpu", 'above: "80%"'), 'rules[0].above (line 5) is "80%", but must be a number'],
+      [rule("metric: cpu", "above: .inf"), "rules[0].above (line 5) is Infinity, but must be a finite number"],
+      [
+        "rules:\n  - {name: a, resource: node, absent: true}",
+        "rules[0].absent (line 2) says nothing: node has no groups; silent asks whether nothing is heard of it"
+      ],
+      [
+        "rules:\n  - {name: a, resource: processes, group: x, silent: true}",
+        "rules[0].group (line 2) says nothing beside silent: absent asks whether a group runs"
+      ],
       [
         rule("metric: cpu", "above: 8", "absent: true"),
         "rules[0].name (line 2): a rule has one of above, below, restarts_above, absent, silent, growth_above and exhausts_in; above and absent are given"

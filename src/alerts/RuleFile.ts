@@ -220,6 +220,12 @@ const ofCondition = (rule: FileRule, exporter: Exporter, at: At): ReadonlyArray<
   if (exporter.top === undefined && rule.group !== undefined) {
     return [`${at("group")} says nothing: ${rule.resource} has no groups`]
   }
+  if (asks === "absent" && exporter.top === undefined) {
+    return [`${at(asks)} says nothing: ${rule.resource} has no groups; silent asks whether nothing is heard of it`]
+  }
+  if (asks === "silent" && rule.group !== undefined) {
+    return [`${at("group")} says nothing beside silent: absent asks whether a group runs`]
+  }
   if (asks === "exhausts_in") return tellsMemory(exporter) ? [] : [`${at(asks)}: ${rule.resource} tells of no memory`]
   return asks === "above" || asks === "below" || asks === "growth_above" ? ofMetric(rule, exporter, asks, at) : []
 }

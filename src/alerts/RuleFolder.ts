@@ -7,6 +7,7 @@
 import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Result } from "effect"
+import { stampOf } from "../FileStamp.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { type DocumentedEntry, readDocuments } from "./RuleDocument.ts"
 import { RULE_FILE_BYTES_MAX } from "./RuleFile.ts"
@@ -35,10 +36,10 @@ export const makeRuleFolder = (folder: string, exporters: ReadonlyArray<Exporter
     const keep = (problems: ReadonlyArray<string>) =>
       files.set(name, { stamp, rules: before?.rules ?? [], problems: problems.map((problem) => `${name}${problem}`) })
     try {
-      const { mtimeMs, size } = await stat(path)
-      stamp = `${mtimeMs} ${size}`
+      const there = await stat(path)
+      stamp = stampOf(there)
       if (before?.stamp === stamp) return
-      if (size > RULE_FILE_BYTES_MAX) throw new Error(`it is larger than ${RULE_FILE_BYTES_MAX} bytes`)
+      if (there.size > RULE_FILE_BYTES_MAX) throw new Error(`it is larger than ${RULE_FILE_BYTES_MAX} bytes`)
       const found = readDocuments(await readFile(path, "utf8"), exporters)
       if (Result.isFailure(found)) keep(found.failure.map((problem) => `: ${problem}`))
       else files.set(name, { stamp, rules: found.success, problems: [] })

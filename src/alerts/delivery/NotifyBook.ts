@@ -7,6 +7,7 @@
 import { readFile, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Context, Effect, Layer, Result } from "effect"
+import { stampOf } from "../../FileStamp.ts"
 import { NOTIFY_BYTES_MAX, type NotifyConfig, readNotify } from "./NotifyFile.ts"
 
 export interface NotifyState {
@@ -28,13 +29,13 @@ export class NotifyBook extends Context.Service<NotifyBook, { readonly state: Ef
 
       const read = async (): Promise<NotifyState> => {
         try {
-          const { mtimeMs, size } = await stat(path)
-          if (stamp === `${mtimeMs} ${size}`) return state
-          if (size > NOTIFY_BYTES_MAX) throw new Error(`it is larger than ${NOTIFY_BYTES_MAX} bytes`)
-          const found = readNotify(await readFile(path, "utf8"), dirname(path))
-          stamp = `${mtimeMs} ${size}`
-          if (Result.isSuccess(found)) return { config: found.success, problems: [] }
-          return { ...state, problems: found.failure.map((problem) => `${path}: ${problem}`) }
+          const found = await stat(path)
+          if (stamp === stampOf(found)) return state
+          if (found.size > NOTIFY_BYTES_MAX) throw new Error(`it is larger than ${NOTIFY_BYTES_MAX} bytes`)
+          const config = readNotify(await readFile(path, "utf8"), dirname(path))
+          stamp = stampOf(found)
+          if (Result.isSuccess(config)) return { config: config.success, problems: [] }
+          return { ...state, problems: config.failure.map((problem) => `${path}: ${problem}`) }
         } catch (error) {
           stamp = ""
           const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT"
