@@ -40,7 +40,7 @@ const SHOTS: ReadonlyArray<Shot> = [
   { name: "watch", path: "/watch", before: watched },
   { name: "alert", path: "/watch", height: 1240, before: anAlert },
   { name: "narrow-alert", path: "/watch", width: 390, height: 1420, themes: ["light"], before: anAlert },
-  { name: "message", path: "/watch", width: 390, height: 720, themes: ["light"], before: aMessage },
+  { name: "message", path: "/watch", width: 390, height: 860, themes: ["light"], before: aMessage },
   { name: "rule", path: "/watch/rule?name=PostgreSQL%20is%20busy", height: 1100, themes: ["dark"], before: tried },
   { name: "pipeline", path: "/pipeline", height: 860, before: (page) => page.waitForTimeout(17_000) },
   { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"], before: alive },
