@@ -172,7 +172,7 @@ describe("a file of rules", () => {
         "rules:\n  - {name: a, resource: node, group: nginx, metric: busy, above: 9}",
         "rules[0].group (line 2) says nothing: node has no groups"
       ],
-      [rule("metric: cpu", "above: .nan"), "rules[0].above (line 5) is null, but must be a finite number"],
+      [rule("metric: cpu", "above: .nan"), "rules[0].above (line 5) is NaN, but must be a finite number"],
       [
         "rules:\n  - {name: a, resource: proceses, absent: true}",
         'rules[0].resource (line 2) is "proceses", which is no resource, did you mean "processes"? (known: node, processes, nodepulse)'
