@@ -46,7 +46,7 @@ export const announceReceiver = (dataDir: string) =>
   Effect.promise(() => writeFile(join(dataDir, "notify.yml"), NOTIFY))
 
 /** Keeps the evaluation from asking what is not there yet. Epoch milliseconds. */
-export const holdEvaluation = (until: number) =>
+const holdEvaluation = (until: number) =>
   Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(PROGRESS, [PgTypes.float8(until / 1_000)]))
 
 /** What happened, a rule, a maintenance; and lives through the days until a moment, epoch milliseconds, from which the evaluation goes on. */

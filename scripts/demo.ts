@@ -25,15 +25,13 @@ import * as DeadLettersPostgres from "../src/sinks/storage/DeadLettersPostgres.t
 import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { demoFleet, Machine } from "./demo-fleet.ts"
-import { announceReceiver, holdEvaluation, watchFleet } from "./demo-watch.ts"
+import { announceReceiver, watchFleet } from "./demo-watch.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
 const GROUPS = config.exporters.find((exporter) => exporter.top !== undefined)!
 const BATCH = 5_000
 const INTERVAL = 15
 const ADMIN = "demo"
-/** Until what the rules found is written; the evaluation goes on by itself if that fails. */
-const HELD_MILLIS = 600_000
 /** While PostgreSQL writes rows of one server, those of another are made. */
 const SERVERS_AT_ONCE = 2
 
@@ -109,7 +107,6 @@ const populate = (url: string, dataDir: string, options: DemoOptions) =>
     const database = yield* runningRoles(dataDir)
     if (Option.isNone(database)) return yield* Effect.die(new Error("the demonstration has no database"))
     const owner = Database.layer({ url: database.value.owner })
-    yield* Effect.provide(holdEvaluation(Date.now() + HELD_MILLIS), owner)
     const machines = demoFleet.map((server) => new Machine(server))
     const agents: Array<{ readonly id: string; readonly token: string; readonly machine: Machine }> = []
     for (const machine of machines) {

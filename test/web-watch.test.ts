@@ -174,7 +174,7 @@ describe.skipIf(executablePath === undefined)("watch", () => {
           await says(/cpu above 10/)
           await choose("The host's", "Pressure: CPU")
           await page.getByRole("textbox", { name: "Limit, %" }).fill("5")
-          await says(/only while the host's pressure_cpu is above 5 %/)
+          await says(/only while host pressure cpu is above 5 %/)
           await soon(() => findings(page)).toEqual([])
           await choose("Fires where it", "grows faster than")
           await soon(() => page.getByRole("combobox", { name: "The host's" }).count()).toBe(0)
@@ -186,7 +186,7 @@ describe.skipIf(executablePath === undefined)("watch", () => {
           await choose("Fires where it", "is above")
           await choose("Measured by", "Pressure: memory")
           await page.getByRole("textbox", { name: "Threshold, %" }).fill("20")
-          await says(/^on watch-1: pressure_memory above 20 %/)
+          await says(/^on watch-1: pressure memory above 20 %/)
           const name = `memory is short ${Date.now() % 100_000}`
           await page.getByRole("textbox", { name: "Name" }).fill(name)
           await soon(() => page.getByRole("button", { name: "Save", exact: true }).isEnabled()).toBe(true)

@@ -99,7 +99,7 @@ describe("a rule", () => {
     )
     assert.strictEqual(
       said({ onlyWhile: { metric: "busy", side: "above", threshold: 90, unit: "%" }, for: 0 }),
-      "postgres on db-*: cpu above 80 % of the machine, averaged over 60 s, only while the host's busy is above 90 %"
+      "postgres on db-*: cpu above 80 % of the machine, averaged over 60 s, only while host busy is above 90 %"
     )
     const hidden = {
       kind: "value",

@@ -231,12 +231,12 @@ const askedText = ({ condition, over }: Rule, metrics: ReadonlyMap<string, Metri
       return `restarted more than ${times} in ${lengthText(over)}`
     }
     case "growth":
-      return `${condition.metric} grows by more than ${withUnit(condition.threshold, unitOf(condition, metrics))}, seen over ${lengthText(over)}`
+      return `${spoken(condition.metric)} grows by more than ${withUnit(condition.threshold, unitOf(condition, metrics))}, seen over ${lengthText(over)}`
     case "exhausts":
       return `memory runs out within ${lengthText(condition.within * 3_600_000)}, as it has grown over ${lengthText(over)}`
     case "value": {
       const { metric, side, threshold } = condition
-      return `${metric} ${side} ${withUnit(threshold, unitOf(condition, metrics))}, averaged over ${lengthText(over)}`
+      return `${spoken(metric)} ${side} ${withUnit(threshold, unitOf(condition, metrics))}, averaged over ${lengthText(over)}`
     }
   }
 }
@@ -244,7 +244,9 @@ const askedText = ({ condition, over }: Rule, metrics: ReadonlyMap<string, Metri
 const whileText = (asked: HostCondition | undefined): string =>
   asked === undefined
     ? ""
-    : `, only while the host's ${asked.metric} is ${asked.side} ${withUnit(asked.threshold, asked.unit)}`
+    : `, only while host ${spoken(asked.metric)} is ${asked.side} ${withUnit(asked.threshold, asked.unit)}`
+
+const spoken = (metric: string): string => metric.replaceAll("_", " ")
 
 const withUnit = (value: number, unit: string): string => (unit === "" ? String(value) : `${value} ${unit}`)
 
