@@ -1,6 +1,7 @@
 /**
- * Two processes ask the rules, and are killed or paused at random, also for longer than one may keep its turn, while servers go bad and
- * recover. What they have recorded in the end is what a back-test says of the same rows: each incident once, none lost, none twice.
+ * Two processes ask the rules and tell a hook, and are killed or paused at random, also for longer than one may keep its turn, while servers
+ * go bad and recover. What they have recorded in the end is what a back-test says of the same rows: each incident once, none lost, none
+ * twice. The hook, which refuses some messages, was told of each at least once, and then that it is over.
  *
  * `NODEPULSE_SECONDS=600 NODEPULSE_SEED=3 npx vitest run test/alerts-killed.test.ts` for longer.
  */
@@ -12,10 +13,12 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, References, Schedule } from "effect"
 import { Backtest } from "../src/alerts/Backtest.ts"
 import * as BacktestPostgres from "../src/alerts/BacktestPostgres.ts"
+import { Notifications } from "../src/alerts/delivery/Notifications.ts"
 import { EVERY_MILLIS } from "../src/alerts/Rule.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
-import { rules } from "./AlertsKilled.ts"
+import { assertDelivered, endClaims, makeHook, unfinished } from "./AlertsDelivered.ts"
+import { notifierOf, rules } from "./AlertsKilled.ts"
 import { exporters, makeClock, registry, setClock } from "./RollupsKilled.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
@@ -65,14 +68,14 @@ const makeServer = (serverId: string, seed: number) => {
 }
 
 /** Two processes at work, and what happens to them. */
-const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, seed: number) {
+const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, hook: string, seed: number) {
   const next = random(seed)
   const all = new Set<ChildProcess>()
   const complaints: Array<string> = []
   const start = Effect.promise(async () => {
     const child = spawn(process.execPath, ["test/alertsWorker.ts"], {
       cwd: join(import.meta.dirname, ".."),
-      env: { ...process.env, DATABASE_URL: Redacted.value(url) },
+      env: { ...process.env, DATABASE_URL: Redacted.value(url), HOOK_URL: hook },
       stdio: ["pipe", "pipe", "pipe"]
     })
     all.add(child)
@@ -103,12 +106,14 @@ const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>,
     if (next() < 0.4) {
       counts.killed++
       yield* kill(working[n]!)
+      yield* endClaims
       working[n] = yield* start
     } else {
       counts.paused++
       working[n]!.kill("SIGSTOP")
       // From less than a moment to far more than a turn.
       yield* Effect.sleep(50 + 900 * next())
+      yield* endClaims
       working[n]!.kill("SIGCONT")
     }
   }).pipe(Effect.forever)
@@ -122,8 +127,50 @@ const until = Effect.gen(function* () {
   return row?.at ?? 0
 })
 
+/** What processes have recorded of the rules is what a back-test until `end` says; how many incidents. */
+const assertRecorded = Effect.fnUntraced(function* (end: number) {
+  const sql = yield* PgClient.PgClient
+  const recorded = yield* sql<{
+    readonly rule: string
+    readonly server: string
+    readonly name: string
+    readonly from: number
+    readonly to: number | null
+  }>`select alert.rule, server.server_id as server, alert.alert_group as name,
+      (extract(epoch from alert.fired_at) * 1000)::float8 as "from", (extract(epoch from alert.resolved_at) * 1000)::float8 as "to"
+    from admiral.alerts alert join admiral.servers server on server.id = alert.server_id
+    order by alert.rule, server.server_id, alert.alert_group, alert.fired_at`
+  const backtest = yield* Backtest
+  const lived = yield* Effect.forEach(rules, (rule) =>
+    Effect.map(backtest.run(rule, { from: BEGIN * 1_000, to: end * 1_000 }), ({ incidents, more }) => {
+      assert.strictEqual(more, 0)
+      return incidents.map(({ from, group, serverId, to }) => [rule.name, serverId, group, from, to] as const)
+    })
+  )
+  const order = (all: ReadonlyArray<readonly unknown[]>) => all.map((one) => JSON.stringify(one)).sort()
+  assert.deepStrictEqual(
+    order(recorded.map(({ from, name, rule, server, to }) => [rule, server, name, from, to])),
+    order(lived.flat())
+  )
+  return recorded.length
+})
+
+/** Tells what is still to be told, while time goes on and nobody asks the rules. */
+const tellTheRest = Effect.fnUntraced(function* (end: number) {
+  const { plan, send } = yield* Notifications
+  let now = end
+  yield* Effect.gen(function* () {
+    now += 60_000
+    set(now)
+    yield* plan
+    yield* send.pipe(Effect.repeat({ while: (more) => more }))
+    yield* endClaims
+    return yield* unfinished
+  }).pipe(Effect.repeat({ until: (left) => left === 0 }), Effect.timeout("60 seconds"))
+})
+
 it.live(
-  `two evaluators are killed and paused at random: each incident is recorded once, none is lost (seed ${SEED}, ${MOMENTS} moments)`,
+  `two evaluators are killed and paused at random: each incident is recorded once and told at least once, none is lost (seed ${SEED}, ${MOMENTS} moments)`,
   () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
@@ -134,7 +181,8 @@ it.live(
       // Nothing was asked before.
       yield* setClock(BEGIN + 5_000)
       yield* sql`insert into admiral.alert_progress (asked_until) values (to_timestamp(${BEGIN / 1_000}::float8))`
-      const workers = yield* makeWorkers(url, SEED + 1)
+      const hook = yield* makeHook(random(SEED + 2))
+      const workers = yield* makeWorkers(url, hook.url, SEED + 1)
       const moments = Effect.gen(function* () {
         const began = performance.now()
         for (let n = 1; n <= MOMENTS; n++) {
@@ -154,35 +202,17 @@ it.live(
       ]).pipe(Effect.timeout("100 seconds"))
       yield* workers.stop
       assert.deepStrictEqual(workers.complaints, [])
-
-      const recorded = yield* sql<{
-        readonly rule: string
-        readonly server: string
-        readonly name: string
-        readonly from: number
-        readonly to: number | null
-      }>`select alert.rule, server.server_id as server, alert.alert_group as name,
-          (extract(epoch from alert.fired_at) * 1000)::float8 as "from", (extract(epoch from alert.resolved_at) * 1000)::float8 as "to"
-        from admiral.alerts alert join admiral.servers server on server.id = alert.server_id
-        order by alert.rule, server.server_id, alert.alert_group, alert.fired_at`
-      const backtest = yield* Backtest
-      const lived = yield* Effect.forEach(rules, (rule) =>
-        Effect.map(backtest.run(rule, { from: BEGIN * 1_000, to: end * 1_000 }), ({ incidents, more }) => {
-          assert.strictEqual(more, 0)
-          return incidents.map(({ from, group, serverId, to }) => [rule.name, serverId, group, from, to] as const)
-        })
-      )
-      const order = (all: ReadonlyArray<readonly unknown[]>) => all.map((one) => JSON.stringify(one)).sort()
-      assert.deepStrictEqual(
-        order(recorded.map(({ from, name, rule, server, to }) => [rule, server, name, from, to])),
-        order(lived.flat())
-      )
+      const recorded = yield* assertRecorded(end)
+      yield* Effect.provide(tellTheRest(end), notifierOf(hook.url))
+      const { again, resolved, told } = yield* assertDelivered(hook.taken)
       yield* Effect.logInfo(
-        `${recorded.length} incidents, each once; ${workers.counts.killed} kills, ${workers.counts.paused} pauses (seed ${SEED})`
+        `${recorded} incidents, each once; ${workers.counts.killed} kills, ${workers.counts.paused} pauses (seed ${SEED}); ` +
+          `${told} told and ${resolved} told to be over in ${hook.taken.length} messages, ${again} of them again; ${hook.counts.refused} refused`
       )
       // Otherwise nothing was tested.
       assert.isAbove(workers.counts.killed + workers.counts.paused, 0)
-      assert.isAbove(recorded.length, 0)
+      assert.isAbove(recorded, 0)
+      assert.isAbove(resolved, 0)
     }).pipe(stood, Effect.scoped, Effect.provide(live), Effect.provideService(References.MinimumLogLevel, "Info")),
   120_000 + SECONDS * 10_000
 )
