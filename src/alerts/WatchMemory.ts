@@ -25,7 +25,13 @@ export interface Kept {
   readonly arrived: Arrivals
   /** While it is asked: how large the host is. */
   sizeAt: (at: number) => HostSize
+  /** As of when it was asked last. */
+  bytes: number
 }
+
+/** What is kept of a server. */
+export const bytesOf = ({ arrived, watch }: Kept): number =>
+  watch.bytes + arrived.scrapes * ARRIVAL_BYTES + SERVER_BYTES
 
 /** Of one exporter: its rules, and the servers that they are about. */
 export class ExporterMemory {
@@ -38,13 +44,9 @@ export class ExporterMemory {
     this.names = names
   }
 
-  bytesOf({ arrived, watch }: Kept): number {
-    return watch.bytes + arrived.scrapes * ARRIVAL_BYTES + SERVER_BYTES
-  }
-
   get bytes(): number {
     let bytes = 0
-    for (const kept of this.kept.values()) bytes += this.bytesOf(kept)
+    for (const kept of this.kept.values()) bytes += kept.bytes
     return bytes
   }
 }
@@ -90,7 +92,7 @@ export class WatchMemory {
       for (const [id, kept] of [...memory.kept].reverse()) {
         if (over <= 0) return
         memory.kept.delete(id)
-        over -= memory.bytesOf(kept)
+        over -= kept.bytes
       }
     }
   }
