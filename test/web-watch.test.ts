@@ -301,7 +301,7 @@ describe("the form of a rule", () => {
     },
     { ...busy, below: 1, only_while: beside, owners: ["dba", "on-call"], severity: "info", keep_firing_for: "1m" },
     { ...busy, metric: undefined, restarts_above: 0, for: "1m", only_while: { metric: "busy", above: 0 } },
-    { ...busy, metric: undefined, silent: true, over: "2m", for: "1m", group: "a*" },
+    { ...busy, metric: undefined, silent: true, over: "2m", for: "1m" },
     { ...busy, metric: undefined, absent: true, group: "cron", only_while: beside },
     { ...busy, metric: "unaccounted", above: 50, enabled: false }
   ]) {
