@@ -11,7 +11,11 @@ import { Effect, Layer, Result } from "effect"
 import { expect } from "vitest"
 import config from "../plugins.config.ts"
 import { alertStatements } from "../src/alerts/AlertRows.ts"
+import { alertStateStatements } from "../src/alerts/AlertStates.ts"
 import { arrivalsSql } from "../src/alerts/Arrivals.ts"
+import { incidentStatements } from "../src/alerts/delivery/IncidentsPostgres.ts"
+import { notificationStatements } from "../src/alerts/delivery/NotificationsPostgres.ts"
+import { outboxStatements } from "../src/alerts/delivery/OutboxPostgres.ts"
 import { storedRuleStatements } from "../src/alerts/StoredRulesPostgres.ts"
 import { silenceStatements } from "../src/alerts/silences/SilencesPostgres.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
@@ -52,6 +56,10 @@ const statements: ReadonlyArray<readonly [name: string, sql: string, types: Read
   ["host-cores-of-one-server", coresSql(host, true), ["int4", "float8", "float8"]],
   ["host-cores-of-several-servers", coresSql(host, false), ["int4[]", "float8", "float8"]],
   ...named("alerts", alertStatements),
+  ...named("alert-states", alertStateStatements),
+  ...named("incidents", incidentStatements),
+  ...named("notifications", notificationStatements),
+  ...named("outbox", outboxStatements),
   ...named("rules", storedRuleStatements),
   ...named("silences", silenceStatements),
   ...exporters.flatMap((exporter: Exporter) => {

@@ -83,7 +83,13 @@ layer(live, { timeout: "2 minutes" })("what an alert tells", (it) => {
       const noted = { serverId: "told", at: EPOCH + 930 * SECOND, text: "deploy 4.2\u001b[2J" }
       yield* Effect.provideService(add(noted), CurrentAuthor, { name: "ann", address: null })
       const alert = yield* fired("resource: processes, server: told, metric: cpu, above: 80, for: 4m", 600, 1_500)
-      assert.deepStrictEqual(alert.asked, { resource: "processes", metric: "cpu", unit: "% of a core", span: 300_000 })
+      assert.deepStrictEqual(alert.asked, {
+        resource: "processes",
+        metric: "cpu",
+        unit: "% of a core",
+        span: 300_000,
+        held: 240_000
+      })
       const found = yield* story(alert.id)
       const { from, to } = found.window
       assert.strictEqual(to, alert.firedAt)

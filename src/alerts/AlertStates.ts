@@ -202,3 +202,17 @@ where alert.resolved_at is null and not exists (
   where stored.rule = alert.rule and coalesce(stored.server_id, 0) = coalesce(alert.server_id, 0)
     and stored.alert_group = alert.alert_group and stored.since is not null and stored.state in ('firing', 'unknown')
 )`
+
+/** The statements by name, as `docs/sql` has them. */
+export const alertStateStatements = {
+  PROGRESS,
+  BEGIN,
+  GO_ON,
+  SET_BACK,
+  STATES,
+  FIRE,
+  RESOLVE,
+  FORGET,
+  NOTE,
+  CLOSE_OTHERS
+}

@@ -264,3 +264,6 @@ on conflict (alert_id, incident_id) do update set state = excluded.state where m
 const NOTIFY = `insert into admiral.notifications (incident_id, kind, route, receiver, title, alerts, created_at, due_at)
 select given.incident, given.kind, given.route, given.receiver, given.title, given.alerts, ${moment("$2::float8")}, ${moment("$2::float8")}
 from json_to_recordset($1::json) as given(incident bigint, kind text, route text, receiver text, title text, alerts bigint[])`
+
+/** The statements by name, as `docs/sql` has them. */
+export const incidentStatements = { BEGAN, OPEN, MEMBERS, CANDIDATES, MAKE, CHANGE, JOIN, NOTIFY }

@@ -223,3 +223,6 @@ const fromRow = (row: Row): Notification => ({
   deadAt: row.dead,
   error: row.error
 })
+
+/** The statements by name, as `docs/sql` has them. */
+export const notificationStatements = { LIST, STATS }

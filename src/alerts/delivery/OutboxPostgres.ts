@@ -205,3 +205,6 @@ const PRUNE = [
   `delete from admiral.notifications as told where told.created_at < ${moment("$1::float8")} - interval '${KEPT_DAYS} days'
 and (told.sent_at is not null or told.dead_at is not null)`
 ]
+
+/** The statements by name, as `docs/sql` has them. */
+export const outboxStatements = { ANY, DROP_UNTOLD, WAITING, LOADS, CLAIM, ALERTS, SENT, FAILED }

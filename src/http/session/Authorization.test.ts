@@ -19,7 +19,7 @@ const endpoints = Object.values(Api.groups).flatMap((group) =>
 )
 const OPEN = ["/healthz", "/readyz", "/signin"]
 /** Reads that are answered where there is no database. */
-const AT_HAND = ["/api/exporters", "/api/pipeline", "/api/session", "/api/sessions", "/metrics"]
+const AT_HAND = ["/api/exporters", "/api/pipeline", "/api/rules/resources", "/api/session", "/api/sessions", "/metrics"]
 
 describe("nobody reads or writes without a token; a token writes for its own server only", () => {
   it.live("every endpoint but the open ones refuses whoever is not known, and an agent reads nothing", () =>
