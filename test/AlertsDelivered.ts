@@ -2,10 +2,10 @@
  * What a hook was told while processes that tell it were killed, against what is stored: each incident at least once, and that it is over
  * after that. For alerts-killed.test.ts.
  */
-import { createServer } from "node:http"
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import { hookServer } from "./HookServer.ts"
 
 /** A message as webhooks get it, as far as it is looked at. */
 interface Message {
@@ -26,27 +26,13 @@ const TAKES_MILLIS = 20
 export const makeHook = Effect.fnUntraced(function* (next: () => number) {
   const taken: Array<Message> = []
   const counts = { refused: 0 }
-  const server = createServer((request, response) => {
-    const chunks: Array<Buffer> = []
-    request.on("data", (chunk: Buffer) => chunks.push(chunk))
-    request.on("end", () => {
-      const isTaken = next() >= REFUSED
-      if (isTaken) taken.push(JSON.parse(Buffer.concat(chunks).toString()))
-      else counts.refused++
-      setTimeout(() => response.writeHead(isTaken ? 200 : 503).end(), TAKES_MILLIS * next())
-    })
+  const url = yield* hookServer((_, body, response) => {
+    const isTaken = next() >= REFUSED
+    if (isTaken) taken.push(JSON.parse(body))
+    else counts.refused++
+    setTimeout(() => response.writeHead(isTaken ? 200 : 503).end(), TAKES_MILLIS * next())
   })
-  yield* Effect.acquireRelease(
-    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-    () =>
-      Effect.sync(() => {
-        server.closeAllConnections()
-        server.close()
-      })
-  )
-  const address = server.address()
-  const port = typeof address === "object" && address !== null ? address.port : 0
-  return { url: `http://127.0.0.1:${port}/`, taken, counts }
+  return { url: `${url}/`, taken, counts }
 })
 
 /** A minute goes by for who claimed messages: those of whoever is dead or stands still are claimed by others. */

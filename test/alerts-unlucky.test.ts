@@ -1,40 +1,12 @@
 /** Alerts where luck is out: a clock that was wrong for a while, rules that are changed while they fire, servers that die meanwhile. */
-import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Clock, Effect, Layer, Result } from "effect"
+import { Effect, Layer } from "effect"
 import { Alerts } from "../src/alerts/Alerts.ts"
 import * as AlertsPostgres from "../src/alerts/AlertsPostgres.ts"
-import type { Rule } from "../src/alerts/Rule.ts"
-import { Rulebook } from "../src/alerts/Rulebook.ts"
-import { readRules } from "../src/alerts/RuleFile.ts"
-import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
-import type { Snapshot } from "../src/plugins/Snapshot.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
-import * as TestDatabase from "./TestDatabase.ts"
-import { EPOCH, exporters, processRow, SECOND, store } from "./TruthRows.ts"
+import { anew, book, busy, evaluated, live, rulesOf } from "./AlertsWorld.ts"
+import { EPOCH, SECOND, store } from "./TruthRows.ts"
 import { times } from "./TruthVector.ts"
 
-const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
-const book: { rules: ReadonlyArray<Rule> } = { rules: [] }
-const live = Layer.mergeAll(AlertsPostgres.layer, SnapshotRowsPostgres.layer).pipe(
-  Layer.provideMerge(Layer.succeed(Rulebook, { rules: Effect.sync(() => book.rules) })),
-  Layer.provideMerge(registry),
-  Layer.provideMerge(TestDatabase.layerWith({ exporters }))
-)
-
-const rulesOf = (...texts: ReadonlyArray<string>): ReadonlyArray<Rule> =>
-  Result.getOrThrow(readRules(`rules:\n${texts.map((text, n) => `  - {name: r${n}, ${text}}`).join("\n")}`, exporters))
-
-/** By a clock that shows so many seconds since `EPOCH`. */
-const by = <A, E, R>(t: number, self: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Clock.Clock, (clock) =>
-    Effect.provideService(self, Clock.Clock, {
-      ...clock,
-      currentTimeMillis: Effect.succeed((EPOCH + t * SECOND) / 1_000 + 5_000)
-    } as Clock.Clock)
-  )
-
-const evaluated = (t: number) => Effect.flatMap(Alerts, ({ pass }) => by(t, pass))
 const since = (at: number) => (at * 1_000 - EPOCH) / SECOND
 
 /** "rule server/group from-to" of all, in order of time; seconds since `EPOCH`. */
@@ -49,24 +21,7 @@ const told = Effect.flatMap(Alerts, ({ list }) =>
   )
 )
 
-const anew = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, t: number) {
-  const sql = yield* PgClient.PgClient
-  for (const table of ["alerts", "alert_states", "alert_progress"]) yield* sql.unsafe(`delete from admiral.${table}`)
-  book.rules = rules
-  yield* evaluated(t)
-})
-
 const DAY = 86_400
-
-const busy = (server: string, at: ReadonlyArray<number>, percent: (t: number) => number): ReadonlyArray<Snapshot> => {
-  let used = 1_000
-  let before = at[0]!
-  return at.map((t) => {
-    used += ((t - before) * percent(t)) / 100
-    before = t
-    return processRow(server, t, "worker", used, { since: -500 })
-  })
-}
 
 layer(live, { timeout: "2 minutes" })("alerts", (it) => {
   it.effect("go on after a clock that was ahead for a while", () =>

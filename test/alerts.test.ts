@@ -2,45 +2,14 @@
  * Alerts from PostgreSQL: what is evaluated as time goes by is what a back-test says of it later, whoever evaluates, however often
  * it is interrupted.
  */
-import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Clock, Effect, Layer, Result } from "effect"
+import { Effect } from "effect"
 import { type Alert, Alerts } from "../src/alerts/Alerts.ts"
-import * as AlertsPostgres from "../src/alerts/AlertsPostgres.ts"
 import { Backtest } from "../src/alerts/Backtest.ts"
-import * as BacktestPostgres from "../src/alerts/BacktestPostgres.ts"
-import type { Rule } from "../src/alerts/Rule.ts"
-import { Rulebook } from "../src/alerts/Rulebook.ts"
-import { readRules } from "../src/alerts/RuleFile.ts"
-import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
-import type { Snapshot } from "../src/plugins/Snapshot.ts"
-import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
-import * as TestDatabase from "./TestDatabase.ts"
-import { EPOCH, exporters, processRow, SECOND, store } from "./TruthRows.ts"
+import { anew, book, busy, evaluated, live, rulesOf } from "./AlertsWorld.ts"
+import { EPOCH, processRow, SECOND, store } from "./TruthRows.ts"
 import { seconds, times } from "./TruthVector.ts"
 import { generated, random } from "./TruthWorld.ts"
-
-const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
-const book: { rules: ReadonlyArray<Rule> } = { rules: [] }
-const live = Layer.mergeAll(AlertsPostgres.layer, BacktestPostgres.layer, SnapshotRowsPostgres.layer).pipe(
-  Layer.provideMerge(Layer.succeed(Rulebook, { rules: Effect.sync(() => book.rules) })),
-  Layer.provideMerge(registry),
-  Layer.provideMerge(TestDatabase.layerWith({ exporters }))
-)
-
-const rulesOf = (...texts: ReadonlyArray<string>): ReadonlyArray<Rule> =>
-  Result.getOrThrow(readRules(`rules:\n${texts.map((text, n) => `  - {name: r${n}, ${text}}`).join("\n")}`, exporters))
-
-/** Evaluates at a moment, in seconds since `EPOCH`. */
-const evaluated = (t: number) =>
-  Effect.flatMap(Alerts, ({ pass }) =>
-    Effect.flatMap(Clock.Clock, (clock) =>
-      Effect.provideService(pass, Clock.Clock, {
-        ...clock,
-        currentTimeMillis: Effect.succeed((EPOCH + t * SECOND) / 1_000 + 5_000)
-      } as Clock.Clock)
-    )
-  )
 
 const told = (alerts: ReadonlyArray<Pick<Alert, "rule" | "serverId" | "group" | "firedAt" | "resolvedAt">>) =>
   alerts
@@ -65,26 +34,6 @@ const lived = Effect.fnUntraced(function* (from: number, to: number) {
   )
   return told(found.flat())
 })
-
-/** Begins anew: nothing was asked until a moment. */
-const anew = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, t: number) {
-  const sql = yield* PgClient.PgClient
-  yield* sql`delete from admiral.alerts`
-  yield* sql`delete from admiral.alert_states`
-  yield* sql`delete from admiral.alert_progress`
-  book.rules = rules
-  yield* evaluated(t)
-})
-
-const busy = (server: string, at: ReadonlyArray<number>, percent: (t: number) => number): ReadonlyArray<Snapshot> => {
-  let used = 1_000
-  let before = at[0]!
-  return at.map((t) => {
-    used += ((t - before) * percent(t)) / 100
-    before = t
-    return processRow(server, t, "worker", used, { since: -500 })
-  })
-}
 
 layer(live, { timeout: "2 minutes" })("alerts", (it) => {
   it.effect("fire once an incident, and are over once, however often and by however many they are evaluated", () =>

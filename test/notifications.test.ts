@@ -4,7 +4,7 @@
  */
 import { createHmac } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient, PgTypes } from "@effect/sql-pg"
@@ -21,6 +21,7 @@ import { Silences } from "../src/alerts/silences/Silences.ts"
 import * as SilencesPostgres from "../src/alerts/silences/SilencesPostgres.ts"
 import { AlertStories } from "../src/alerts/story/Story.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
+import { hookServer } from "./HookServer.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
@@ -52,29 +53,14 @@ interface Seen {
 }
 
 /** A server that hooks are at. What it answers is `answer`'s, by path; it answers 200 unless told otherwise. */
-const hookServer = (answer: (path: string, response: ServerResponse) => void = (_, response) => void response.end()) =>
+const hook = (answer: (path: string, response: ServerResponse) => void = (_, response) => void response.end()) =>
   Effect.gen(function* () {
     const seen: Array<Seen> = []
-    const server = createServer((request, response) => {
-      const chunks: Array<Buffer> = []
-      request.on("data", (chunk: Buffer) => chunks.push(chunk))
-      request.on("end", () => {
-        const body = Buffer.concat(chunks).toString()
-        const path = request.url ?? ""
-        seen.push({ path, headers: request.headers, body, json: body === "" ? undefined : JSON.parse(body) })
-        answer(path, response)
-      })
+    const url = yield* hookServer(({ headers, url: path = "" }, body, response) => {
+      seen.push({ path, headers, body, json: body === "" ? undefined : JSON.parse(body) })
+      answer(path, response)
     })
-    yield* Effect.acquireRelease(
-      Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () =>
-        Effect.sync(() => {
-          server.closeAllConnections()
-          server.close()
-        })
-    )
-    const address = server.address()
-    return { url: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`, seen }
+    return { url, seen }
   })
 
 const configure = (text: string) => {
@@ -140,7 +126,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
   it.effect("are one message an incident, one that it is over, and nothing where nothing happened since", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer()
+      const { seen, url } = yield* hook()
       hooks(url)
       yield* fire("a")
       yield* fire("a", "h", "busy", "critical")
@@ -173,7 +159,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
   it.effect("wait while people silence them, and are not repeated once somebody acknowledged them", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer()
+      const { seen, url } = yield* hook()
       hooks(url, 'default: {receivers: [ops], group_wait: 0s, repeat_every: "10m"}\n')
       const { add } = yield* Silences
       const now = EPOCH + second * 1_000
@@ -206,7 +192,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
     () =>
       Effect.gen(function* () {
         yield* anew
-        const { seen, url } = yield* hookServer((_, response) => void response.writeHead(500).end("secret-of-the-hook"))
+        const { seen, url } = yield* hook((_, response) => void response.writeHead(500).end("secret-of-the-hook"))
         hooks(url)
         yield* fire("a")
         yield* passed
@@ -254,9 +240,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
     () =>
       Effect.gen(function* () {
         yield* anew
-        const { url } = yield* hookServer(
-          (path, response) => void response.writeHead(path === "/ops" ? 200 : 500).end()
-        )
+        const { url } = yield* hook((path, response) => void response.writeHead(path === "/ops" ? 200 : 500).end())
         const failing = 'routes: [{name: b, receivers: [fails], server: "b-*", group_wait: 0s}]\n'
         hooks(url, `${failing}default: {receivers: [ops], group_wait: 0s}\n`, "ops", "fails")
         for (const server of ["a", "b-1", "b-2", "b-3"]) yield* fire(server)
@@ -292,7 +276,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
   it.effect("are left alone for as long as the receiver asks for, and follow no redirect", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer((path, response) => {
+      const { seen, url } = yield* hook((path, response) => {
         if (path === "/busy") response.writeHead(429, { "retry-after": "120" }).end()
         else if (path === "/moved") response.writeHead(307, { location: `${url}/elsewhere` }).end()
         else response.end()
@@ -318,7 +302,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
   it.effect("beyond a route's rate wait, and go out together: nothing is left out", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer()
+      const { seen, url } = yield* hook()
       hooks(url, "default: {receivers: [ops], group_wait: 0s, rate: 3}\n")
       for (let n = 0; n < 20; n++) yield* fire(`many-${n}`)
       yield* passed
@@ -344,7 +328,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
   it.effect("are never sent twice by notifiers that work side by side", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer((_, response) => void setTimeout(() => response.end(), 20))
+      const { seen, url } = yield* hook((_, response) => void setTimeout(() => response.end(), 20))
       hooks(url, "default: {receivers: [ops, b, c], group_wait: 0s, rate: 1000}\n", "ops", "b", "c")
       const others = yield* Effect.forEach([1, 2, 3], () =>
         Layer.build(Layer.fresh(NotificationsPostgres.layerWith({ publicUrl: undefined })))
@@ -373,7 +357,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
     Effect.gen(function* () {
       yield* anew
       let hold = true
-      const { seen, url } = yield* hookServer((_, response) => {
+      const { seen, url } = yield* hook((_, response) => {
         if (!hold) response.end()
       })
       hooks(url, "default: {receivers: [ops], group_wait: 0s}\n")
@@ -400,7 +384,7 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
       yield* anew
       const folder = mkdtempSync(join(tmpdir(), "nodepulse-notify-"))
       yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
-      const { seen, url } = yield* hookServer((path, response) =>
+      const { seen, url } = yield* hook((path, response) =>
         path.startsWith("/token-hunter2") ? void response.writeHead(403).end("hunter2") : void response.end()
       )
       writeFileSync(join(folder, "secret"), "hunter2\n", { mode: 0o600 })
@@ -437,7 +421,7 @@ default: {receivers: [signed, hidden, lost], group_wait: 0s}
   it.effect("of a receiver that hangs keep no other waiting for more than its time", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer((path, response) => {
+      const { seen, url } = yield* hook((path, response) => {
         if (path !== "/hangs") response.end()
       })
       hooks(url, "default: {receivers: [hangs, ops], group_wait: 0s}\n", "hangs", "ops")
@@ -453,7 +437,7 @@ default: {receivers: [signed, hidden, lost], group_wait: 0s}
   it.effect("a heartbeat comes while the rules are asked, once in its time, and ends with them", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer()
+      const { seen, url } = yield* hook()
       configure(`receivers: []\nheartbeat: {url: "${url}/beat", every: "1m", method: POST}\nallow: ["127.0.0.1"]\n`)
       const sql = yield* PgClient.PgClient
       const asked = sql.unsafe(
@@ -487,7 +471,7 @@ default: {receivers: [signed, hidden, lost], group_wait: 0s}
   it.effect("go on after a clock that was ahead for a while", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer((path, response) => {
+      const { seen, url } = yield* hook((path, response) => {
         if (path === "/fails") response.statusCode = 503
         response.end()
       })
@@ -518,7 +502,7 @@ default: {receivers: [signed, hidden, lost], group_wait: 0s}
     Effect.gen(function* () {
       yield* anew
       let status = 503
-      const { seen, url } = yield* hookServer((_, response) => {
+      const { seen, url } = yield* hook((_, response) => {
         response.statusCode = status
         response.end()
       })
@@ -542,7 +526,7 @@ default: {receivers: [signed, hidden, lost], group_wait: 0s}
   it.effect("of what comes and goes all the time are not looked at for ever", () =>
     Effect.gen(function* () {
       yield* anew
-      const { seen, url } = yield* hookServer()
+      const { seen, url } = yield* hook()
       hooks(url, "default: {receivers: [ops], group_wait: 30s}\n")
       for (let n = 0; n < 40; n++) {
         yield* fire("flaps")
