@@ -45,20 +45,48 @@ export class ProcFiles {
     return this.bytes(path)?.toString("latin1")
   }
 
-  /** Whether the file begins with at least one byte. */
-  isFilled(path: string): boolean {
+  /** The arguments of a process, the first 4 KiB of them; empty where it has none, or they may not be read. */
+  commandLine(pid: number): ReadonlyArray<string> {
     let file: number
     try {
-      file = Fs.openSync(`${this.root}/${path}`, "r")
+      file = Fs.openSync(`${this.root}/${pid}/cmdline`, "r")
     } catch {
-      return false
+      return []
     }
     try {
-      return Fs.readSync(file, this.#buffer, 0, 1, null) > 0
+      const length = Fs.readSync(file, this.#buffer, 0, COMMAND_LINE_BYTES, null)
+      if (length === 0) return []
+      const end = this.#buffer[length - 1] === 0 ? length - 1 : length
+      return this.#buffer.toString("utf8", 0, end).split("\0")
     } catch {
-      return false
+      return []
     } finally {
       Fs.closeSync(file)
+    }
+  }
+
+  /** The paths of a process's control groups, one a hierarchy; empty where they cannot be read. */
+  controlGroups(pid: number): ReadonlyArray<string> {
+    const lines = this.bytes(`${pid}/cgroup`)?.toString("utf8").split("\n") ?? []
+    // A line is `number:controllers:path`, and a path may hold colons.
+    return lines.flatMap((line) => /^\d+:[^:]*:(.*)$/.exec(line)?.[1] ?? [])
+  }
+
+  /** Who a process runs as, its effective user; undefined where it is gone. */
+  owner(pid: number): number | undefined {
+    try {
+      return Fs.statSync(`${this.root}/${pid}`).uid
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Where a link leads; undefined where it is none, or may not be read. */
+  link(path: string): string | undefined {
+    try {
+      return Fs.readlinkSync(`${this.root}/${path}`)
+    } catch {
+      return undefined
     }
   }
 
@@ -117,5 +145,7 @@ export const kernelUnits = (
 
 /** Enough for /proc/stat of a machine with 1 024 cores, whose `intr` line is the longest in procfs. */
 const BUFFER_BYTES = 512 * 1024
+/** As much of a command line as a name is made of. */
+const COMMAND_LINE_BYTES = 4_096
 const AT_PAGESZ = 6
 const AT_CLKTCK = 17

@@ -17,23 +17,46 @@ const process = (pid: number, comm: string, changes: Partial<ProcStat> = {}): Pr
 
 const BOOTED_TICKS = 1_000_000
 
-/** Scans one after another; those in `bare` have no command line. Resolves to name -> [processes, user ticks, pages]. */
-const scans = (groups: ProcessGroups, bare: ReadonlySet<number> = new Set()) => {
-  let upTicks = BOOTED_TICKS
-  return (...processes: ReadonlyArray<ProcStat>) => {
-    groups.scan(upTicks, processes, (pid) => !bare.has(pid))
-    upTicks += 1_500
+const STEP_TICKS = 1_500
+
+/** A machine of 100 ticks a second, with processes named by their commands but for those in `bare`. */
+class Machine {
+  readonly groups: ProcessGroups
+  readonly bare: Set<number>
+  readonly units = new Map<number, string>()
+  /** Of each time that a name was asked for, the process. */
+  readonly asked: Array<number> = []
+  upTicks = BOOTED_TICKS
+
+  constructor(groupsMax = 100, bare: ReadonlyArray<number> = []) {
+    this.groups = new ProcessGroups(groupsMax, 100)
+    this.bare = new Set(bare)
+  }
+
+  /** Resolves to name, or unit/name -> [processes, user ticks, pages]. */
+  readonly scan = (...processes: ReadonlyArray<ProcStat>) => {
+    this.groups.scan(this.upTicks, processes, {
+      unitOf: (pid) => this.units.get(pid) ?? "",
+      nameOf: ({ comm, pid }) => {
+        this.asked.push(pid)
+        return this.bare.has(pid) ? undefined : comm
+      }
+    })
+    this.upTicks += STEP_TICKS
     return Object.fromEntries(
-      groups
+      this.groups
         .groups()
-        .map(({ name, processes, residentPages, userTicks }) => [name, [processes, userTicks, residentPages]])
+        .map(({ name, processes, residentPages, unit, userTicks }) => [
+          unit === "" ? name : `${unit}/${name}`,
+          [processes, userTicks, residentPages]
+        ])
     )
   }
 }
 
 describe("process groups", () => {
   it("count processes and memory, and CPU from the first scan on", () => {
-    const scan = scans(new ProcessGroups(100))
+    const { scan } = new Machine()
     const first = scan(process(10, "nginx", { userTicks: 500 }), process(11, "nginx", { userTicks: 70 }))
     assert.deepStrictEqual(first, { nginx: [2, 0, 20] })
     const second = scan(process(10, "nginx", { userTicks: 530 }), process(11, "nginx", { userTicks: 71 }))
@@ -41,7 +64,7 @@ describe("process groups", () => {
   })
 
   it("keep what a process used when it exits, and stay when all are gone", () => {
-    const scan = scans(new ProcessGroups(100))
+    const { scan } = new Machine()
     scan(process(10, "cc1"))
     scan(process(10, "cc1", { userTicks: 400 }))
     assert.deepStrictEqual(scan(), { cc1: [0, 400, 0] })
@@ -50,14 +73,14 @@ describe("process groups", () => {
   })
 
   it("count a process that started after the first scan in whole", () => {
-    const scan = scans(new ProcessGroups(100))
+    const { scan } = new Machine()
     scan(process(1, "init"))
     const second = scan(process(1, "init"), process(50, "gzip", { userTicks: 333, startTicks: BOOTED_TICKS + 10 }))
     assert.deepStrictEqual(second, { gzip: [1, 333, 10], init: [1, 0, 10] })
   })
 
   it("do not count what an older process used before it could be seen", () => {
-    const scan = scans(new ProcessGroups(100))
+    const { scan } = new Machine()
     scan(process(1, "init"))
     assert.deepStrictEqual(scan(process(50, "late", { userTicks: 333, startTicks: 5 })), {
       init: [0, 0, 0],
@@ -66,14 +89,14 @@ describe("process groups", () => {
   })
 
   it("tell a process from another that got its pid", () => {
-    const scan = scans(new ProcessGroups(100))
+    const { scan } = new Machine()
     scan(process(10, "old", { userTicks: 900, startTicks: 5 }))
     const second = scan(process(10, "new", { userTicks: 4, startTicks: BOOTED_TICKS + 5 }))
     assert.deepStrictEqual(second, { new: [1, 4, 10], old: [0, 0, 0] })
   })
 
   it("leave kernel threads out", () => {
-    const scan = scans(new ProcessGroups(100), new Set([2, 3]))
+    const { scan } = new Machine(100, [2, 3])
     const kernel = { kernelThread: true }
     const first = scan(
       process(1, "init"),
@@ -84,7 +107,7 @@ describe("process groups", () => {
   })
 
   it("keep a zombie in its group, and put one that was never seen alive into its parent's", () => {
-    const scan = scans(new ProcessGroups(100), new Set([12, 13]))
+    const { scan } = new Machine(100, [12, 13])
     scan(process(10, "sh"), process(11, "true", { parent: 10 }))
     const dead = { state: "Z", residentPages: 0 }
     const born = { ...dead, startTicks: BOOTED_TICKS + 1 }
@@ -98,28 +121,92 @@ describe("process groups", () => {
   })
 
   it("take in a process whose command line was empty in the middle of an exec", () => {
-    const bare = new Set([10])
-    const scan = scans(new ProcessGroups(100), bare)
+    const { bare, scan } = new Machine(100, [10])
     assert.deepStrictEqual(scan(process(10, "postgres", { parent: 0 })), {})
     bare.delete(10)
     assert.deepStrictEqual(scan(process(10, "postgres", { parent: 0 })), { postgres: [1, 0, 10] })
   })
 
   it("follow a process that changes its name", () => {
-    const scan = scans(new ProcessGroups(100))
+    const { scan } = new Machine()
     scan(process(10, "(ostgres)"))
     const second = scan(process(10, "postgres", { userTicks: 40 }))
     assert.deepStrictEqual(second, { "(ostgres)": [0, 0, 0], postgres: [1, 40, 10] })
   })
 
-  it("never exceed their bound but for living processes, and forget the longest gone first", () => {
-    const scan = scans(new ProcessGroups(3))
-    scan(process(1, "init"), process(2, "a"))
-    scan(process(1, "init"), process(3, "b"))
-    scan(process(1, "init"), process(4, "c"))
-    assert.deepStrictEqual(Object.keys(scan(process(1, "init"), process(5, "d"))), ["c", "d", "init"])
-    const alive = scan(process(1, "init"), process(5, "d"), process(6, "e"), process(7, "f"), process(8, "g"))
-    assert.deepStrictEqual(Object.keys(alive), ["d", "e", "f", "g", "init"])
+  it("ask for a name when a process is new or renamed, once more in the next scan, and then not again", () => {
+    const { asked, scan } = new Machine(100, [2])
+    const kernel = process(2, "kworker", { kernelThread: true })
+    for (let run = 0; run < 10; run++) scan(process(1, "init"), kernel)
+    assert.deepStrictEqual(asked, [1, 2, 1])
+    asked.length = 0
+    for (let run = 0; run < 10; run++) scan(process(1, "systemd"), kernel)
+    assert.deepStrictEqual(asked, [1, 1])
+  })
+
+  it("leave out whom an exec gave a name that counts nowhere, and adopt it where its parent is in a group", () => {
+    const { bare, scan } = new Machine()
+    scan(process(1, "init"), process(10, "sh", { parent: 1 }), process(11, "sh", { parent: 7 }))
+    bare.add(10).add(11)
+    const after = scan(
+      process(1, "init"),
+      process(10, "ls", { parent: 1, userTicks: 3 }),
+      process(11, "ls", { parent: 7, userTicks: 3 })
+    )
+    assert.deepStrictEqual(after, { init: [2, 3, 20], sh: [0, 0, 0] })
+  })
+
+  it("are apart by unit, and a process moves with its unit", () => {
+    const { scan, units } = new Machine()
+    units.set(10, "web.service").set(11, "mail.service")
+    const [web, mail] = [process(10, "sh"), process(11, "sh")]
+    assert.deepStrictEqual(scan(web, mail), { "mail.service/sh": [1, 0, 10], "web.service/sh": [1, 0, 10] })
+    scan(web, mail)
+    units.set(11, "user alice")
+    // The minute counts from the second scan, which asked again.
+    for (let run = 0; run < 3; run++) scan(web, { ...mail, userTicks: 20 })
+    assert.deepStrictEqual(scan(web, { ...mail, userTicks: 25 }), {
+      "mail.service/sh": [0, 20, 0],
+      "user alice/sh": [1, 5, 10],
+      "web.service/sh": [1, 0, 10]
+    })
+  })
+
+  it("hold what is beyond their bound as one, whose processes move where there is room again", () => {
+    const machine = new Machine(3)
+    const first = machine.scan(process(1, "a"), process(2, "b"), process(3, "c"), process(4, "d"), process(5, "e"))
+    assert.deepStrictEqual(first, { a: [1, 0, 10], b: [1, 0, 10], c: [1, 0, 10], other: [2, 0, 20] })
+    const [d, e] = [process(4, "d", { userTicks: 9 }), process(5, "e", { userTicks: 2 })]
+    assert.deepStrictEqual(machine.scan(process(1, "a"), d, e).other, [2, 11, 20])
+    machine.upTicks += 60_000
+    const later = machine.scan(process(1, "a"), { ...d, userTicks: 10 }, { ...e, userTicks: 4 })
+    assert.deepStrictEqual(later, { a: [1, 0, 10], d: [1, 1, 10], e: [1, 2, 10], other: [0, 11, 0] })
+  })
+
+  it("do not forget a group that was lately gone, whatever comes", () => {
+    const { scan } = new Machine(2)
+    scan(process(1, "a"), process(2, "b"))
+    scan(process(1, "a"), process(2, "b", { userTicks: 7 }))
+    assert.deepStrictEqual(scan(process(1, "a"), process(3, "c")), {
+      a: [1, 0, 10],
+      b: [0, 7, 0],
+      other: [1, 0, 10]
+    })
+  })
+
+  it("take in what a process used between its last scan and its end, once", () => {
+    const { groups, scan } = new Machine()
+    const born = { startTicks: BOOTED_TICKS + 5 }
+    scan()
+    scan(process(10, "cc1", { ...born, userTicks: 4 }))
+    assert.deepStrictEqual(groups.counted(10), [{ pid: 10, startTicks: born.startTicks, userTicks: 4, systemTicks: 0 }])
+    const last = { pid: 10, startTicks: born.startTicks, userTicks: 9, systemTicks: 1 }
+    assert.isTrue(groups.settle(last))
+    scan()
+    assert.isTrue(groups.settle(last))
+    assert.deepStrictEqual(scan(), { cc1: [0, 9, 0] })
+    assert.isFalse(groups.settle({ ...last, startTicks: 6 }))
+    assert.isFalse(groups.settle({ ...last, pid: 11 }))
   })
 
   it("never let a counter fall, whatever starts, exits, forks and renames itself", () => {
@@ -128,11 +215,11 @@ describe("process groups", () => {
       seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
       return Math.floor((seed / 2_147_483_648) * below)
     }
-    const groups = new ProcessGroups(1_000)
+    const machine = new Machine(6)
     let alive: Array<ProcStat> = []
-    let before = new Map<string, number>()
+    let before: Readonly<Record<string, ReadonlyArray<number>>> = {}
     for (let run = 0; run < 300; run++) {
-      const now = BOOTED_TICKS + run * 1_500
+      const now = machine.upTicks
       alive = alive
         .filter(() => random(10) > 0)
         .map((stat) => ({
@@ -145,9 +232,16 @@ describe("process groups", () => {
         alive.push(process(random(40), `n${random(9)}`, { startTicks: now - random(1_500), userTicks: random(9) }))
       }
       const unique = [...new Map(alive.map((stat) => [stat.pid, stat])).values()]
-      groups.scan(now, unique, () => random(8) > 0)
-      const after = new Map(groups.groups().map(({ name, userTicks }) => [name, userTicks]))
-      for (const [name, ticks] of before) assert.isTrue((after.get(name) ?? -1) >= ticks, `seed 7, run ${run}`)
+      machine.bare.clear()
+      for (const { pid } of unique) {
+        if (random(8) === 0) machine.bare.add(pid)
+        machine.units.set(pid, random(3) === 0 ? "a.service" : "")
+      }
+      const after = machine.scan(...unique)
+      // A group that was gone for long may be forgotten.
+      const kept = Object.keys(before).filter((name) => after[name] !== undefined || before[name]![0]! > 0)
+      for (const name of kept)
+        assert.isAtLeast(after[name]?.[1] ?? -1, before[name]![1]!, `seed 7, run ${run}: ${name}`)
       before = after
     }
   })

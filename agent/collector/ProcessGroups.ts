@@ -1,66 +1,111 @@
 /**
- * Processes by command name, with counters that never fall: what process_exporter 0.7.10 keeps with
- * `name: "{{.Comm}}"`, `cmdline: ['.+']` and its defaults. Pure: it is shown the processes, scan after scan.
+ * Processes by name and unit, with counters that never fall: what process_exporter 0.7.10 keeps with its defaults. Pure:
+ * it is shown the processes, scan after scan, and asks for their names and units.
  *
  * As there:
  * - The CPU time that a process had used before the first scan does not count. One that started later counts in whole.
  * - A group keeps what its processes used when they exit, and stays, with no processes, when all are gone.
- * - A process without a command line is left out (kernel threads), unless its parent is in a group: then it belongs there
- *   (a zombie that was never seen alive). A zombie that was seen alive stays in its group until it is reaped.
+ * - A process without a name of its own is left out (kernel threads), unless its parent is in a group: then it belongs
+ *   there (a zombie that was never seen alive). A zombie that was seen alive stays in its group until it is reaped.
  *
- * Otherwise than there: a process that changes its name moves to the group of its new name, from then on. process_exporter
- * keeps the name that it saw first, so that a daemon seen between fork and exec counts as its launcher for ever.
+ * Otherwise than there: a process that changes its command name (exec) is asked for its name again, and one that changes
+ * its name or its unit moves, from then on. process_exporter keeps the name that it saw first, so that a daemon seen
+ * between fork and exec counts as its launcher for ever.
  *
- * Bound: `groupsMax` groups; beyond it those without processes are forgotten, the longest gone first. One that comes
- * back starts from 0, as after a restart. Processes are bounded by whoever shows them.
+ * Bound: `groupsMax` groups, and one more. Where there is no room for a new one, that which has had no process for the
+ * longest time, and at least `FORGET_SECONDS`, is forgotten; one that comes back starts from 0, as after a restart. Where
+ * there is none to forget, the process counts in the group `other`, until there is room. What is told never falls and is
+ * never told twice. Processes are bounded by whoever shows them, those remembered after their end by `DEPARTED_MAX`.
  */
 import type { ProcStat } from "./ProcStat.ts"
 
+/** The group of those for whom there was no room. It has no unit. */
+const OTHER = "other"
+
+/** A group that was without a process for less is not forgotten: longer than a server waits for its next row. */
+const FORGET_SECONDS = 600
+/** How many processes are remembered after their end. */
+const DEPARTED_MAX = 4_096
+
 export interface ProcessGroup {
   readonly name: string
+  /** "" where none is known. */
+  readonly unit: string
   readonly processes: number
   readonly residentPages: number
   readonly userTicks: number
   readonly systemTicks: number
 }
 
+/** How a process gets its place. Asked when a process is new, changes its command name, and in the scan after that. */
+export interface ProcessPlaces {
+  /** Undefined: it has no name of its own. */
+  readonly nameOf: (stat: ProcStat, unit: string) => string | undefined
+  /** Asked again every `UNIT_SECONDS`, too: a session's processes are moved without an exec. */
+  readonly unitOf: (pid: number) => string
+}
+
+/** What was last counted of a process. */
+export interface CountedProcess {
+  readonly pid: number
+  readonly startTicks: number
+  readonly userTicks: number
+  readonly systemTicks: number
+}
+
 interface Group {
+  readonly name: string
+  readonly unit: string
   processes: number
   residentPages: number
   userTicks: number
   systemTicks: number
-  /** The scan that last saw a process of it. */
-  seen: number
+  /** When a process of it was last seen, in ticks. */
+  seenTicks: number
 }
 
 interface Tracked {
+  readonly pid: number
   readonly startTicks: number
   userTicks: number
   systemTicks: number
-  /** Null: in no group. */
-  group: string | null
-  /** Whether the group is the process's own name, or its parent's for good. */
-  readonly own: boolean
+  comm: string
+  name: string | undefined
+  unit: string
+  /** Whether the name is the process's own, or its parent's. */
+  own: boolean
+  group: Group | undefined
+  /** The scan that last saw it. */
   seen: number
+  /** It is asked for its name once more: in the middle of an exec it has no command line. */
+  askAgain: boolean
+  unitTicks: number
 }
+
+/** How long a unit is believed. */
+const UNIT_SECONDS = 60
 
 export class ProcessGroups {
   readonly #groupsMax: number
+  readonly #ticksPerSecond: number
   readonly #tracked = new Map<number, Tracked>()
+  readonly #departed = new Map<number, Tracked>()
   readonly #groups = new Map<string, Group>()
   #scan = 0
+  #scanTicks = 0
+  /** The scan that found nothing to forget: it is not looked for again until the next. */
+  #fullScan = 0
   #firstScanTicks = 0
 
-  constructor(groupsMax: number) {
+  constructor(groupsMax: number, ticksPerSecond: number) {
     this.#groupsMax = groupsMax
+    this.#ticksPerSecond = ticksPerSecond
   }
 
-  /**
-   * One scan. `upTicks` is the machine's time since boot in clock ticks when it begins; `hasCommandLine` is asked once
-   * for each process that was not seen before, and again while the answer was no.
-   */
-  scan(upTicks: number, processes: Iterable<ProcStat>, hasCommandLine: (pid: number) => boolean): void {
+  /** One scan. `upTicks` is the machine's time since boot in clock ticks when it begins. */
+  scan(upTicks: number, processes: Iterable<ProcStat>, places: ProcessPlaces): void {
     this.#scan++
+    this.#scanTicks = upTicks
     if (this.#scan === 1) this.#firstScanTicks = upTicks
     for (const group of this.#groups.values()) {
       group.processes = 0
@@ -69,58 +114,147 @@ export class ProcessGroups {
     const orphans: Array<ProcStat> = []
     for (const stat of processes) {
       const known = this.#tracked.get(stat.pid)
-      if (known === undefined || known.startTicks !== stat.startTicks) {
-        if (hasCommandLine(stat.pid)) this.#add(stat, this.#track(stat, stat.comm, true), true)
-        else orphans.push(stat)
-        continue
-      }
-      known.seen = this.#scan
-      if (known.group === null) {
-        // In the middle of an exec a command line is empty, too: ask again.
-        if (stat.kernelThread || stat.state === "Z" || !hasCommandLine(stat.pid)) continue
-        this.#add(stat, this.#track(stat, stat.comm, true), true)
-      } else {
-        if (known.own) known.group = stat.comm
-        this.#add(stat, known, false)
+      if (known !== undefined && known.startTicks === stat.startTicks) this.#again(stat, known, places, orphans)
+      else {
+        if (known !== undefined) this.#depart(known)
+        this.#first(stat, places, orphans)
       }
     }
     this.#adopt(orphans)
-    for (const [pid, tracked] of this.#tracked) if (tracked.seen !== this.#scan) this.#tracked.delete(pid)
-    this.#forget()
-  }
-
-  /** The groups as of the last scan, by name. */
-  groups(): ReadonlyArray<ProcessGroup> {
-    return [...this.#groups]
-      .map(([name, { seen: _, ...group }]) => ({ name, ...group }))
-      .sort((one, other) => (one.name < other.name ? -1 : 1))
-  }
-
-  #track(stat: ProcStat, group: string | null, own: boolean): Tracked {
-    const tracked = { startTicks: stat.startTicks, userTicks: 0, systemTicks: 0, group, own, seen: this.#scan }
-    this.#tracked.set(stat.pid, tracked)
-    return tracked
-  }
-
-  #add(stat: ProcStat, tracked: Tracked, first: boolean): void {
-    const name = tracked.group!
-    let group = this.#groups.get(name)
-    if (group === undefined) {
-      group = { processes: 0, residentPages: 0, userTicks: 0, systemTicks: 0, seen: 0 }
-      this.#groups.set(name, group)
+    for (const [pid, tracked] of this.#tracked) {
+      if (tracked.seen === this.#scan) continue
+      this.#tracked.delete(pid)
+      this.#depart(tracked)
     }
+  }
+
+  /** The groups as of the last scan, by name and unit. */
+  groups(): ReadonlyArray<ProcessGroup> {
+    return [...this.#groups.values()].sort((one, two) => compare(one.name, two.name) || compare(one.unit, two.unit))
+  }
+
+  /** Whom scans saw under this pid, the last one that is gone and the one that lives: what was last counted of each. */
+  counted(pid: number): ReadonlyArray<CountedProcess> {
+    return [this.#departed.get(pid), this.#tracked.get(pid)]
+      .filter((tracked) => tracked !== undefined)
+      .map(({ pid, startTicks, systemTicks, userTicks }) => ({ pid, startTicks, userTicks, systemTicks }))
+  }
+
+  /**
+   * A last reading of a process that has exited: what it used since it was last counted goes to its group. False where
+   * the process is not among those of `counted`, or in no group.
+   */
+  settle({ pid, startTicks, systemTicks, userTicks }: CountedProcess): boolean {
+    const seen = [this.#departed.get(pid), this.#tracked.get(pid)]
+    const tracked = seen.find((one) => one?.startTicks === startTicks)
+    if (tracked?.group === undefined) return false
+    this.#count(tracked.group, tracked, userTicks, systemTicks)
+    return true
+  }
+
+  /** A process that was not seen before. */
+  #first(stat: ProcStat, places: ProcessPlaces, orphans: Array<ProcStat>): void {
+    const unit = places.unitOf(stat.pid)
+    const name = places.nameOf(stat, unit)
+    const tracked: Tracked = {
+      pid: stat.pid,
+      startTicks: stat.startTicks,
+      userTicks: stat.userTicks,
+      systemTicks: stat.systemTicks,
+      comm: stat.comm,
+      name,
+      unit,
+      own: name !== undefined,
+      group: undefined,
+      seen: this.#scan,
+      askAgain: true,
+      unitTicks: this.#scanTicks
+    }
+    if (this.#scan > 1 && stat.startTicks >= this.#firstScanTicks) tracked.userTicks = tracked.systemTicks = 0
+    this.#tracked.set(stat.pid, tracked)
+    if (name === undefined) orphans.push(stat)
+    else this.#add(stat, tracked)
+  }
+
+  /** A process that the scan before saw, too. */
+  #again(stat: ProcStat, known: Tracked, places: ProcessPlaces, orphans: Array<ProcStat>): void {
+    known.seen = this.#scan
+    const renamed = known.comm !== stat.comm
+    // What has no command line, and never will have one, is not asked again.
+    if (!stat.kernelThread && stat.state !== "Z") {
+      const stale = this.#scanTicks - known.unitTicks >= UNIT_SECONDS * this.#ticksPerSecond
+      if (renamed || known.askAgain || stale) {
+        known.unit = places.unitOf(stat.pid)
+        known.unitTicks = this.#scanTicks
+      }
+      if (renamed || known.askAgain) {
+        known.askAgain = renamed
+        known.comm = stat.comm
+        const name = places.nameOf(stat, known.unit)
+        if (name !== undefined) {
+          known.name = name
+          known.own = true
+        } else if (known.own || known.name === undefined) {
+          known.name = undefined
+          known.own = false
+          orphans.push(stat)
+          return
+        }
+      }
+    }
+    this.#add(stat, known)
+  }
+
+  /** Counts a process in the group of its name and unit. */
+  #add(stat: ProcStat, tracked: Tracked): void {
+    const { name, unit } = tracked
+    if (name === undefined) {
+      // In no group. What it uses until it is in one does not count there.
+      tracked.group = undefined
+      tracked.userTicks = stat.userTicks
+      tracked.systemTicks = stat.systemTicks
+      return
+    }
+    let group = tracked.group
+    if (group === undefined || group.name !== name || group.unit !== unit) group = this.#groupOf(name, unit)
+    tracked.group = group
     group.processes++
     group.residentPages += stat.residentPages
-    group.seen = this.#scan
-    if (!first || (this.#scan > 1 && stat.startTicks >= this.#firstScanTicks)) {
-      group.userTicks += Math.max(0, stat.userTicks - tracked.userTicks)
-      group.systemTicks += Math.max(0, stat.systemTicks - tracked.systemTicks)
-    }
-    tracked.userTicks = stat.userTicks
-    tracked.systemTicks = stat.systemTicks
+    group.seenTicks = this.#scanTicks
+    this.#count(group, tracked, stat.userTicks, stat.systemTicks)
   }
 
-  /** Puts processes without a command line into the groups of their parents, which may themselves be among them. */
+  #count(group: Group, tracked: Tracked, userTicks: number, systemTicks: number): void {
+    group.userTicks += Math.max(0, userTicks - tracked.userTicks)
+    group.systemTicks += Math.max(0, systemTicks - tracked.systemTicks)
+    tracked.userTicks = userTicks
+    tracked.systemTicks = systemTicks
+  }
+
+  #groupOf(name: string, unit: string): Group {
+    const key = `${unit}\0${name}`
+    const there = this.#groups.get(key)
+    if (there !== undefined) return there
+    const room = this.#groups.size < this.#groupsMax || this.#forget()
+    if (!room && !(name === OTHER && unit === "")) return this.#groupOf(OTHER, "")
+    const group = { name, unit, processes: 0, residentPages: 0, userTicks: 0, systemTicks: 0, seenTicks: 0 }
+    this.#groups.set(key, group)
+    return group
+  }
+
+  /** Forgets the group that has been without a process the longest, if it has been so for long. */
+  #forget(): boolean {
+    if (this.#fullScan === this.#scan) return false
+    const [oldest] = [...this.#groups].reduce<readonly [string, number]>(
+      (found, [key, { seenTicks }]) => (seenTicks < found[1] ? [key, seenTicks] : found),
+      ["", this.#scanTicks - FORGET_SECONDS * this.#ticksPerSecond]
+    )
+    const forgotten = this.#groups.delete(oldest)
+    if (!forgotten) this.#fullScan = this.#scan
+    return forgotten
+  }
+
+  /** Puts processes without a name into the groups of their parents, which may themselves be among them. */
   #adopt(orphans: ReadonlyArray<ProcStat>): void {
     const waiting = new Map(orphans.map((stat) => [stat.pid, stat]))
     for (const orphan of orphans) {
@@ -131,18 +265,24 @@ export class ProcessGroups {
       }
       for (const stat of line.reverse()) {
         const parent = this.#tracked.get(stat.parent)
-        const group = parent === undefined || parent.seen !== this.#scan ? null : parent.group
-        const tracked = this.#track(stat, group, false)
-        if (group !== null) this.#add(stat, tracked, true)
+        const tracked = this.#tracked.get(stat.pid)!
+        if (parent !== undefined && parent.seen === this.#scan) {
+          tracked.name = parent.name
+          // A zombie is in no unit any more.
+          if (stat.state === "Z") tracked.unit = parent.unit
+        }
+        this.#add(stat, tracked)
       }
     }
   }
 
-  #forget(): void {
-    const over = this.#groups.size - this.#groupsMax
-    if (over <= 0) return
-    const gone = [...this.#groups].filter(([, group]) => group.processes === 0)
-    gone.sort(([, one], [, other]) => one.seen - other.seen)
-    for (const [name] of gone.slice(0, over)) this.#groups.delete(name)
+  #depart(tracked: Tracked): void {
+    this.#departed.delete(tracked.pid)
+    this.#departed.set(tracked.pid, tracked)
+    if (this.#departed.size <= DEPARTED_MAX) return
+    const [oldest] = this.#departed.keys()
+    this.#departed.delete(oldest!)
   }
 }
+
+const compare = (one: string, two: string): number => (one < two ? -1 : one > two ? 1 : 0)
