@@ -178,6 +178,39 @@ export const hostBusyOfGauge = defineExporter({
   host: { cores: "cores", memoryTotal: "size_bytes", cpuBusy: ["cores"] }
 })
 
+export const units = defineExporter({
+  ...base,
+  parse,
+  units: {
+    throttledSeconds: "busy_seconds",
+    cpuLimit: "cores",
+    pressure: { io: { some: "busy_seconds" } },
+    kernel: "(k)"
+  },
+  shortLived: { cpu: "busy_seconds", runs: "reads_total" }
+})
+
+export const unitsThrottledByGauge = defineExporter({
+  ...base,
+  parse,
+  // @ts-expect-error: throttled time is a counter
+  units: { throttledSeconds: "cores" }
+})
+
+export const unitsPressureOfNothing = defineExporter({
+  ...base,
+  parse,
+  // @ts-expect-error: io_seconds is no column
+  units: { pressure: { io: { some: "io_seconds" } } }
+})
+
+export const shortLivedRunsOfGauge = defineExporter({
+  ...base,
+  parse,
+  // @ts-expect-error: runs are counted
+  shortLived: { cpu: "busy_seconds", runs: "cores" }
+})
+
 // @ts-expect-error: a number has a doc
 export const undocumented = gauge({ unit: "bytes" })
 

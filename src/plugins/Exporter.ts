@@ -70,6 +70,48 @@ export interface HostFacts<C extends Columns> {
   readonly uptime?: NamesOf<C, "gauge">
 }
 
+/**
+ * What an exporter's rows tell of units: parts of the host (services, containers, sessions) that other exporters' groups run in. Its
+ * ranking with `share: "cpu"` tells their CPU, exited processes included, and the rows are a partition: they add up to the host. At
+ * most one exporter of a registry declares it.
+ */
+export interface UnitFacts<C extends Columns> {
+  /** The value of `top.per` that is the kernel's own: what runs in no unit. */
+  readonly kernel?: string
+  /** Counter in seconds: how long tasks were held back because the unit's quota of CPU was used up; summed over CPUs. */
+  readonly throttledSeconds?: NamesOf<C, "counter">
+  /** Counters: periods of the quota in which the unit ran, and those of them in which it was held back. */
+  readonly periods?: NamesOf<C, "counter">
+  readonly throttledPeriods?: NamesOf<C, "counter">
+  /** Gauge: the quota of CPU, in cores; null where there is none. */
+  readonly cpuLimit?: NamesOf<C, "gauge">
+  /** Gauges in bytes: the limit of memory, null where there is none; and the most that was used. */
+  readonly memoryLimit?: NamesOf<C, "gauge">
+  readonly memoryPeak?: NamesOf<C, "gauge">
+  /** Counter: processes that were killed because memory ran out. */
+  readonly oomKills?: NamesOf<C, "counter">
+  /** Counters in bytes: what the unit's processes read from and wrote to disks. */
+  readonly readBytes?: NamesOf<C, "counter">
+  readonly writeBytes?: NamesOf<C, "counter">
+  /** Counters in seconds: time in which some tasks, or all that were not idle, waited. */
+  readonly pressure?: Readonly<
+    Partial<
+      Record<"cpu" | "memory" | "io", { readonly some?: NamesOf<C, "counter">; readonly full?: NamesOf<C, "counter"> }>
+    >
+  >
+}
+
+/**
+ * What an exporter's rows tell of processes that lived and died between two scrapes of the others: nobody else names them. At most one
+ * exporter of a registry declares it.
+ */
+export interface ShortLivedFacts<C extends Columns> {
+  /** Counter in seconds: the CPU time of those that exited. */
+  readonly cpu: NamesOf<C, "counter">
+  /** Counter: how many exited. */
+  readonly runs: NamesOf<C, "counter">
+}
+
 /** An exporter that answers and has no rows, where that is a fault: agent, doctor and page say it in these words. */
 export interface EmptyScrape {
   /** The rest of a sentence that begins with the exporter's name: "matches no process". */
@@ -117,6 +159,8 @@ export interface Declaration<C extends Columns, R extends string> {
   ) => Result.Result<ParsedScrape<Row<NoInfer<C>>>, ParseError>
   readonly top?: TopQuery<NoInfer<C>, R>
   readonly host?: HostFacts<NoInfer<C>>
+  readonly units?: UnitFacts<NoInfer<C>>
+  readonly shortLived?: ShortLivedFacts<NoInfer<C>>
 }
 
 /** A declaration with its defaults filled in and its types widened: what the rest of NodePulse handles. */
@@ -146,6 +190,8 @@ export interface Exporter {
   ) => Result.Result<ParsedScrape<Row<Columns>>, ParseError>
   readonly top: TopQuery<Columns, string> | undefined
   readonly host: HostFacts<Columns> | undefined
+  readonly units: UnitFacts<Columns> | undefined
+  readonly shortLived: ShortLivedFacts<Columns> | undefined
 }
 
 /** What an operator may set in `plugins.config.ts` without touching the plugin. */
@@ -192,5 +238,7 @@ export const defineExporter =
         storable(declaration.table.columns, parsed, scrapedAt)
       ),
     top: declaration.top as TopQuery<Columns, string> | undefined,
-    host: declaration.host as HostFacts<Columns> | undefined
+    host: declaration.host as HostFacts<Columns> | undefined,
+    units: declaration.units as UnitFacts<Columns> | undefined,
+    shortLived: declaration.shortLived as ShortLivedFacts<Columns> | undefined
   })

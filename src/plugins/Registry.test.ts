@@ -39,6 +39,8 @@ const withTop = (change: object) => broken({ top: { ...valid.top, ...change } })
 const withTable = (change: object) => broken({ table: { ...valid.table, ...change } })
 const withScrape = (change: object) => broken({ scrape: { ...valid.scrape, ...change } })
 const GAUGE = gauge({ doc: "Gauge." })
+const BY_CPU = { ...valid.top, rankings: { reads: rate("busy_total", { share: "cpu" }) } }
+const asUnits = (units: object) => broken({ top: BY_CPU, units })
 
 describe("a registry", () => {
   it.effect("finds exporters by name and by resource, and the one that knows the host", () =>
@@ -52,6 +54,22 @@ describe("a registry", () => {
       expect(registry.get("constructor")).toBeUndefined()
     }).pipe(Effect.provide(Registry.layer(config)))
   )
+
+  it("knows whose groups are members of whose: by a label that the others rank by", () => {
+    const columns = { shelf: label({ doc: "Shelf." }), ...valid.table.columns }
+    const shelves = { ...valid.table, name: "shelves", columns }
+    const of = broken({ name: "b", resource: "b", host: undefined, table: { ...valid.table, name: "b" } })
+    const members = broken({
+      name: "a",
+      resource: "a",
+      host: undefined,
+      table: shelves,
+      top: { ...valid.top, per: "shelf" }
+    })
+    const { memberships } = Result.getOrThrow(makeRegistry({ exporters: [members, of] }))
+    expect(memberships).toEqual([{ members, label: "device", of }])
+    expect(Result.getOrThrow(makeRegistry({ exporters: [of, valid] })).memberships).toEqual([])
+  })
 
   it("may be without a host, and without exporters", () => {
     expect(Result.getOrThrow(makeRegistry({ exporters: [] })).host).toBeUndefined()
@@ -118,6 +136,24 @@ describe("a declaration is refused", () => {
       "seconds",
       broken({ host: { ...valid.host, cpuBusy: ["reads_total"] } })
     ],
+    ["units that nobody ranks by CPU", "units", "by CPU", broken({ units: {} })],
+    ["an unnamed kernel", "units.kernel", "empty", asUnits({ kernel: "" })],
+    ["throttling that is no time", "units.throttledSeconds", "seconds", asUnits({ throttledSeconds: "reads_total" })],
+    ["a quota that counts", "units.cpuLimit", "gauge", asUnits({ cpuLimit: "reads_total" })],
+    ["a limit of memory in cores", "units.memoryLimit", "bytes", asUnits({ memoryLimit: "cores" })],
+    ["pressure that is a level", "units.pressure.io.full", "counter", asUnits({ pressure: { io: { full: "cores" } } })],
+    [
+      "short-lived CPU that is no time",
+      "shortLived.cpu",
+      "seconds",
+      broken({ shortLived: { cpu: "reads_total", runs: "reads_total" } })
+    ],
+    [
+      "runs that do not count",
+      "shortLived.runs",
+      "counter",
+      broken({ shortLived: { cpu: "busy_total", runs: "cores" } })
+    ],
     ["an endpoint that is no address", "scrape.endpoint", "http", withScrape({ endpoint: "localhost:9100" })],
     ["an endpoint that is a file", "scrape.endpoint", "http", withScrape({ endpoint: "file:///etc/passwd" })],
     ["no time between scrapes", "scrape.interval", "1 second", withScrape({ interval: Duration.zero })],
@@ -139,9 +175,16 @@ describe("a declaration is refused", () => {
     ["name", { resource: "a", host: undefined }],
     ["resource", { name: "a", host: undefined }],
     ["table.name", { name: "a", resource: "a", host: undefined }],
-    ["host", { name: "a", resource: "a", table: { ...valid.table, name: "a" } }]
+    ["host", { name: "a", resource: "a", table: { ...valid.table, name: "a" } }],
+    ["units", { name: "a", resource: "a", host: undefined, table: { ...valid.table, name: "a" } }],
+    [
+      "shortLived",
+      { name: "a", resource: "a", host: undefined, units: undefined, table: { ...valid.table, name: "a" } }
+    ]
   ])("for a %s that another exporter has", (field, change) => {
-    const invalid = Result.getOrThrow(Result.flip(makeRegistry({ exporters: [valid, broken(change)] })))
+    const roles = { top: BY_CPU, units: {}, shortLived: { cpu: "busy_total", runs: "reads_total" } }
+    const exporters = [broken(roles), broken({ ...roles, ...change })]
+    const invalid = Result.getOrThrow(Result.flip(makeRegistry({ exporters })))
     expect(invalid.field).toBe(field)
   })
 

@@ -36,6 +36,16 @@ export class InvalidExporter extends Schema.TaggedError<InvalidExporter>()("Inva
   }
 }
 
+/**
+ * The groups of one exporter are members of another's: a label of its rows, beside the one that it ranks by, is called like the label
+ * that the other ranks by, such as the unit that a process runs in.
+ */
+export interface Membership {
+  readonly members: Exporter
+  readonly label: string
+  readonly of: Exporter
+}
+
 export interface RegistryShape {
   /** In the order of `plugins.config.ts`. */
   readonly exporters: ReadonlyArray<Exporter>
@@ -44,6 +54,11 @@ export interface RegistryShape {
   readonly byResource: (resource: string) => Exporter | undefined
   /** The exporter that tells the host's cores, memory and busy CPU. */
   readonly host: Exporter | undefined
+  /** The exporter that tells of units, and the one that tells of short-lived processes. */
+  readonly units: Exporter | undefined
+  readonly shortLived: Exporter | undefined
+  /** Which exporters' groups are members of which others' groups, in the order of `plugins.config.ts`. */
+  readonly memberships: ReadonlyArray<Membership>
 }
 
 export class Registry extends Context.Service<Registry, RegistryShape>()("nodepulse/plugins/Registry") {
@@ -61,9 +76,20 @@ export const makeRegistry = (config: Config): Result.Result<RegistryShape, Inval
     exporters: config.exporters,
     get: (name) => byName.get(name),
     byResource: (resource) => byResource.get(resource),
-    host: config.exporters.find(({ host }) => host !== undefined)
+    host: config.exporters.find(({ host }) => host !== undefined),
+    units: config.exporters.find(({ units }) => units !== undefined),
+    shortLived: config.exporters.find(({ shortLived }) => shortLived !== undefined),
+    memberships: membershipsOf(config.exporters)
   })
 }
+
+const membershipsOf = (exporters: ReadonlyArray<Exporter>): ReadonlyArray<Membership> =>
+  exporters.flatMap((members) =>
+    Object.entries(members.table.columns).flatMap(([label, { kind }]) => {
+      if (kind !== "label" || members.top === undefined || label === members.top.per) return []
+      return exporters.flatMap((of) => (of !== members && of.top?.per === label ? [{ members, label, of }] : []))
+    })
+  )
 
 type Rule = (field: string, value: unknown, holds: boolean, reason: string) => void
 
@@ -72,7 +98,7 @@ const findInvalid = (exporters: ReadonlyArray<Exporter>): InvalidExporter | unde
   const names = new Set<string>()
   const resources = new Set<string>()
   const tables = new Set<string>()
-  let host: string | undefined
+  const declaredBy = new Map<string, string>()
   for (const exporter of exporters) {
     const rule: Rule = (field, value, holds, reason) => {
       if (!holds) found.push(new InvalidExporter({ exporter: exporter.name, field, value: String(value), reason }))
@@ -82,15 +108,20 @@ const findInvalid = (exporters: ReadonlyArray<Exporter>): InvalidExporter | unde
     rule("resource", exporter.resource, !resources.has(exporter.resource), "is taken by another exporter")
     const owner = tableTakenBy(exporter.table.name, tables)
     rule("table.name", exporter.table.name, owner === undefined, `is one of ${owner}'s own`)
-    rule("host", exporter.name, exporter.host === undefined || host === undefined, `is declared by "${host}" already`)
+    for (const role of ["host", "units", "shortLived"] as const) {
+      if (exporter[role] === undefined) continue
+      rule(role, exporter.name, !declaredBy.has(role), `is declared by "${declaredBy.get(role)}" already`)
+      declaredBy.set(role, exporter.name)
+    }
     checkScrape(exporter, rule)
     checkColumns(exporter.table.columns, rule)
     checkTop(exporter, rule)
     checkHost(exporter, rule)
+    checkUnits(exporter, rule)
+    checkShortLived(exporter, rule)
     names.add(exporter.name)
     resources.add(exporter.resource)
     tables.add(exporter.table.name)
-    if (exporter.host !== undefined) host = exporter.name
     if (found.length > 0) return found[0]
   }
   return exporters.length <= EXPORTERS_MAX
@@ -217,6 +248,53 @@ const checkHost = ({ host, table: { columns } }: Exporter, rule: Rule) => {
       rule(`host.${field}`, name, seconds, "must be a counter of the table, in seconds")
     }
   }
+}
+
+const checkUnits = ({ table: { columns }, top, units }: Exporter, rule: Rule) => {
+  if (units === undefined) return
+  const isCpu = (ranking: AnyRanking) => ranking.by === "rate" && ranking.share === "cpu"
+  rule("units", "top", Object.values(top?.rankings ?? {}).some(isCpu), "needs a ranking by CPU of the host")
+  rule("units.kernel", units.kernel, units.kernel !== "", "must not be empty")
+  const {
+    cpuLimit,
+    memoryLimit,
+    memoryPeak,
+    oomKills,
+    periods,
+    pressure,
+    readBytes,
+    throttledPeriods,
+    throttledSeconds,
+    writeBytes
+  } = units
+  const role = (field: string, name: string | undefined, kind: "counter" | "gauge", unit: string | undefined) => {
+    if (name === undefined) return
+    const column = columnOf(columns, name)
+    const fits = column?.kind === kind && (unit === undefined || column.unit === unit)
+    rule(`units.${field}`, name, fits, `must be a ${kind} of the table${unit === undefined ? "" : `, in ${unit}`}`)
+  }
+  role("throttledSeconds", throttledSeconds, "counter", "seconds")
+  role("periods", periods, "counter", undefined)
+  role("throttledPeriods", throttledPeriods, "counter", undefined)
+  role("cpuLimit", cpuLimit, "gauge", undefined)
+  role("memoryLimit", memoryLimit, "gauge", "bytes")
+  role("memoryPeak", memoryPeak, "gauge", "bytes")
+  role("oomKills", oomKills, "counter", undefined)
+  role("readBytes", readBytes, "counter", "bytes")
+  role("writeBytes", writeBytes, "counter", "bytes")
+  for (const [of, { full, some }] of Object.entries(pressure ?? {})) {
+    role(`pressure.${of}.some`, some, "counter", "seconds")
+    role(`pressure.${of}.full`, full, "counter", "seconds")
+  }
+}
+
+const checkShortLived = ({ shortLived, table: { columns } }: Exporter, rule: Rule) => {
+  if (shortLived === undefined) return
+  const cpu = columnOf(columns, shortLived.cpu)
+  const seconds = cpu?.kind === "counter" && cpu.unit === "seconds"
+  rule("shortLived.cpu", shortLived.cpu, seconds, "must be a counter of the table, in seconds")
+  const runs = columnOf(columns, shortLived.runs)
+  rule("shortLived.runs", shortLived.runs, runs?.kind === "counter", "must be a counter of the table")
 }
 
 const columnOf = (columns: Columns, name: string): Column | undefined =>
