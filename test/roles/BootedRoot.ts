@@ -32,10 +32,13 @@ export const execute = (
     child.stdin?.end(input ?? "")
   })
 
-/** Why this machine cannot boot a root; undefined where it can. */
-export const whyNot = (): string | undefined => {
+/** Why this machine cannot boot a root, or one with limits; undefined where it can. */
+export const whyNot = ({ limits = false } = {}): string | undefined => {
   try {
-    execFileSync("bash", [script, "why-not"], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
+    execFileSync("bash", [script, limits ? "limits-why-not" : "why-not"], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"]
+    })
     return undefined
   } catch (error) {
     return String((error as { readonly stdout?: string }).stdout ?? error).trim()
@@ -50,7 +53,8 @@ export class BootedRoot {
     this.pid = pid
   }
 
-  static async boot(name: string): Promise<BootedRoot> {
+  /** With limits, MemoryMax= and CPUQuota= work in it. */
+  static async boot(name: string, { limits = false } = {}): Promise<BootedRoot> {
     const cache = process.env.NODEPULSE_TEST_CACHE ?? join(homedir(), ".cache", "nodepulse")
     mkdirSync(cache, { recursive: true })
     const image = join(cache, "bookworm.tar")
@@ -58,7 +62,7 @@ export class BootedRoot {
     const folder = join(mkdtempSync("/var/tmp/nodepulse-root-"), name)
     await must("bash", [script, "image", image])
     await must("bash", [script, "unpack", image, folder])
-    const booted = await must("bash", [script, "boot", folder])
+    const booted = await must("bash", [script, "boot", folder, ...(limits ? ["limits"] : [])])
     return new BootedRoot(folder, Number(booted.stdout.trim()))
   }
 
