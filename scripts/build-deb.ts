@@ -44,6 +44,8 @@ interface Package {
   /** The unit, its user and what it leaves behind; none for a package without a service. */
   readonly service?: {
     readonly unit: string
+    /** A drop-in for the unit, which is brought and not in force. */
+    readonly dropIn?: string
     readonly user: string
     readonly state: string
     readonly secrets: string
@@ -77,6 +79,7 @@ const packages: ReadonlyArray<Package> = [
     architecture: "all",
     service: {
       unit: "nodepulse-agent.service",
+      dropIn: "nodepulse-agent-sees-all.conf",
       user: "nodepulse-agent",
       state: "/var/lib/nodepulse-agent",
       secrets: "/etc/nodepulse/agent.token",
@@ -86,7 +89,7 @@ const packages: ReadonlyArray<Package> = [
       environment: "/etc/nodepulse/agent.env",
       conffile: "nodepulse.yml"
     },
-    docs: ["process-monitoring.md", "troubleshooting.md"],
+    docs: ["process-monitoring.md", "security.md", "troubleshooting.md"],
     fill: (folder) =>
       put(
         join(folder, "usr/lib/nodepulse-agent/nodepulse-agent.mjs"),
@@ -150,6 +153,9 @@ function build({ architecture, docs, fill, name, service, version }: Package): v
   if (service !== undefined) {
     put(join(folder, "usr/bin", service.command), template(join(packaging, "debian", "launcher.sh")), 0o755)
     put(join(folder, "lib/systemd/system", service.unit), readFileSync(join(packaging, "systemd", service.unit)))
+    if (service.dropIn !== undefined) {
+      put(join(folder, "usr/lib", name, service.dropIn), readFileSync(join(packaging, "systemd", service.dropIn)))
+    }
     const conffile = join(folder, "etc/nodepulse", service.conffile)
     put(conffile, readFileSync(join(templates, service.conffile)), service.conffile.endsWith(".env") ? 0o640 : 0o644)
     for (const script of ["postinst", "prerm", "postrm"]) {

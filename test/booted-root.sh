@@ -114,7 +114,7 @@ enter() {
   mount -t tmpfs -o mode=755 tmpfs run
   mount -t tmpfs -o mode=1777 tmpfs tmp
   mount -t tmpfs -o mode=755 tmpfs dev
-  for device in null zero full random urandom tty; do
+  for device in null zero full random urandom tty $([ "$2" != limits ] || echo kmsg); do
     touch "dev/$device"
     mount --bind "/dev/$device" "dev/$device"
   done

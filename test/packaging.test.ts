@@ -185,16 +185,31 @@ describe("the units", () => {
 
   test("let Node compile at run time, and systemd-notify be heard", () => {
     for (const unit of ["nodepulse-agent", "nodepulse-server"]) {
-      const text = read(`packaging/systemd/${unit}.service`)
-      for (const line of [
-        "MemoryDenyWriteExecute=no",
-        "NotifyAccess=all",
-        "Restart=always",
-        "CapabilityBoundingSet="
-      ]) {
-        expect(text.split("\n"), unit).toContain(line)
-      }
+      const lines = read(`packaging/systemd/${unit}.service`).split("\n")
+      expect(lines, unit).toEqual(
+        expect.arrayContaining(["MemoryDenyWriteExecute=no", "NotifyAccess=all", "Restart=always"])
+      )
     }
+  })
+
+  test("give the server no right, the agent the kernel's log, and more only by a drop-in that has no other line", () => {
+    const rights = (file: string) =>
+      read(`packaging/systemd/${file}`)
+        .split("\n")
+        .filter((line) => /^(CapabilityBoundingSet|AmbientCapabilities|SupplementaryGroups)=/.test(line))
+    expect(rights("nodepulse-server.service")).toEqual(["CapabilityBoundingSet=", "AmbientCapabilities="])
+    expect(rights("nodepulse-agent.service")).toEqual([
+      "CapabilityBoundingSet=CAP_SYSLOG",
+      "AmbientCapabilities=CAP_SYSLOG"
+    ])
+    const more = rights("nodepulse-agent-sees-all.conf")
+    expect(more).toEqual(
+      ["CapabilityBoundingSet", "AmbientCapabilities"].map((key) => `${key}=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH`)
+    )
+    const settings = read("packaging/systemd/nodepulse-agent-sees-all.conf")
+      .split("\n")
+      .filter((line) => /^[^#[]/.test(line))
+    expect(settings).toEqual(more)
   })
 })
 
