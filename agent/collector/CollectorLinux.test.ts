@@ -7,11 +7,12 @@ import { accessSync, constants, copyFileSync, mkdtempSync, readdirSync, rmSync, 
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Result } from "effect"
+import { Duration, Effect, Layer, Result } from "effect"
 import type { Exporter } from "../../src/plugins/Exporter.ts"
 import { parseExposition } from "../../src/plugins/Exposition.ts"
 import { nodeExporter } from "../../src/plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
+import { AgentConfig, withDefaults } from "../config/AgentConfig.ts"
 import { exchange } from "../scrape/HttpExchange.ts"
 import { closedPort } from "../scrape/HttpPeer.fixture.ts"
 import { Collectors } from "./Collector.ts"
@@ -34,6 +35,8 @@ const able = process.platform === "linux" && missing.length === 0
 const suffix = able ? "" : ` (left out: apt-get install ${missing.join(" ")})`
 
 const SCANS = 4
+
+const collectors = Layer.provide(layer, Layer.succeed(AgentConfig, withDefaults({}, [], undefined, [])))
 
 /** A process with all that it starts, in a group of its own, which is killed with the scope. Resolves to its pid. */
 const started = (command: string, args: ReadonlyArray<string>) =>
@@ -144,7 +147,7 @@ describe.skipIf(!able)(`beside the real exporters${suffix}`, () => {
         const unseen = lasting.filter((name) => !our.has(name))
         assert.isAtMost(unseen.length, 0.1 * lasting.length, `unseen: ${unseen}`)
         assert.isFalse([...our.keys()].some((name) => name.startsWith("kworker")))
-      }).pipe(Effect.provide(layer)),
+      }).pipe(Effect.provide(collectors)),
     180_000
   )
 
@@ -167,7 +170,7 @@ describe.skipIf(!able)(`beside the real exporters${suffix}`, () => {
       assert.strictEqual(our.cpu_cores, their.cpu_cores)
       assert.strictEqual(our.memory_total_bytes, their.memory_total_bytes)
       assert.strictEqual(our.disk_total_bytes, their.disk_total_bytes)
-    }).pipe(Effect.provide(layer))
+    }).pipe(Effect.provide(collectors))
   )
 })
 
@@ -180,6 +183,6 @@ describe.skipIf(process.platform !== "linux")("the built-in collectors", () => {
       const before = open()
       for (let scan = 0; scan < 20; scan++) yield* collector.collect
       assert.isAtMost(open(), before)
-    }).pipe(Effect.provide(layer))
+    }).pipe(Effect.provide(collectors))
   )
 })

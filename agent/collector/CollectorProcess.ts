@@ -7,6 +7,7 @@
  * processes. It lets other fibers run after every 64. Bound: 32 768 processes, 1 000 groups and `other`.
  */
 import { type Clock, Effect } from "effect"
+import type { Accounts, LastTicks } from "./accounting/CollectorAccounting.ts"
 import { type Collection, CollectorUnavailable, type OpenCollector } from "./Collector.ts"
 import { renderExposition } from "./ExpositionText.ts"
 import { namesByComm, type ProcessNames } from "./names/ProcessNames.ts"
@@ -32,7 +33,8 @@ const NAMED_BY_COMM: ProcessNaming = { names: namesByComm, unitOf: () => "" }
 export const openProcessCollector = (
   files: ProcFiles,
   clock: Clock.Clock,
-  naming: ProcessNaming = NAMED_BY_COMM
+  naming: ProcessNaming = NAMED_BY_COMM,
+  accounts?: Accounts
 ): Effect.Effect<OpenCollector, CollectorUnavailable> =>
   Effect.sync(() => {
     const units = kernelUnits(files)
@@ -60,10 +62,18 @@ export const openProcessCollector = (
       startedAt ??= collectedAt
       const bootedAt = collectedAt - upSeconds * 1_000
       groups.scan(upSeconds * units.ticksPerSecond, processes, placesOf(files, naming, bootedAt, units))
+      const nameOf = (pid: number) => groups.nameOf(pid)
+      for (const bit of accounts?.scanned({ upSeconds, units, processes, nameOf }) ?? []) settle(groups, bit)
       return { text: renderProcessGroups(groups.groups(), units, startedAt), collectedAt } satisfies Collection
     })
     return { collect }
   })
+
+/** What a process used between the scan that saw it last and its end. */
+const settle = (groups: ProcessGroups, { pid, startTicks, ticks }: LastTicks): void => {
+  const counted = groups.counted(pid).find((one) => one.startTicks === startTicks)
+  if (counted !== undefined) groups.settle({ ...counted, userTicks: counted.userTicks + ticks })
+}
 
 /** Asks the naming, of what it needs to know. */
 const placesOf = (

@@ -18,6 +18,7 @@ describe("a line of /proc/<pid>/stat", () => {
       kernelThread: false,
       userTicks: 150,
       systemTicks: 50,
+      childTicks: 15,
       startTicks: 987_654,
       residentPages: 876
     })

@@ -16,6 +16,8 @@ export interface ProcStat {
   /** Clock ticks in user mode, of all threads, the dead ones included. */
   readonly userTicks: number
   readonly systemTicks: number
+  /** Clock ticks of those of its children that it has waited for, with theirs. */
+  readonly childTicks: number
   /** Clock ticks after boot. With the pid it identifies a process. */
   readonly startTicks: number
   readonly residentPages: number
@@ -29,7 +31,7 @@ export const parseProcStat = (bytes: Buffer, length: number): ProcStat | undefin
   const pid = Number(bytes.toString("latin1", 0, open - 1))
   // From here on the fields are counted as in proc_pid_stat(5): the state is field 3.
   const state = bytes.toString("latin1", close + 2, close + 3)
-  const wanted = [0, 0, 0, 0, 0, 0]
+  const wanted = WANTED.map(() => 0)
   let at = close + 4
   let field = 4
   while (field <= RESIDENT) {
@@ -45,7 +47,9 @@ export const parseProcStat = (bytes: Buffer, length: number): ProcStat | undefin
     at++
     field++
   }
-  const [parent, flags, userTicks, systemTicks, startTicks, residentPages] = wanted as [
+  const [parent, flags, userTicks, systemTicks, childUser, childSystem, startTicks, residentPages] = wanted as [
+    number,
+    number,
     number,
     number,
     number,
@@ -62,6 +66,7 @@ export const parseProcStat = (bytes: Buffer, length: number): ProcStat | undefin
     kernelThread: (flags & PF_KTHREAD) !== 0,
     userTicks,
     systemTicks,
+    childTicks: childUser + childSystem,
     startTicks,
     residentPages
   }
@@ -74,8 +79,8 @@ const DIGIT_0 = 0x30
 const DIGIT_9 = 0x39
 const PF_KTHREAD = 0x0020_0000
 const RESIDENT = 24
-/** Parent, flags, user and system ticks, start, resident pages. */
-const WANTED: ReadonlyArray<number> = [4, 9, 14, 15, 22, RESIDENT]
+/** Parent, flags, user and system ticks, those of waited children, start, resident pages. */
+const WANTED: ReadonlyArray<number> = [4, 9, 14, 15, 16, 17, 22, RESIDENT]
 
 /** Bytes as text: UTF-8 where they are, each other byte as `\xff`. Names of process_exporter are the same wherever it can serve them. */
 const legible = (bytes: Buffer, start: number, end: number): string => {

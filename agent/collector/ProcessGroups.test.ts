@@ -10,6 +10,7 @@ const process = (pid: number, comm: string, changes: Partial<ProcStat> = {}): Pr
   kernelThread: false,
   userTicks: 0,
   systemTicks: 0,
+  childTicks: 0,
   startTicks: pid,
   residentPages: 10,
   ...changes

@@ -133,6 +133,11 @@ export class ProcessGroups {
     return [...this.#groups.values()].sort((one, two) => compare(one.name, two.name) || compare(one.unit, two.unit))
   }
 
+  /** What the process is called that the last scan saw under this pid. */
+  nameOf(pid: number): string | undefined {
+    return this.#tracked.get(pid)?.name
+  }
+
   /** Whom scans saw under this pid, the last one that is gone and the one that lives: what was last counted of each. */
   counted(pid: number): ReadonlyArray<CountedProcess> {
     return [this.#departed.get(pid), this.#tracked.get(pid)]

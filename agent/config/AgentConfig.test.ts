@@ -7,7 +7,7 @@ import { counter } from "../../src/plugins/Column.ts"
 import { defineExporter, ParseError } from "../../src/plugins/Exporter.ts"
 import { Registry } from "../../src/plugins/Registry.ts"
 import { parseBytes, parseDuration } from "../../src/YamlValue.ts"
-import { isLoopback, loadAgentConfig } from "./AgentConfig.ts"
+import { isLoopback, loadAgentConfig, withDefaults } from "./AgentConfig.ts"
 import { readConfigDocument } from "./ConfigDocument.ts"
 
 const declare = (name: string, interval: Duration.Input) =>
@@ -22,6 +22,20 @@ const declare = (name: string, interval: Duration.Input) =>
 const registry = Registry.layer({
   exporters: [declare("disk_exporter", "15 seconds"), declare("nginx_exporter", "6 seconds")]
 })
+
+const optIn = defineExporter({
+  name: "ended_exporter",
+  title: "Ended",
+  scrape: {
+    endpoint: "http://127.0.0.1:9999/metrics",
+    interval: "15 seconds",
+    timeout: "5 seconds",
+    collector: "accounting",
+    optIn: true
+  },
+  table: { name: "ended_rows", retention: "7 days", columns: { count: counter({ doc: "A count." }) } },
+  parse: () => Result.fail(new ParseError({ exporter: "ended_exporter", reason: "not used here" }))
+})()
 
 const problemsOf = (text: string): ReadonlyArray<string> => {
   const result = readConfigDocument(text, ["disk_exporter", "nginx_exporter"])
@@ -47,6 +61,35 @@ const load = (
     }
     return yield* loadAgentConfig({ path: join(folder, FILE), ...options })
   }).pipe(Effect.provide(registry))
+
+describe("an exporter that is off unless it is asked for", () => {
+  const enabled = (text: string) => {
+    const document = Result.getOrThrow(readConfigDocument(text, ["disk_exporter", "ended_exporter"]))
+    const { disabled, exporters } = withDefaults(
+      document,
+      [declare("disk_exporter", "15 seconds"), optIn],
+      undefined,
+      []
+    )
+    return { exporters: exporters.map(({ collector, exporter }) => [exporter.name, collector]), disabled }
+  }
+
+  it("is neither scraped nor called switched off where nobody asks", () => {
+    assert.deepStrictEqual(enabled("{}"), { exporters: [["disk_exporter", "auto"]], disabled: [] })
+  })
+
+  it("is served by the built-in collector where what that reads is configured", () => {
+    const { exporters } = enabled("accounting: {file: /var/log/account/pacct}")
+    assert.deepStrictEqual(exporters[1], ["ended_exporter", "always"])
+  })
+
+  it("is scraped where it is listed, and off where it is listed as such", () => {
+    const { exporters } = enabled("exporters: [{name: ended_exporter, collector: never}]")
+    assert.deepStrictEqual(exporters[1], ["ended_exporter", "never"])
+    const off = enabled("accounting: {file: /pacct}\nexporters: [{name: ended_exporter, enabled: false}]")
+    assert.deepStrictEqual(off.disabled, ["ended_exporter"])
+  })
+})
 
 describe("the agent's config", () => {
   it.effect("of the request is understood as it stands", () =>

@@ -16,6 +16,8 @@
  *   max_age: "24h"
  * labels:
  *   server_name: "web-1"                # what the agent calls itself; absent: the host name
+ * accounting:
+ *   file: "/var/log/account/pacct"      # names short-lived processes; absent: not (docs/short-lived.md)
  * exporters:
  *   - name: "<exporter>"                # of the registry
  *     enabled: true
@@ -34,7 +36,8 @@
  * token's to say.
  *
  * Guarantee: either every value is valid, or the agent does not start and says all that is wrong (`ConfigDocument.ts`).
- * An exporter of the registry that the file does not mention is enabled with its own defaults. Without a file where none
+ * An exporter of the registry that the file does not mention is enabled with its own defaults, one with `optIn` where what it needs
+ * is configured. Without a file where none
  * was named: all defaults, and a warning. The token is redacted from the moment it is read.
  */
 import { constants } from "node:fs"
@@ -123,9 +126,11 @@ export interface AgentConfigShape {
   }
   /** Where the agent serves its own metrics; undefined: nowhere. */
   readonly metrics?: { readonly host: string; readonly port: number } | undefined
+  /** The file of the kernel's process accounting; undefined: it is not read. */
+  readonly accounting?: { readonly file: string } | undefined
   /** Those that are enabled, in the registry's order. */
   readonly exporters: ReadonlyArray<AgentExporter>
-  /** Names of those that are switched off. */
+  /** Names of those that are switched off. One that nobody asked for is not among them. */
   readonly disabled: ReadonlyArray<string>
   /** What an operator should know, but that does not keep the agent from working. */
   readonly warnings: ReadonlyArray<string>
@@ -224,7 +229,11 @@ export const withDefaults = (
   tokenOwner?: FileOwner
 ): AgentConfigShape => {
   const sections = new Map((document.exporters ?? []).map((section) => [section.name, section]))
-  const enabled = exporters.filter(({ name }) => sections.get(name)?.enabled !== false)
+  const wanted = exporters.filter(
+    ({ name, scrape }) =>
+      !scrape.optIn || sections.has(name) || (scrape.collector === "accounting" && document.accounting !== undefined)
+  )
+  const enabled = wanted.filter(({ name }) => sections.get(name)?.enabled !== false)
   const { buffer, labels, metrics, server } = document
   return {
     serverName: labels?.server_name ?? hostname(),
@@ -246,8 +255,9 @@ export const withDefaults = (
       maxAge: Duration.millis(buffer?.max_age ?? BUFFER_MILLIS)
     },
     metrics: metrics?.listen,
+    accounting: document.accounting,
     exporters: enabled.map((exporter) => agentExporter(exporter, sections.get(exporter.name))),
-    disabled: exporters.filter((exporter) => !enabled.includes(exporter)).map(({ name }) => name),
+    disabled: wanted.filter((exporter) => !enabled.includes(exporter)).map(({ name }) => name),
     warnings: server === undefined ? warnings : [...warnings, ...unencrypted(server.url)]
   }
 }
@@ -330,7 +340,8 @@ const agentExporter = (
       line: section?.line_limit ?? SCRAPE_LIMITS.line,
       label: section?.label_limit ?? SCRAPE_LIMITS.label
     },
-    collector: section?.collector ?? "auto"
+    collector:
+      section?.collector ?? (exporter.scrape.optIn && exporter.scrape.collector !== undefined ? "always" : "auto")
   }
 }
 

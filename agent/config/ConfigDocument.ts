@@ -33,6 +33,8 @@ const LabelsSection = Schema.Struct({ server_name: Schema.optionalKey(MachineNam
 
 const MetricsSection = Schema.Struct({ listen: Schema.optionalKey(ListenAddress) })
 
+const AccountingSection = Schema.Struct({ file: FilePath })
+
 const ExporterSection = Schema.Struct({
   name: Schema.String,
   enabled: Schema.optionalKey(Switch),
@@ -54,6 +56,7 @@ const ConfigSchema = Schema.Struct({
   buffer: Schema.optionalKey(BufferSection),
   labels: Schema.optionalKey(LabelsSection),
   metrics: Schema.optionalKey(MetricsSection),
+  accounting: Schema.optionalKey(AccountingSection),
   exporters: Schema.optionalKey(Schema.Array(ExporterSection))
 })
 
@@ -66,6 +69,7 @@ const KNOWN_KEYS: ReadonlyArray<readonly [path: RegExp, keys: ReadonlyArray<stri
   [/^buffer$/, Object.keys(BufferSection.fields)],
   [/^labels$/, Object.keys(LabelsSection.fields)],
   [/^metrics$/, Object.keys(MetricsSection.fields)],
+  [/^accounting$/, Object.keys(AccountingSection.fields)],
   [/^exporters\[\d+\]$/, Object.keys(ExporterSection.fields)]
 ]
 

@@ -41,8 +41,8 @@ export interface ParsedScrape<R> {
   readonly countersSince: number | null
 }
 
-/** The state of the machine as a whole, or its processes by command name. */
-export type BuiltInCollector = "node" | "process"
+/** The state of the machine as a whole, its processes by command name, or those that ended too soon to be seen. */
+export type BuiltInCollector = "node" | "process" | "accounting"
 
 /** What of the host's state an exporter's rows tell: at most one exporter of a registry declares it. */
 export interface HostFacts<C extends Columns> {
@@ -134,6 +134,11 @@ export interface Declaration<C extends Columns, R extends string> {
     readonly families?: ReadonlyArray<string>
     /** Which of the agent's built-in collectors (Linux) serves this exporter's format and stands in where none answers. */
     readonly collector?: BuiltInCollector
+    /**
+     * Whether an agent scrapes it only where its configuration asks for it, since it needs something of the machine that few have:
+     * elsewhere there is no scraper, no complaint, and no word of it. Absent: every agent does.
+     */
+    readonly optIn?: boolean
     /** What it means that the exporter answers and has no rows. Absent: it has nothing to report, which is as it should be. */
     readonly empty?: EmptyScrape
   }
@@ -175,6 +180,7 @@ export interface Exporter {
     readonly timeout: Duration.Duration
     readonly families: ReadonlyArray<string> | undefined
     readonly collector: BuiltInCollector | undefined
+    readonly optIn: boolean
     readonly empty: EmptyScrape | undefined
   }
   readonly table: {
@@ -224,6 +230,7 @@ export const defineExporter =
       timeout: Duration.fromInputUnsafe(options.timeout ?? declaration.scrape.timeout),
       families: declaration.scrape.families,
       collector: declaration.scrape.collector,
+      optIn: declaration.scrape.optIn ?? false,
       empty: declaration.scrape.empty
     },
     table: {
