@@ -12,6 +12,7 @@ import { processExporter } from "../src/plugins/process-exporter/ProcessExporter
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { peak, rate } from "../src/plugins/TopQuery.ts"
 import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
+import { processValues } from "./ProcessRows.ts"
 
 export const SECOND = 1_000_000
 /** Where the vectors' t = 0 lies: on no round moment, so that buckets and days cut through them. */
@@ -85,7 +86,11 @@ export const processRow = (
   serverId,
   timestamp: microsAt(t),
   countersSince: sinceOf(options),
-  values: [name, options.procs ?? 1, cpuSeconds, options.memory ?? 0]
+  values: processValues(name, {
+    num_procs: options.procs ?? 1,
+    cpu_seconds_total: cpuSeconds,
+    memory_bytes: options.memory ?? 0
+  })
 })
 
 /** A row of node_exporter with these columns; what may be missing is. */

@@ -226,6 +226,29 @@ export const signedCounter = counter({ signed: true, doc: "Signed." })
 // @ts-expect-error: a label is part of the key, so it is never null
 export const nullableLabel = label({ nullable: true, doc: "Nullable." })
 
+/** The control: an optional label may be left out of a row. */
+export const optionalLabel = defineExporter({
+  ...base,
+  table: { ...table, columns: { ...table.columns, unit: label({ optional: true, doc: "Unit." }) } },
+  parse: () => Result.succeed({ rows: [whole, { ...whole, unit: "web" }], skipped: [], countersSince: null }),
+  top: { resource: "disks", per: "device", rankings: { reads: rate("reads_total") }, default: "reads" }
+})
+
+export const nullOptionalLabel = defineExporter({
+  ...base,
+  table: { ...table, columns: { ...table.columns, unit: label({ optional: true, doc: "Unit." }) } },
+  // @ts-expect-error: an optional label is a text or left out
+  parse: () => done({ ...whole, unit: null })
+})
+
+export const rankedOptionalLabel = defineExporter({
+  ...base,
+  table: { ...table, columns: { ...table.columns, unit: label({ optional: true, doc: "Unit." }) } },
+  parse,
+  // @ts-expect-error: what rows are ranked by is there in each of them
+  top: { resource: "disks", per: "unit", rankings: { reads: rate("reads_total") }, default: "reads" }
+})
+
 /** Whether two types are one, not only assignable. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 type Fields<A> = { [K in keyof A]: A[K] }

@@ -22,6 +22,7 @@ import * as Valkey from "../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { makeBooks } from "./conservation/Books.ts"
 import { makeChance } from "./conservation/Chance.ts"
 import { makeDoor } from "./conservation/Door.ts"
+import { processValues } from "./ProcessRows.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import * as TestServer from "./TestServer.ts"
 import { describeValkey, makeTestValkey, type TestValkey } from "./TestValkey.ts"
@@ -39,7 +40,7 @@ const row = (serverId: string, unique: number, at: number): Snapshot => ({
   serverId,
   timestamp: at * 1_000,
   countersSince: null,
-  values: [`group-${unique}`, 1, unique, 4096]
+  values: processValues(`group-${unique}`, { num_procs: 1, cpu_seconds_total: unique, memory_bytes: 4096 })
 })
 
 /** As entries of a kind. */

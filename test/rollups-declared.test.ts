@@ -9,6 +9,7 @@ import { Rollups } from "../src/sinks/rollups/Rollups.ts"
 import { rebuilds } from "../src/sinks/storage/DeclaredExporters.ts"
 import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { processValues } from "./ProcessRows.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
 const before = processExporter({ staleAfter: "5 minutes" })
@@ -44,7 +45,7 @@ layer(TestDatabase.layerWith({ exporters: [before] }))("roll-ups of another decl
             serverId: "one",
             timestamp: (3_600 + second) * SECOND,
             countersSince: null,
-            values: ["a", 1, second, 1]
+            values: processValues("a", { num_procs: 1, cpu_seconds_total: second, memory_bytes: 1 })
           }))
           yield* (yield* SnapshotRows).insert("process_exporter", rows)
           yield* (yield* Rollups).pass

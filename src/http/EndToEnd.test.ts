@@ -1,6 +1,7 @@
 /** The HTTP side with the real stream in process: what a 202 is worth, and what a full stream does. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import { processValues } from "../../test/ProcessRows.ts"
 import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
 import { makeSnapshotCodec } from "../plugins/SnapshotCodec.ts"
@@ -38,7 +39,7 @@ describe("what was answered with 2xx went through the stream", () => {
         serverId: "alpha",
         timestamp: Date.parse(sent.timestamp) * 1_000,
         countersSince: Date.UTC(2025, 9, 30, 12) * 1_000 + 1,
-        values: [sent.name, 4, 1234.56, 102_400_000]
+        values: processValues(sent.name, { num_procs: 4, cpu_seconds_total: 1234.56, memory_bytes: 102_400_000 })
       })
       expect((yield* server.ask("/metrics", { token: READ })).text).toContain("nodepulse_stream_pending 1")
       yield* acknowledge(second)

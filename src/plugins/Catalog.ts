@@ -20,6 +20,7 @@ const CatalogColumn = Schema.Struct({
   type: Schema.Literals(["text", "double", "integer", "bigint"]),
   unit: Nullable,
   nullable: Schema.Boolean,
+  optional: Schema.Boolean.annotateKey({ description: "Of a label: a row may lack it, and has the empty text then." }),
   doc: Schema.String
 })
 
@@ -157,6 +158,7 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
     type: column.kind === "label" ? "text" : column.type,
     unit: column.kind === "label" ? null : (column.unit ?? null),
     nullable: column.kind !== "label" && column.nullable,
+    optional: column.kind === "label" && column.optional,
     doc: column.doc
   })),
   top:

@@ -12,10 +12,12 @@
 export type NumberType = "double" | "integer" | "bigint"
 
 /** Identifies what a row is about, such as the name of a process group. Part of the natural key, never null. */
-export interface Label {
+export interface Label<Optional extends boolean = boolean> {
   readonly kind: "label"
   readonly doc: string
   readonly from?: string
+  /** Whether a row may lack it, on the wire and from `parse`: it is empty then. */
+  readonly optional: Optional
 }
 
 /** A value that goes up and down. Finite, and not negative unless `signed`. */
@@ -88,8 +90,23 @@ type Exactly<O, Known> = O & { readonly [N in Exclude<keyof O, keyof Known>]: ne
 
 type IsNullable<O> = O extends { readonly nullable: true } ? true : false
 
-/** A text that names what the row is about. */
-export const label = (options: Omit<Label, "kind">): Label => ({ kind: "label", ...options })
+interface LabelOptions {
+  /** One sentence for the catalog, the documentation and the column's comment in the database. */
+  readonly doc: string
+  /** The field's name on the wire, where it differs from the column's name. */
+  readonly from?: string
+  /** Whether a row may lack the label: some senders do not have it. Stored as the empty text, which is the same. */
+  readonly optional?: boolean
+}
+
+type IsOptional<O> = O extends { readonly optional: true } ? true : false
+
+/** A text that names what the row is about; `optional` where not every sender has it. */
+export const label = <const O extends LabelOptions>(options: Exactly<O, LabelOptions>): Label<IsOptional<O>> => ({
+  kind: "label",
+  ...options,
+  optional: (options.optional ?? false) as IsOptional<O>
+})
 
 /** A value that goes up and down; `signed` where it can be negative (a temperature). */
 export const gauge = <const O extends GaugeOptions>(options: Exactly<O, GaugeOptions>): Gauge<IsNullable<O>> => ({
@@ -127,5 +144,15 @@ export type NamesOf<C extends Columns, K extends Column["kind"]> = {
 /** A value of a column: number where it is known not to be nullable, of `Column` itself any of the three. */
 type Cell<K extends Column> = K extends Label ? string : K extends { readonly nullable: false } ? number : number | null
 
-/** What `parse` returns for each row: every column by its name, null only where the column allows it. */
+/** A row: every column by its name, null only where the column allows it. */
 export type Row<C extends Columns> = { readonly [N in keyof C]: Cell<C[N]> }
+
+/** The names of the labels that a row may lack. */
+export type OptionalIn<C extends Columns> = {
+  readonly [N in keyof C]: C[N] extends Label<infer Optional> ? (Optional extends true ? N : never) : never
+}[keyof C]
+
+/** What `parse` returns for each row: as {@link Row}, but optional labels may be left out. */
+export type ParsedRow<C extends Columns> = {
+  readonly [N in Exclude<keyof C, OptionalIn<C>>]: Cell<C[N]>
+} & { readonly [N in OptionalIn<C>]?: string }

@@ -9,7 +9,7 @@
  * by anything but its rate, a default ranking that does not exist do not compile (`test/contract.types.ts`).
  */
 import { Duration, Result, Schema } from "effect"
-import type { Columns, NamesOf, Row } from "./Column.ts"
+import type { Columns, NamesOf, ParsedRow, Row } from "./Column.ts"
 import type { Sample } from "./Exposition.ts"
 import { storable } from "./Storable.ts"
 import type { TopQuery } from "./TopQuery.ts"
@@ -161,7 +161,7 @@ export interface Declaration<C extends Columns, R extends string> {
   readonly parse: (
     samples: ReadonlyArray<Sample>,
     scrapedAt: Date
-  ) => Result.Result<ParsedScrape<Row<NoInfer<C>>>, ParseError>
+  ) => Result.Result<ParsedScrape<ParsedRow<NoInfer<C>>>, ParseError>
   readonly top?: TopQuery<NoInfer<C>, R>
   readonly host?: HostFacts<NoInfer<C>>
   readonly units?: UnitFacts<NoInfer<C>>

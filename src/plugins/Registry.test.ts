@@ -115,6 +115,18 @@ describe("a declaration is refused", () => {
     ["the dictionary's table", "table.name", "NodePulse's own", withTable({ name: "label_values" })],
     ["a column without a doc", "table.columns.a.doc", "empty", withColumns({ a: gauge({ doc: "" }) })],
     ["per that is no label", "top.per", "label", withTop({ per: "cores" })],
+    [
+      "per that a row may lack",
+      "top.per",
+      "not optional",
+      broken({
+        table: {
+          ...valid.table,
+          columns: { ...valid.table.columns, unit: label({ optional: true, doc: "Unit." }) }
+        },
+        top: { ...valid.top, per: "unit" }
+      })
+    ],
     ["per that does not exist", "top.per", "label", withTop({ per: "constructor" })],
     ["presence that is no gauge", "top.presence", "gauge", withTop({ presence: "device" })],
     ["a default that does not exist", "top.default", "rankings", withTop({ default: "writes" })],

@@ -197,7 +197,8 @@ const checkColumns = (columns: Columns, rule: Rule) => {
 
 const checkTop = ({ table: { columns }, top }: Exporter, rule: Rule) => {
   if (top === undefined) return
-  rule("top.per", top.per, columnOf(columns, top.per)?.kind === "label", "must be a label of the table")
+  const per = columnOf(columns, top.per)
+  rule("top.per", top.per, per?.kind === "label" && !per.optional, "must be a label of the table that is not optional")
   const rankings: ReadonlyArray<[string, AnyRanking]> = Object.entries(top.rankings)
   rule("top.rankings", rankings.length, rankings.length > 0, "must be at least one")
   const present = top.presence === undefined ? undefined : columnOf(columns, top.presence)

@@ -64,6 +64,19 @@ describe("a snapshot in the stream", () => {
     expect(read.values).toEqual([...snapshot.values, null])
   })
 
+  it("that was written before an optional label was appended has the empty text for it, alone or in a scrape", () => {
+    const unit = label({ optional: true, doc: "Unit." })
+    const appended = codecOf({ ...columns, swap_bytes: SWAP, unit })
+    const read = Result.getOrThrow(appended.decode(entry(codec.encode(snapshot))))
+    expect(read.values).toEqual([...snapshot.values, null, ""])
+    const scrape = codec.encodeScrape(together([snapshot, { ...snapshot, values: ["nginx", 1, 2] }])[0]!)
+    const origin = { serverId: "web-1", exporterName: "test_exporter" }
+    expect(Result.getOrThrow(appended.decodeScrape({ ...origin, scrape, rows: 2 })).columns[4]).toEqual(["", ""])
+    expect(refused(codec.encode(snapshot), {}, codecOf({ ...columns, unit: label({ doc: "Unit." }) }))).toContain(
+      "unit is null"
+    )
+  })
+
   it("that lacks a column which may not be null is refused", () => {
     const appended = codecOf({ ...columns, threads: gauge({ type: "integer", doc: "Threads." }) })
     expect(refused(codec.encode(snapshot), {}, appended)).toContain("threads is null")

@@ -11,7 +11,7 @@
  * order of the columns; of a scrape a list of values a column, and a list of counters_since where they differ.
  *
  * Guarantee: decoding gives back exactly what was encoded, and trusts nobody: everything is checked again. A
- * message written before columns were appended is read with null for them. A message whose columns are not known, such
+ * message written before columns were appended is read with null for them, and with the empty text for an optional label. A message whose columns are not known, such
  * as one of a newer version, is refused with a reason and never guessed at. Bound: nothing longer than its columns allow is parsed.
  *
  * It does not look at the clock: what was accepted is stored, however long it waited.
@@ -21,7 +21,7 @@ import type { Columns } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
 import type { Snapshot } from "./Snapshot.ts"
 import { countersSinceAt, PerRow, type Snapshots, snapshotAt, timestampAt, together, type Value } from "./Snapshots.ts"
-import { display, LABEL_LENGTH_MAX } from "./Storable.ts"
+import { absent, display, LABEL_LENGTH_MAX } from "./Storable.ts"
 import { TIMESTAMP_MICROS_END } from "./Timestamp.ts"
 import { type Wire, type Wires, wireName } from "./Wire.ts"
 
@@ -165,7 +165,7 @@ const readEach = (
     timestamps.push(timestamp)
     beginnings.push(since)
     for (let index = 0; index < columns.length; index++) {
-      columns[index]!.push(index < width.success ? (parts[index + 3] as Value) : null)
+      columns[index]!.push(index < width.success ? (parts[index + 3] as Value) : known.appended[index]!)
     }
   }
   return Result.succeed({
@@ -197,7 +197,9 @@ const readScrape = (
     const count = Array.isArray(column) ? column.length : display(column)
     if (count !== rows) return Result.fail(`${known.wire.fields[index]} has ${count} values for ${rows} rows`)
   }
-  while (columns.length < known.wire.fields.length) columns.push(new Array<null>(rows).fill(null))
+  while (columns.length < known.wire.fields.length) {
+    columns.push(new Array<Value>(rows).fill(known.appended[columns.length]!))
+  }
   return Result.succeed({
     exporter: exporterName,
     serverId,
@@ -249,6 +251,8 @@ interface Layout {
   readonly fingerprint: string
   /** How many columns each known fingerprint stands for. */
   readonly widths: ReadonlyMap<unknown, number>
+  /** What each column holds in messages that were written before it was appended. */
+  readonly appended: ReadonlyArray<"" | null>
   /** Of the text of one row. */
   readonly lengthMax: number
 }
@@ -268,6 +272,7 @@ const layout = (exporter: Exporter): Layout => {
     fingerprint: all.at(-1) ?? "",
     // The longest list wins should two ever hash alike.
     widths: new Map(all.map((fingerprint, index) => [fingerprint, index + 1])),
+    appended: Object.values(exporter.table.columns).map((column) => absent(column) ?? null),
     lengthMax
   }
 }

@@ -5,7 +5,7 @@
  * Guarantee: a value that {@link fits} its column comes back from the database as it went in. Bound: texts of
  * {@link LABEL_LENGTH_MAX}, and no more than {@link SKIPPED_MAX} notes a scrape. It does not know rows of other scrapes.
  */
-import type { Column, Columns, NumberType, Row } from "./Column.ts"
+import type { Column, Columns, NumberType, ParsedRow, Row } from "./Column.ts"
 import type { ParsedScrape, Skipped } from "./Exporter.ts"
 
 /** The longest label, in UTF-16 units. */
@@ -62,21 +62,25 @@ export const display = (value: unknown): string => {
 const DISPLAY_MAX = 60
 const MINUTE_MILLIS = 60_000
 
+/** Whether a row may lack the column's field on the wire, and what it holds then; undefined: it must be there. */
+export const absent = (column: Column): "" | null | undefined =>
+  column.kind === "label" ? (column.optional ? "" : undefined) : column.nullable ? null : undefined
+
 /**
- * What of a parsed scrape can be stored. A number that does not fit becomes null where its column allows it, else the
+ * What of a parsed scrape can be stored. An optional label that is left out is empty. A number that does not fit becomes null where its column allows it, else the
  * row is left out; both are noted in `skipped`. Counters cannot have begun after the scrape (clocks of one machine, so a
  * minute is much): a beginning that is no such time is not known, and the rows are worth having without it.
  */
 export const storable = <C extends Columns>(
   columns: C,
-  parsed: ParsedScrape<Row<C>>,
+  parsed: ParsedScrape<ParsedRow<C>>,
   scrapedAt: Date
 ): ParsedScrape<Row<C>> => {
   const checks = Object.entries(columns).map(([name, column]) => ({ name, column, fits: fits(column) }))
   const skipped: Array<Skipped> = [...parsed.skipped]
   const rows: Array<Row<C>> = []
   for (const row of parsed.rows) {
-    const kept = mend(checks, row as Row<Columns>, skipped)
+    const kept = mend(checks, row as unknown as Row<Columns>, skipped)
     if (kept !== undefined) rows.push(kept as Row<C>)
   }
   const since = parsed.countersSince
@@ -96,11 +100,13 @@ const mend = (
   for (const check of checks) {
     const value = row[check.name]
     if (check.fits(value)) continue
-    const nullable = check.column.kind !== "label" && check.column.nullable
-    skipped.push({ reason: `${about(checks, row)}${check.name} is ${display(value)}, but ${rule(check.column)}` })
-    if (!nullable) return undefined
+    const instead = absent(check.column)
+    const left = value === undefined && instead === ""
+    if (!left)
+      skipped.push({ reason: `${about(checks, row)}${check.name} is ${display(value)}, but ${rule(check.column)}` })
+    if (instead === undefined || (instead === "" && !left)) return undefined
     mended ??= { ...row }
-    mended[check.name] = null
+    mended[check.name] = instead
   }
   return (mended as Row<Columns> | undefined) ?? row
 }

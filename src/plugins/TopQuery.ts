@@ -5,7 +5,7 @@
  * highest value (`peak`). The fields of the answer follow from the ranking's key and the column's unit; `rankingFields`
  * is the one place that says how.
  */
-import type { Column, Columns, NamesOf } from "./Column.ts"
+import type { Column, Columns, NamesOf, OptionalIn } from "./Column.ts"
 
 /** What of the host a ranking is a share of. It lets the answer clamp to the host's limit and show what is unaccounted for. */
 export type HostShare = "cpu" | "memory"
@@ -43,8 +43,8 @@ export type AnyRanking = Rate | Peak
 export interface TopQuery<C extends Columns, R extends string> {
   /** The resource in the address: `GET /api/servers/{id}/{resource}/top`; also the name of the list in the answer. */
   readonly resource: string
-  /** The label whose values are ranked. */
-  readonly per: NamesOf<C, "label">
+  /** The label whose values are ranked; none that a row may lack. */
+  readonly per: Exclude<NamesOf<C, "label">, OptionalIn<C>>
   /** Rankings by the name that `metric=` takes. */
   readonly rankings: Readonly<Record<R, Ranking<C>>>
   /** The ranking used where the request names none. */

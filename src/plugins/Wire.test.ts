@@ -144,7 +144,7 @@ describe("time", () => {
 })
 
 describe("what is sent", () => {
-  it("is a JSON object with the time first, then the fields in the order of the columns, null where there is no value", () => {
+  it("is a JSON object with the time first, then the fields in the order of the columns, without those that it lacks", () => {
     const columns = { device_name: "sda", busy_total: 1, reads_total: null, threads: 2, temperature: null }
     const sent = wire.encodeRow(columns, new Date("2025-10-30T12:00:00.250Z"), Date.parse("2025-10-30T10:00:00Z"))
     expect(Object.entries(sent)).toEqual([
@@ -152,12 +152,49 @@ describe("what is sent", () => {
       ["counters_since", "2025-10-30T10:00:00.000000Z"],
       ["device", "sda"],
       ["busy_total", 1],
-      ["reads_total", null],
-      ["threads", 2],
-      ["temperature", null]
+      ["threads", 2]
     ])
     expect(Object.keys(wire.encodeRow(columns, 0, null))).not.toContain("counters_since")
     expect(Object.keys(wire.encodeFields(columns))).toEqual(wire.fields)
+  })
+})
+
+describe("an optional label", () => {
+  const columns = { ...exporter.table.columns, unit: label({ optional: true, doc: "Unit." }) }
+  const optional = makeWire({ ...exporter, table: { ...exporter.table, columns } })
+  const unitOf = (change: object) => Result.map(optional.decode({ ...row, ...change }, context), (one) => one.values[5])
+
+  it("is empty where a row lacks it, which is the same as an empty one, and is then not sent", () => {
+    expect(unitOf({})).toEqual(Result.succeed(""))
+    expect(unitOf({ unit: undefined })).toEqual(Result.succeed(""))
+    expect(unitOf({ unit: "" })).toEqual(Result.succeed(""))
+    expect(unitOf({ unit: "web.service" })).toEqual(Result.succeed("web.service"))
+    const columns = { device_name: "sda", busy_total: 1, reads_total: 7, threads: 2, temperature: -1 }
+    expect(optional.encodeRow({ ...columns, unit: "" }, 0, null)).not.toHaveProperty("unit")
+    expect(optional.encodeRow({ ...columns, unit: "web" }, 0, null)).toHaveProperty("unit", "web")
+    expect(optional.encodeFields({ ...columns, unit: "" })).toHaveProperty("unit", "")
+  })
+
+  it("is a text like any other where it is there, and never null", () => {
+    for (const unit of [null, 7, "a\0", "\ud800", ["web"]]) {
+      expect(Result.isFailure(unitOf({ unit })), String(unit)).toBe(true)
+      expect(Schema.is(optional.schema)({ ...row, unit }), String(unit)).toBe(false)
+    }
+    for (const change of [{}, { unit: "" }, { unit: "web" }]) {
+      expect(Schema.is(optional.schema)({ ...row, ...change })).toBe(true)
+    }
+  })
+
+  it("makes another group of a row only where it is not empty", () => {
+    const groups: Array<string> = []
+    const refuse = (_: string, group: string) => {
+      groups.push(group)
+      return undefined
+    }
+    const reader = optional.reader({ ...context, refuse })
+    for (const unit of ["", "web", undefined]) reader.add({ ...row, unit })
+    expect(groups[0]).toBe(groups[2])
+    expect(new Set(groups).size).toBe(2)
   })
 })
 

@@ -17,7 +17,7 @@ import type { Column, Columns, Row } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
 import type { Snapshot } from "./Snapshot.ts"
 import { PerRow, type Snapshots, snapshotAt, type Value } from "./Snapshots.ts"
-import { display, fits, LABEL_LENGTH_MAX, numberRange, rule } from "./Storable.ts"
+import { absent, display, fits, LABEL_LENGTH_MAX, numberRange, rule } from "./Storable.ts"
 import { formatTimestamp, parseTimestamp, TIMESTAMP_RULE } from "./Timestamp.ts"
 
 /** A sender's clock may be this far ahead of ours. */
@@ -69,7 +69,7 @@ export interface Wire {
   readonly misfit: (values: ReadonlyArray<unknown>) => string | undefined
   /** Why a value of these columns cannot be stored; undefined where all can. */
   readonly misfitIn: (columns: ReadonlyArray<ReadonlyArray<unknown>>) => string | undefined
-  /** The row as it is sent; times in epoch milliseconds. */
+  /** The row as it is sent, without what it may lack and has not; times in epoch milliseconds. */
   readonly encodeRow: (row: Row<Columns>, scrapedAt: Date | number, countersSince: number | null) => WireRow
   /** The row as it is sent, without its times. */
   readonly encodeFields: (row: Row<Columns>) => WireRow
@@ -98,7 +98,7 @@ export const makeWire = (exporter: Exporter): Wire => {
     column,
     fits: fits(column),
     isLabel: column.kind === "label",
-    nullable: column.kind !== "label" && column.nullable
+    absent: absent(column)
   }))
   const retention = Duration.toMillis(exporter.table.retention) * 1_000
   const complain = (index: number, value: unknown) => {
@@ -161,14 +161,16 @@ export const makeWire = (exporter: Exporter): Wire => {
         let known = begun === undefined ? 1 : 2
         let group: string | undefined
         for (let index = 0; index < columns.length; index++) {
-          const { field, fits, isLabel, nullable } = columns[index]!
-          const value = fields[field]
-          if (value !== undefined) known++
-          if (value === undefined && nullable) values[index]!.push(null)
-          else if (fits(value)) {
+          const { absent, field, fits, isLabel } = columns[index]!
+          const found = fields[field]
+          if (found !== undefined) known++
+          const value = found === undefined ? absent : found
+          if (value === null ? absent === null : fits(value)) {
             // Adding 0 turns -0 into 0.
             values[index]!.push(typeof value === "number" ? value + 0 : (value as string | null))
-            if (isLabel) group = group === undefined ? (value as string) : JSON.stringify([group, value])
+            if (isLabel && (value !== "" || absent !== "")) {
+              group = group === undefined ? (value as string) : JSON.stringify([group, value])
+            }
           } else {
             for (let before = 0; before < index; before++) values[before]!.pop()
             return refuse("invalid", complain(index, value))
@@ -220,11 +222,15 @@ export const makeWire = (exporter: Exporter): Wire => {
     },
     reader,
     encodeFields,
-    encodeRow: (row, scrapedAt, countersSince) => ({
-      [TIMESTAMP_FIELD]: new Date(scrapedAt).toISOString(),
-      ...(countersSince === null ? {} : { [COUNTERS_SINCE_FIELD]: formatTimestamp(Math.trunc(countersSince * 1_000)) }),
-      ...encodeFields(row)
-    })
+    encodeRow: (row, scrapedAt, countersSince) => {
+      const fields: Record<string, string | number | null> = { [TIMESTAMP_FIELD]: new Date(scrapedAt).toISOString() }
+      if (countersSince !== null) fields[COUNTERS_SINCE_FIELD] = formatTimestamp(Math.trunc(countersSince * 1_000))
+      for (const { absent, field, name } of columns) {
+        const value = row[name] ?? null
+        if (value !== absent) fields[field] = value
+      }
+      return fields
+    }
   }
 }
 
@@ -272,10 +278,11 @@ const rowSchema = (exporter: Exporter): Schema.Codec<WireRow> => {
     const description =
       column.kind === "label" || column.unit === undefined ? column.doc : `${column.doc} In ${column.unit}.`
     const value = columnSchema(column).annotateKey({ description })
+    const may = absent(column)
     fields[wireName(name, column)] =
-      column.kind !== "label" && column.nullable
-        ? Schema.optionalKey(Schema.NullOr(value)).annotateKey({ description })
-        : value
+      may === undefined
+        ? value
+        : Schema.optionalKey(may === null ? Schema.NullOr(value) : value).annotateKey({ description })
   }
   return Schema.Struct(fields).annotate({
     title: exporter.name,

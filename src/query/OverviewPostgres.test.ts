@@ -605,7 +605,14 @@ layer(parts)("the overview", (it) => {
         ])
         const context = yield* freshAt(20)
         const { across, running } = yield* Effect.provide(Overview, context)
-        const ask = (metric: string, name = "agent") => across({ exporter: "process_exporter", metric, name })
+        const ask = (metric: string, name = "agent") =>
+          Effect.map(across({ exporter: "process_exporter", metric, name }), (found) =>
+            found.map(({ fields: { cpu_percent, memory_mb, num_procs }, lastSeen, serverId }) => ({
+              serverId,
+              lastSeen,
+              fields: { cpu_percent, memory_mb, num_procs }
+            }))
+          )
         assert.deepStrictEqual(yield* ask("cpu"), [
           { serverId: "mad", lastSeen: EPOCH + 15 * SECOND, fields: { cpu_percent: 420, memory_mb: 0, num_procs: 1 } },
           {

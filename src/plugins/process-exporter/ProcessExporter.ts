@@ -1,10 +1,10 @@
 /**
- * process_exporter (ncabatoff/process-exporter, 0.5 and later): one row for each process group.
+ * process_exporter (ncabatoff/process-exporter, 0.5 and later): one row for each process group, and of the built-in collector for
+ * each group and unit.
  *
- * CPU time is summed over all modes in the order of the exposition. A group that is there under several label sets (a
- * federation's `instance`, a fork's `user`) is one group: CPU time, memory and count are summed over the sets, and a
- * series that is repeated counts once (`Series.ts`). A group that lacks CPU, memory or count is left out with a note. A
- * group whose processes are gone stays, with 0 processes and a flat counter. No groups at all is an empty scrape. A
+ * CPU time is summed over all modes in the order of the exposition; how samples add up is in `ProcessSamples.ts`. A group that
+ * lacks CPU, memory or count is left out with a note; any other number that it lacks is null. A group whose processes are
+ * gone stays, with 0 processes and flat counters. No groups at all is an empty scrape. A
  * scrape without any sample of process_exporter, or with groups but without a whole family that each has, is a
  * `ParseError`: another exporter, or one before 0.5.
  */
@@ -12,15 +12,12 @@ import { Result } from "effect"
 import { counter, gauge, label } from "../Column.ts"
 import { defineExporter, ParseError, type Skipped } from "../Exporter.ts"
 import type { Sample } from "../Exposition.ts"
-import { beginning, seriesOf } from "../Series.ts"
+import { beginning } from "../Series.ts"
 import { peak, rate } from "../TopQuery.ts"
+import { COUNT, CPU, GROUP_FAMILIES, groupsIn, MEMORY, RESIDENT, STARTED, titled, UNREAD } from "./ProcessSamples.ts"
 
-const CPU = "namedprocess_namegroup_cpu_seconds_total"
-const MEMORY = "namedprocess_namegroup_memory_bytes"
-const COUNT = "namedprocess_namegroup_num_procs"
 /** Always there, also where no process matched: it tells an idle process_exporter from another exporter. */
 const ALIVE = "namedprocess_scrape_errors"
-const STARTED = "process_start_time_seconds"
 /** CPU time as process_exporter told it before 0.5 (2019). Seen beside groups, they name the cause. */
 const BEFORE_0_5 = ["namedprocess_namegroup_cpu_user_seconds_total", "namedprocess_namegroup_cpu_system_seconds_total"]
 
@@ -31,7 +28,7 @@ export const processExporter = defineExporter({
     endpoint: "http://127.0.0.1:9256/metrics",
     interval: "15 seconds",
     timeout: "5 seconds",
-    families: [CPU, MEMORY, COUNT, ALIVE, STARTED, ...BEFORE_0_5],
+    families: [...GROUP_FAMILIES, ALIVE, UNREAD, STARTED, ...BEFORE_0_5],
     collector: "process",
     // Debian's package starts it without a configuration, and so does every other way that forgets it.
     empty: {
@@ -51,19 +48,75 @@ export const processExporter = defineExporter({
       process_name: label({ from: "name", doc: "Command name of the group." }),
       num_procs: gauge({ type: "integer", doc: "Processes in the group." }),
       cpu_seconds_total: counter({ unit: "seconds", doc: "CPU time used since the exporter started, all modes." }),
-      memory_bytes: gauge({ type: "bigint", unit: "bytes", doc: "Resident memory." })
+      memory_bytes: gauge({ type: "bigint", unit: "bytes", doc: "Resident memory." }),
+      unit: label({ optional: true, doc: "Unit or container that the processes are in; empty where it is not told." }),
+      num_threads: gauge({ type: "integer", nullable: true, doc: "Threads of the group's processes." }),
+      open_filedesc: gauge({ type: "integer", nullable: true, doc: "Open file descriptors of the group's processes." }),
+      read_bytes_total: counter({
+        type: "bigint",
+        unit: "bytes",
+        nullable: true,
+        doc: "Bytes read from disks since the exporter started."
+      }),
+      write_bytes_total: counter({
+        type: "bigint",
+        unit: "bytes",
+        nullable: true,
+        doc: "Bytes written to disks since the exporter started."
+      }),
+      swapped_bytes: gauge({ type: "bigint", unit: "bytes", nullable: true, doc: "Memory that was swapped out." }),
+      pss_bytes: gauge({
+        type: "bigint",
+        unit: "bytes",
+        nullable: true,
+        doc: "Resident memory, each shared page divided by the processes that share it."
+      }),
+      major_page_faults_total: counter({
+        type: "bigint",
+        nullable: true,
+        doc: "Page faults that had to wait for a disk, since the exporter started."
+      }),
+      voluntary_context_switches_total: counter({
+        type: "bigint",
+        nullable: true,
+        doc: "Times that a thread gave its CPU up to wait, since the exporter started."
+      }),
+      nonvoluntary_context_switches_total: counter({
+        type: "bigint",
+        nullable: true,
+        doc: "Times that a thread's CPU was taken from it, since the exporter started."
+      }),
+      oldest_start_time_seconds: gauge({
+        unit: "epoch_seconds",
+        nullable: true,
+        doc: "When the oldest process of the group started, since 1970."
+      }),
+      states_running: gauge({ type: "integer", nullable: true, doc: "Threads that run or could run." }),
+      states_sleeping: gauge({ type: "integer", nullable: true, doc: "Threads that wait for an event." }),
+      states_waiting: gauge({ type: "integer", nullable: true, doc: "Threads that wait for a disk." }),
+      states_zombie: gauge({ type: "integer", nullable: true, doc: "Processes that ended and were not reaped yet." }),
+      states_other: gauge({ type: "integer", nullable: true, doc: "Threads in any other state, such as stopped." }),
+      run_queue_wait_seconds_total: counter({
+        unit: "seconds",
+        nullable: true,
+        doc: "Time that threads could have run and waited for a CPU, since the collector started; built-in collector only."
+      })
     }
   },
   parse: (samples, scrapedAt) => {
-    const { groups, known, skipped, started } = collect(samples)
-    const reason = unsupported(known, groups.size)
+    const { groups, known, skipped, started } = groupsIn(samples)
+    const reason = unsupported(known, groups.length)
     if (reason !== undefined) return Result.fail(new ParseError({ exporter: "process_exporter", reason }))
     const rows = []
-    for (const [groupname, { count, cpu, memory }] of groups) {
-      if (cpu === undefined) skipped.push(lacking(groupname, CPU))
-      else if (memory === undefined) skipped.push(lacking(groupname, RESIDENT))
-      else if (count === undefined) skipped.push(lacking(groupname, COUNT))
-      else rows.push({ process_name: groupname, num_procs: count, cpu_seconds_total: cpu, memory_bytes: memory })
+    for (const group of groups) {
+      const { cpu_seconds_total, memory_bytes, num_procs, ...others } = group.numbers
+      if (cpu_seconds_total === null) skipped.push(lacking(group, CPU))
+      else if (memory_bytes === null) skipped.push(lacking(group, RESIDENT))
+      else if (num_procs === null) skipped.push(lacking(group, COUNT))
+      else {
+        const { name, unit } = group
+        rows.push({ process_name: name, unit, num_procs, cpu_seconds_total, memory_bytes, ...others })
+      }
     }
     return Result.succeed({ rows, skipped, countersSince: beginning(ofTheGroups(started, samples), scrapedAt) })
   },
@@ -75,50 +128,6 @@ export const processExporter = defineExporter({
     default: "cpu"
   }
 })
-
-const RESIDENT = `${MEMORY}{memtype="resident"}`
-
-interface Group {
-  /** The series already counted: a repeated one must not count twice. */
-  readonly series: Set<string>
-  cpu?: number
-  memory?: number
-  count?: number
-}
-
-/** The groups of a scrape, and the metrics of process_exporter that it holds. */
-const collect = (samples: ReadonlyArray<Sample>) => {
-  const groups = new Map<string, Group>()
-  const known = new Set<string>()
-  const skipped: Array<Skipped> = []
-  const started: Array<Sample> = []
-  for (const sample of samples) {
-    const { labels, name, value } = sample
-    if (name === STARTED) {
-      started.push(sample)
-      continue
-    }
-    known.add(name)
-    if (name !== CPU && name !== MEMORY && name !== COUNT) continue
-    if (name === MEMORY && labels.memtype !== "resident") continue
-    const groupname = labels.groupname
-    if (groupname === undefined) {
-      skipped.push({ reason: `${name} without the label groupname` })
-      continue
-    }
-    const group: Group = groups.get(groupname) ?? { series: new Set() }
-    groups.set(groupname, group)
-    const series = `${name} ${seriesOf(labels, "groupname")}`
-    if (group.series.has(series)) {
-      skipped.push(repeated(groupname, name === CPU ? `${name}{mode=${quote(labels.mode ?? "")}}` : name))
-      continue
-    }
-    group.series.add(series)
-    const part = name === CPU ? "cpu" : name === MEMORY ? "memory" : "count"
-    group[part] = (group[part] ?? 0) + value
-  }
-  return { groups, known, skipped, started }
-}
 
 /** Why the scrape as a whole is not one that can be read; undefined where it is. */
 const unsupported = (known: ReadonlySet<string>, groups: number): string | undefined => {
@@ -152,12 +161,6 @@ const ofTheGroups = (started: ReadonlyArray<Sample>, samples: ReadonlyArray<Samp
 /** More beginnings than this are not looked through for that of the groups: it is unknown then. */
 const PROGRAMS_MAX = 64
 
-const quote = (text: string) => JSON.stringify(text.slice(0, 60))
-
-const repeated = (groupname: string, metric: string): Skipped => ({
-  reason: `group ${quote(groupname)} has ${metric.slice(0, 120)} more than once; the first counts`
-})
-
-const lacking = (groupname: string, metric: string): Skipped => ({
-  reason: `group ${quote(groupname)} has no ${metric}`
+const lacking = (group: Parameters<typeof titled>[0], metric: string): Skipped => ({
+  reason: `${titled(group)} has no ${metric}`
 })
