@@ -64,6 +64,7 @@ import { ADMIN } from "./http/session/Authorization.ts"
 import * as LocalAgent from "./LocalAgent.ts"
 import * as PipelineMetrics from "./PipelineMetrics.ts"
 import { Registry } from "./plugins/Registry.ts"
+import * as BreakdownPostgres from "./query/BreakdownPostgres.ts"
 import * as ChangesPostgres from "./query/ChangesPostgres.ts"
 import * as ComparisonPostgres from "./query/ComparisonPostgres.ts"
 import * as FleetGroupsPostgres from "./query/FleetGroupsPostgres.ts"
@@ -120,6 +121,7 @@ const notifying = Layer.unwrap(
 const rows = Layer.mergeAll(
   SnapshotRowsPostgres.layer,
   RankingsPostgres.layer,
+  BreakdownPostgres.layer,
   ComparisonPostgres.layer,
   FleetGroupsPostgres.layer,
   BacktestPostgres.layer,

@@ -33,6 +33,7 @@ import { nodeExporter } from "../plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
 import { defineConfig, Registry } from "../plugins/Registry.ts"
 import { eachOfScrape } from "../plugins/SnapshotCodec.ts"
+import { Breakdowns } from "../query/Breakdown.ts"
 import { Changes, type ChangesAnswer, type ChangesRequest } from "../query/Changes.ts"
 import { Comparisons } from "../query/Comparison.ts"
 import { FleetGroups, type Frame } from "../query/FleetGroups.ts"
@@ -56,6 +57,7 @@ import { SelfMetrics } from "./server/SelfMetrics.ts"
 import { Static } from "./server/Static.ts"
 import { AdminToken } from "./session/AdminToken.ts"
 import { MetricsArePublic } from "./session/Authorization.ts"
+import { brokenDown } from "./TestUnits.ts"
 
 export const ADMIN = "admin-token-of-the-tests"
 export const AGENT_A = "agent-token-of-alpha"
@@ -337,6 +339,16 @@ const ports = (world: World) => {
       save: ({ name }) => unknownGrouping(name),
       retire: (reference) => unknownGrouping(reference),
       regrouping: ({ name }) => unknownGrouping(name)
+    }),
+    Layer.succeed(Breakdowns, {
+      of: ({ limit, serverId, window }) =>
+        reachable(
+          "breakdown",
+          Effect.map(find(serverId), () => {
+            world.asked.push({ serverId, window, limit })
+            return brokenDown(window, limit)
+          })
+        )
     }),
     Layer.succeed(Marks, {
       of: (serverId, window) =>

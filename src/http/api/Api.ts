@@ -11,6 +11,7 @@ import { Catalog } from "../../plugins/Catalog.ts"
 import { Access, Asks, Authorization, Shared } from "./Access.ts"
 import { AlertShown, AlertStoryAnswer, AlertsAnswer, NewAcknowledgement } from "./AlertsAnswer.ts"
 import * as Answers from "./Answers.ts"
+import { BreakdownAnswer } from "./BreakdownAnswer.ts"
 import { ChangesAnswer } from "./ChangesAnswer.ts"
 import { ComparisonAnswer, SpreadAnswer } from "./ComparisonAnswer.ts"
 import {
@@ -31,6 +32,7 @@ import {
   AlertsParameters,
   AuditParameters,
   BacktestParameters,
+  BreakdownQueryParameters,
   CompareQueryParameters,
   DeadLettersParameters,
   DiffQueryParameters,
@@ -153,6 +155,23 @@ const changes = HttpApiGroup.make("changes")
       describe(
         "What changed",
         "The window of `top` beside another one: the span just before it unless `against…` says otherwise. The changes, `other` and `unaccounted` add up to `total`."
+      )
+    )
+  )
+  .annotateEndpoints(Shared, true)
+  .middleware(Authorization)
+
+const breakdown = HttpApiGroup.make("breakdown")
+  .add(
+    HttpApiEndpoint.get("breakdown", "/api/servers/:id/breakdown", {
+      params: { id: Schema.String },
+      query: BreakdownQueryParameters,
+      success: BreakdownAnswer,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    }).annotateMerge(
+      describe(
+        "Where the CPU went",
+        "Groups by name, what units used beyond them, the kernel, and what nobody knows, as lines that add up to the host's busy CPU, each with its error."
       )
     )
   )
@@ -712,6 +731,7 @@ export const Api = HttpApi.make("nodepulse")
     servers,
     rankings,
     changes,
+    breakdown,
     marks,
     rules,
     alerts,

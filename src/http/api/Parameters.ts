@@ -115,6 +115,14 @@ export const TopQueryParameters = {
   grouping
 }
 
+/** `GET /api/servers/{id}/breakdown` */
+export const BreakdownQueryParameters = {
+  limit: TopQueryParameters.limit,
+  hours: TopQueryParameters.hours,
+  at: TopQueryParameters.at,
+  grouping
+}
+
 /** `GET …/{resource}/diff` */
 export const DiffQueryParameters = {
   ...TopQueryParameters,

@@ -19,6 +19,7 @@ import type { RuleConflict, TooManyRules, UnknownRule } from "../../alerts/Store
 import type { TooManySilences, UnknownSilence } from "../../alerts/silences/Silences.ts"
 import { RejectedFields } from "../../plugins/Payload.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
+import type { NothingToBreakDown } from "../../query/Breakdown.ts"
 import type { GroupingConflict, TooManyGroupings, UnknownGrouping } from "../../query/grouping/Groupings.ts"
 import type { RuleRefused } from "../../query/grouping/RuleSet.ts"
 import type { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
@@ -297,6 +298,7 @@ export type Failure =
   | UnknownSilence
   | TooManySilences
   | UnknownAlert
+  | NothingToBreakDown
   | AlertIsOver
   | DatabaseUnavailable
   | StreamFull
@@ -343,6 +345,7 @@ const problemOf = (failure: Failure): Problem => {
     case "UnknownRule":
     case "UnknownSilence":
     case "UnknownAlert":
+    case "NothingToBreakDown":
       return new NotFound({ detail: failure.message })
     case "EnrolmentRefused":
       return new Forbidden({ detail: failure.message })

@@ -18,6 +18,7 @@ import { Settings } from "../../Settings.ts"
 import { Api } from "../api/Api.ts"
 import { alertsHandlers } from "../handlers/AlertsHandlers.ts"
 import { auditHandlers } from "../handlers/AuditHandlers.ts"
+import { breakdownHandlers } from "../handlers/BreakdownHandlers.ts"
 import { changesHandlers } from "../handlers/ChangesHandlers.ts"
 import { comparisonHandlers } from "../handlers/ComparisonHandlers.ts"
 import { deadLettersHandlers } from "../handlers/DeadLettersHandlers.ts"
@@ -99,6 +100,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs, openIdRoutes).pip
     serversHandlers,
     rankingsHandlers,
     changesHandlers,
+    breakdownHandlers,
     marksHandlers,
     rulesHandlers,
     alertsHandlers,

@@ -1,0 +1,85 @@
+/**
+ * By how much the lines of a breakdown may be wrong, in core-seconds, and what they are made of. The reasons and their sizes are in
+ * `docs/numbers.md` ("The breakdown"). Pure.
+ *
+ * An error is what the source of it can do at most, but for the edges and what is unknown: these are taken at the rate of the rest.
+ */
+import type { BreakdownAnswer, LineErrors, LineKind } from "./Breakdown.ts"
+import type { Sums, Usage } from "./BreakdownSums.ts"
+import type { Common } from "./HostSteps.ts"
+import { CLAMP_SLACK } from "./Increases.ts"
+import type { Window } from "./Rankings.ts"
+
+/** A process's user and system time are each cut to ticks of this many seconds, at both ends of a window. */
+const TICK_SECONDS = 0.01
+const TICKS_OF_A_PROCESS = 2
+/** comp_t of process accounting has 13 significant bits, at least 10 of them in use. */
+const COMP_T_ERROR = 2 ** -10
+
+export interface BreakdownParts {
+  readonly window: Window
+  readonly limit: number
+  readonly groups: Sums
+  /** Busy CPU of the host in the time that the groups' exporter covered. */
+  readonly common: Common
+  readonly cores: number | null
+  /** How many counters the host's busy CPU is the sum of, and how far apart its scrapes are, in seconds. */
+  readonly host: { readonly counters: number; readonly interval: number } | undefined
+  /** Undefined where nothing tells of units. */
+  readonly units: UnitParts | undefined
+  readonly shortLived: Sums | undefined
+  readonly resources: BreakdownAnswer["resources"]
+}
+
+export interface UnitParts {
+  readonly sums: Sums
+  /** What the groups used in the same time: by their unit, or by anything else. */
+  readonly members: Sums
+  readonly byUnit: boolean
+  /** The name of the unit that is the kernel's own. */
+  readonly kernel: string | undefined
+}
+
+/** A line before its share of the whole is known. */
+export interface Draft {
+  readonly kind: LineKind
+  readonly name: string | null
+  readonly groups: number
+  readonly runs?: number
+  readonly seconds: number
+  readonly errors: LineErrors
+}
+
+export type Usages = ReadonlyArray<Readonly<Usage>>
+
+export const total = (usages: Usages, field: keyof Usage): number =>
+  usages.reduce((sum, usage) => sum + usage[field], 0)
+
+/** How far apart scrapes were, in seconds. */
+export const stepOf = ({ covered, scrapes }: Sums): number => (scrapes === 0 ? 0 : covered / scrapes)
+
+/** Cores, over the time that both exporters saw. */
+export const rateOf = ({ shared }: Sums, seconds: number): number => (shared === 0 ? 0 : Math.abs(seconds) / shared)
+
+export const ticksOf = (usages: Usages): number => TICK_SECONDS * TICKS_OF_A_PROCESS * total(usages, "processes")
+
+/** Of records of process accounting. */
+export const recordTicks = (runs: number, seconds: number): number =>
+  TICK_SECONDS * TICKS_OF_A_PROCESS * runs + COMP_T_ERROR * seconds
+
+/** Of the host's own counters. */
+export const hostTicks = ({ cores, host }: BreakdownParts): number =>
+  TICK_SECONDS * (cores ?? 0) * (host?.counters ?? 0)
+
+/** What was cut can be wrong by what the machine can do in a step, what is unknown by what was used on average. */
+export const countedErrors = ({ cores }: BreakdownParts, sums: Sums, usages: Usages) => ({
+  unknown: total(usages, "unknown") * stepOf(sums) * rateOf(sums, total(usages, "seconds")),
+  clamped: total(usages, "clamped") * (cores ?? 0) * CLAMP_SLACK * stepOf(sums)
+})
+
+/**
+ * At each end of a window up to one interval of the slower of two exporters, and the time that only one of them saw, at the rate of the
+ * time that both did.
+ */
+export const edgesOf = (rate: number, intervals: readonly [number, number], unshared: number): number =>
+  rate * (2 * Math.max(...intervals) + Math.abs(unshared))
