@@ -89,7 +89,7 @@ const packages: ReadonlyArray<Package> = [
       environment: "/etc/nodepulse/agent.env",
       conffile: "nodepulse.yml"
     },
-    docs: ["process-monitoring.md", "security.md", "troubleshooting.md"],
+    docs: ["process-monitoring.md", "security.md", "short-lived.md", "troubleshooting.md"],
     fill: (folder) =>
       put(
         join(folder, "usr/lib/nodepulse-agent/nodepulse-agent.mjs"),

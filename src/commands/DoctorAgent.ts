@@ -31,6 +31,7 @@ import { Registry } from "../plugins/Registry.ts"
 import { makeWire } from "../plugins/Wire.ts"
 import { clipped } from "../protocol/PrintableText.ts"
 import { conclude, doubtful, type Finding, fine, sizeText, wrong } from "./Diagnosis.ts"
+import { checkAccounting } from "./DoctorAccounting.ts"
 import { checkNode, checkPlaces, checkUnit, environmentLayer, existing, type Place } from "./DoctorHost.ts"
 import { environmentOf, flagOf, readUnit, type Unit } from "./SystemdUnit.ts"
 import { userIdOf } from "./UnitUser.ts"
@@ -76,6 +77,7 @@ const diagnose = Effect.fnUntraced(function* (unit: Unit | undefined, named: str
     ...(yield* checkPlaces(unit, yield* filesOf(path)))
   ]
   for (const exporter of config.exporters) findings.push(yield* checkExporter(exporter))
+  if (config.accounting !== undefined) findings.push(checkAccounting(config.accounting.file))
   for (const name of config.disabled) {
     findings.push(doubtful(name, "is switched off", `set enabled: true in ${path}`))
   }
@@ -121,6 +123,7 @@ const filesOf = (path: string): Effect.Effect<ReadonlyArray<Place>, never, Regis
     return [
       ...place("config", "the configuration", path),
       ...place("token", "the token", document?.server?.token_file),
+      ...place("accounting", "the accounting file", document?.accounting?.file),
       ...[document?.server, ...(document?.exporters ?? [])].flatMap((section) => [
         ...place("config", "the certificate", section?.ca_file),
         ...place("config", "the certificate", section?.cert_file),
