@@ -4,6 +4,7 @@
  * ```
  * exporter ── scrape:<exporter> ──> Spool ── push ──> POST /metrics/prometheus
  *                     └──────────── AgentStatus ─────────────┘
+ * /proc ── recorder ──> the last 15 minutes ── recordings ──> POST /api/recordings
  * ```
  *
  * It forks nothing itself. The children share nothing but the spool and the status, so one of them can fail and start
@@ -14,10 +15,12 @@ import { Effect, Layer } from "effect"
 import type { StageView } from "../src/engine/Stage.ts"
 import { AgentStatus, type AgentStatusView } from "./AgentStatus.ts"
 import { MachineClock } from "./clock/MachineClock.ts"
-import type { Collectors } from "./collector/Collector.ts"
-import { AgentConfig } from "./config/AgentConfig.ts"
+import { Collectors } from "./collector/Collector.ts"
+import { AgentConfig, type AgentConfigShape } from "./config/AgentConfig.ts"
 import { type MetricsAddressUnavailable, serveMetrics } from "./MetricsEndpoint.ts"
 import { makePush } from "./push/Push.ts"
+import { PushAnswered } from "./recorder/PushAnswered.ts"
+import { machineSources, makeRecorder, type Recorder } from "./recorder/Recorder.ts"
 import { runScraper } from "./scrape/Scraper.ts"
 import { Spool, type SpoolLevel } from "./spool/Spool.ts"
 import { layerDisk } from "./spool/SpoolDisk.ts"
@@ -31,7 +34,7 @@ export interface AgentChild {
 }
 
 export interface Agent {
-  /** `scrape:<exporter>` for each enabled exporter, then `push`, then `metrics` where they are served. */
+  /** `scrape:<exporter>` for each enabled exporter, then `push`, the recorder's, then `metrics` where they are served. */
   readonly children: ReadonlyArray<AgentChild>
   /** A last delivery of what is in the spool: ends when it is empty, or at the first request that fails. */
   readonly drain: Effect.Effect<void>
@@ -50,7 +53,8 @@ export const layerStatus: Layer.Layer<AgentStatus | MachineClock, never, AgentCo
 export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(function* () {
   const config = yield* AgentConfig
   const services = yield* Effect.context<AgentServices>()
-  const push = yield* makePush
+  const recorder = yield* recorderOf(config)
+  const push = yield* Effect.provideService(makePush, PushAnswered, recorder.answered)
   for (const warning of config.warnings) yield* Effect.logWarning(warning)
   if (config.server === undefined)
     yield* Effect.logWarning("no server is configured (server.url): nothing is delivered")
@@ -58,7 +62,7 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
     name: `scrape:${settings.exporter.name}`,
     run: Effect.provideContext(runScraper(settings), services)
   }))
-  const children: Array<AgentChild> = [...scrapers, { name: "push", run: push.run }]
+  const children: Array<AgentChild> = [...scrapers, { name: "push", run: push.run }, ...recorder.children]
   if (config.metrics !== undefined) {
     children.push({ name: "metrics", run: Effect.provideContext(serveMetrics(config.metrics), services) })
   }
@@ -66,6 +70,15 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
   const spool = yield* Spool
   return { children, drain: push.flush, stages: () => stagesOf(status.current(), spool.level()) }
 })
+
+/** The flight recorder, on Linux and where there is a server to send to; unless it is switched off. */
+const recorderOf = Effect.fnUntraced(function* ({ recorder, server }: AgentConfigShape) {
+  const { available } = yield* Collectors
+  if (server === undefined || !available || recorder?.enabled === false) return NO_RECORDER
+  return yield* makeRecorder(server, machineSources())
+})
+
+const NO_RECORDER: Recorder = { children: [], answered: () => {} }
 
 /** Rows by stage, records in the spool. Last errors stay, as those of every stage do. Pure. */
 const stagesOf = ({ exporters, push }: AgentStatusView, spool: SpoolLevel): ReadonlyArray<StageView> => [

@@ -18,6 +18,8 @@
  *   server_name: "web-1"                # what the agent calls itself; absent: the host name
  * accounting:
  *   file: "/var/log/account/pacct"      # names short-lived processes; absent: not (docs/short-lived.md)
+ * recorder:
+ *   enabled: true                       # docs/flight-recorder.md
  * exporters:
  *   - name: "<exporter>"                # of the registry
  *     enabled: true
@@ -128,6 +130,8 @@ export interface AgentConfigShape {
   readonly metrics?: { readonly host: string; readonly port: number } | undefined
   /** The file of the kernel's process accounting; undefined: it is not read. */
   readonly accounting?: { readonly file: string } | undefined
+  /** The flight recorder; absent: it is enabled. */
+  readonly recorder?: { readonly enabled: boolean } | undefined
   /** Those that are enabled, in the registry's order. */
   readonly exporters: ReadonlyArray<AgentExporter>
   /** Names of those that are switched off. One that nobody asked for is not among them. */
@@ -234,7 +238,7 @@ export const withDefaults = (
       !scrape.optIn || sections.has(name) || (scrape.collector === "accounting" && document.accounting !== undefined)
   )
   const enabled = wanted.filter(({ name }) => sections.get(name)?.enabled !== false)
-  const { buffer, labels, metrics, server } = document
+  const { buffer, labels, metrics, recorder, server } = document
   return {
     serverName: labels?.server_name ?? hostname(),
     server:
@@ -256,6 +260,7 @@ export const withDefaults = (
     },
     metrics: metrics?.listen,
     accounting: document.accounting,
+    recorder: { enabled: recorder?.enabled ?? true },
     exporters: enabled.map((exporter) => agentExporter(exporter, sections.get(exporter.name))),
     disabled: wanted.filter((exporter) => !enabled.includes(exporter)).map(({ name }) => name),
     warnings: server === undefined ? warnings : [...warnings, ...unencrypted(server.url)]

@@ -34,6 +34,7 @@ const LabelsSection = Schema.Struct({ server_name: Schema.optionalKey(MachineNam
 const MetricsSection = Schema.Struct({ listen: Schema.optionalKey(ListenAddress) })
 
 const AccountingSection = Schema.Struct({ file: FilePath })
+const RecorderSection = Schema.Struct({ enabled: Schema.optionalKey(Switch) })
 
 const ExporterSection = Schema.Struct({
   name: Schema.String,
@@ -57,6 +58,7 @@ const ConfigSchema = Schema.Struct({
   labels: Schema.optionalKey(LabelsSection),
   metrics: Schema.optionalKey(MetricsSection),
   accounting: Schema.optionalKey(AccountingSection),
+  recorder: Schema.optionalKey(RecorderSection),
   exporters: Schema.optionalKey(Schema.Array(ExporterSection))
 })
 
@@ -70,6 +72,7 @@ const KNOWN_KEYS: ReadonlyArray<readonly [path: RegExp, keys: ReadonlyArray<stri
   [/^labels$/, Object.keys(LabelsSection.fields)],
   [/^metrics$/, Object.keys(MetricsSection.fields)],
   [/^accounting$/, Object.keys(AccountingSection.fields)],
+  [/^recorder$/, Object.keys(RecorderSection.fields)],
   [/^exporters\[\d+\]$/, Object.keys(ExporterSection.fields)]
 ]
 

@@ -27,11 +27,13 @@
  */
 import { Clock, Duration, Effect, Option, Random, Redacted, Result, Semaphore } from "effect"
 import { AGENT_HEADER, formatHello } from "../../src/protocol/AgentHello.ts"
+import { WANTS_HEADER } from "../../src/protocol/AgentWants.ts"
 import { printable } from "../../src/protocol/PrintableText.ts"
 import { AgentStatus, type PushChange } from "../AgentStatus.ts"
 import { MachineClock } from "../clock/MachineClock.ts"
 import { AgentConfig, type AgentServer, connectionOf, type TokenUnreadable } from "../config/AgentConfig.ts"
 import { redactedUrl } from "../config/ShownUrl.ts"
+import { PushAnswered } from "../recorder/PushAnswered.ts"
 import { type ExchangeFailed, type ExchangeResponse, exchange } from "../scrape/HttpExchange.ts"
 import { Spool, type SpoolRecord } from "../spool/Spool.ts"
 import { makeIdentity } from "./Identity.ts"
@@ -89,6 +91,7 @@ const makePushTo = Effect.fnUntraced(function* (server: AgentServer) {
   const spool = yield* Spool
   const clock = yield* Clock.Clock
   const identity = yield* makeIdentity(buffer.path)
+  const answered = yield* PushAnswered
   const oneAtATime = yield* Semaphore.make(1)
   const parking = makeParking()
   const url = `${server.url}/metrics/prometheus`
@@ -188,6 +191,7 @@ const makePushTo = Effect.fnUntraced(function* (server: AgentServer) {
       switch (verdict) {
         case "delivered":
           yield* identity.accepted
+          answered({ isTaken: true, wants: response.headers[WANTS_HEADER] })
           yield* taken(records, yield* understood(response, records), correction)
           yield* change({ succeeded: true })
           bodyBytes = Math.min(BODY_BYTES, bodyBytes * 2)
@@ -213,6 +217,7 @@ const makePushTo = Effect.fnUntraced(function* (server: AgentServer) {
           return CONTINUE
         case "in-use":
           bodyBytes = BODY_BYTES_FIRST
+          answered({ isTaken: false, wants: undefined })
           if (problem.reason === "replayed") yield* identity.renew
           return problem.reason === "waiting" || problem.reason === "replayed"
             ? { wait: "backoff", error, retryAfter: later() }
