@@ -27,7 +27,7 @@ export interface ProcessNaming {
 }
 
 /** By command name, without units. */
-const NAMED_BY_COMM: ProcessNaming = { names: namesByComm, unitOf: () => "" }
+export const NAMED_BY_COMM: ProcessNaming = { names: namesByComm, unitOf: () => "" }
 
 /** Opens the collector. The first scan is the first `collect`: its counters are 0. */
 export const openProcessCollector = (
@@ -76,7 +76,7 @@ const settle = (groups: ProcessGroups, { pid, startTicks, ticks }: LastTicks): v
 }
 
 /** Asks the naming, of what it needs to know. */
-const placesOf = (
+export const placesOf = (
   files: ProcFiles,
   { names, unitOf }: ProcessNaming,
   bootedAt: number,

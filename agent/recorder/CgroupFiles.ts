@@ -13,8 +13,9 @@ const DEPTH_MAX = 8
 const NO_LIMIT = 2 ** 60
 
 export interface CgroupReading {
-  /** Seconds of CPU time, of all processes it ever had. */
+  /** Seconds of CPU time, of all processes it ever had; NaN where it is not told. */
   readonly cpuSeconds: number
+  /** Bytes; NaN where it is not told. */
   readonly memory: number
 }
 
@@ -28,47 +29,71 @@ export interface CgroupFiles {
   readonly oomKills: (path: string) => number
 }
 
-/** The cgroups below `root`; undefined where there are none that count memory. */
+/**
+ * The cgroups below `root`; undefined where there are none. Where version 2 has no controllers of its own (systemd's hybrid), CPU time is
+ * still counted there, and memory by version 1, each for its own set of cgroups.
+ */
 export const cgroupFiles = (root = "/sys/fs/cgroup"): CgroupFiles | undefined => {
   const top = new ProcFiles(root)
-  if (top.exists("cgroup.controllers")) return versionTwo(top)
-  if (top.exists("memory/memory.usage_in_bytes")) return versionOne(new ProcFiles(`${root}/memory`), cpuAccounts(top))
-  return undefined
+  if (top.exists("cgroup.controllers")) return over({ cpu: [top], memory: top, isTwo: true })
+  const at = (name: string) => (top.exists(name) ? [new ProcFiles(`${root}/${name}`)] : [])
+  const cpu = [...at("unified"), ...at("cpuacct"), ...at("cpu,cpuacct")]
+  const [memory] = at("memory")
+  return cpu.length === 0 && memory === undefined ? undefined : over({ cpu, memory, isTwo: false })
 }
 
-const cpuAccounts = (top: ProcFiles): ProcFiles => {
-  const found = ["cpuacct", "cpu,cpuacct", "cpu"].find((name) => top.exists(`${name}/cpuacct.usage`))
-  return new ProcFiles(`${top.root}/${found ?? "cpuacct"}`)
+interface Hierarchies {
+  readonly cpu: ReadonlyArray<ProcFiles>
+  readonly memory: ProcFiles | undefined
+  readonly isTwo: boolean
 }
 
-const versionTwo = (files: ProcFiles): CgroupFiles => ({
-  list: () => cgroupsIn(files),
-  read: (path) => {
+const over = ({ cpu, isTwo, memory }: Hierarchies): CgroupFiles => {
+  const cpuSecondsOf = cpuReader(cpu)
+  const ofMemory = (path: string, two: string, one: string) => memory?.text(`${path}/${isTwo ? two : one}`)
+  return {
+    list: () => {
+      const found = new Set([...cpu, ...(memory === undefined ? [] : [memory])].flatMap(cgroupsIn))
+      return [...found].slice(0, CGROUPS_MAX)
+    },
+    read: (path) => {
+      const cpuSeconds = cpuSecondsOf(path)
+      const used = numberIn(ofMemory(path, "memory.current", "memory.usage_in_bytes"))
+      return Number.isNaN(cpuSeconds) && Number.isNaN(used) ? undefined : { cpuSeconds, memory: used }
+    },
+    limit: (path) => limitOf(numberIn(ofMemory(path, "memory.max", "memory.limit_in_bytes"))),
+    oomKills: (path) => valueOf(ofMemory(path, "memory.events", "memory.oom_control"), "oom_kill")
+  }
+}
+
+/** Reads CPU time where it is counted, and remembers where that is: a file that is missing costs more than one that is there. */
+const cpuReader = (hierarchies: ReadonlyArray<ProcFiles>) => {
+  const places = new Map<string, number>()
+  const secondsAt = (files: ProcFiles, path: string): number => {
     const micros = valueOf(files.text(`${path}/cpu.stat`), "usage_usec")
-    const memory = numberIn(files.text(`${path}/memory.current`))
-    return Number.isNaN(micros) && Number.isNaN(memory) ? undefined : { cpuSeconds: micros / 1e6, memory }
-  },
-  limit: (path) => limitOf(numberIn(files.text(`${path}/memory.max`))),
-  oomKills: (path) => valueOf(files.text(`${path}/memory.events`), "oom_kill")
-})
-
-const versionOne = (memory: ProcFiles, cpu: ProcFiles): CgroupFiles => ({
-  list: () => cgroupsIn(memory),
-  read: (path) => {
-    const used = numberIn(memory.text(`${path}/memory.usage_in_bytes`))
-    if (Number.isNaN(used)) return undefined
-    return { cpuSeconds: numberIn(cpu.text(`${path}/cpuacct.usage`)) / 1e9, memory: used }
-  },
-  limit: (path) => limitOf(numberIn(memory.text(`${path}/memory.limit_in_bytes`))),
-  oomKills: (path) => valueOf(memory.text(`${path}/memory.oom_control`), "oom_kill")
-})
+    return Number.isNaN(micros) ? numberIn(files.text(`${path}/cpuacct.usage`)) / 1e9 : micros / 1e6
+  }
+  return (path: string): number => {
+    const known = places.get(path)
+    const seconds = known === undefined ? Number.NaN : secondsAt(hierarchies[known]!, path)
+    if (!Number.isNaN(seconds)) return seconds
+    if (places.size >= CGROUPS_MAX) places.clear()
+    for (const [n, files] of hierarchies.entries()) {
+      const found = secondsAt(files, path)
+      if (Number.isNaN(found)) continue
+      places.set(path, n)
+      return found
+    }
+    return Number.NaN
+  }
+}
 
 const cgroupsIn = (files: ProcFiles): ReadonlyArray<string> => {
   const found: Array<string> = []
   const waiting: Array<readonly [path: string, depth: number]> = [["", 0]]
   for (let next = waiting.shift(); next !== undefined && found.length < CGROUPS_MAX; next = waiting.shift()) {
     const [path, depth] = next
-    if (path !== "" && files.isFilled(`${path}/cgroup.procs`)) found.push(path)
+    if (path !== "" && (files.bytes(`${path}/cgroup.procs`)?.length ?? 0) > 0) found.push(path)
     if (depth >= DEPTH_MAX) continue
     for (const name of foldersIn(`${files.root}${path}`)) {
       if (waiting.length < CGROUPS_MAX) waiting.push([`${path}/${name}`, depth + 1])

@@ -35,8 +35,8 @@ export interface RecorderSources {
   readonly processNaming: ProcessNaming
   /** What a cgroup is called. */
   readonly unitNaming: (path: string) => string
-  /** CPU that this thread has used, milliseconds. */
-  readonly used: () => number
+  /** Does work, and says what it cost: milliseconds of CPU. */
+  readonly measure: (work: () => void) => number
 }
 
 export class FlightRecorder {
@@ -66,7 +66,15 @@ export class FlightRecorder {
    */
   sample(boot: number, now: number): ReadonlyArray<OomKill> {
     if (!this.budget.allows(boot)) return []
-    const began = this.#sources.used()
+    let kills: ReadonlyArray<OomKill> = []
+    const cost = this.#sources.measure(() => {
+      kills = this.#take(boot, now)
+    })
+    this.budget.note(cost)
+    return kills
+  }
+
+  #take(boot: number, now: number): ReadonlyArray<OomKill> {
     const level = this.budget.now
     if (this.#levels.at(-1)?.level !== this.budget.level) {
       this.#levels.push({ boot, level: this.budget.level })
@@ -85,7 +93,6 @@ export class FlightRecorder {
     this.#kills.splice(0, Math.max(0, this.#kills.length - KILLS_MAX))
     this.#processes.sample(sample, boot, level)
     this.#units?.sample(sample, boot, level)
-    this.budget.note(this.#sources.used() - began)
     return kills
   }
 
@@ -103,7 +110,7 @@ export class FlightRecorder {
     ) =>
       tracks
         .map(({ cpu, memory, what }) => ({ what, cpu: column(cpu, 10), memory: column(memory, 1) }))
-        .filter(({ memory }) => memory.some((value) => value !== null))
+        .filter(({ cpu, memory }) => [...cpu, ...memory].some((value) => value !== null))
     return {
       version: 1,
       id,

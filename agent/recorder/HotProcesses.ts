@@ -161,37 +161,35 @@ export class HotProcesses {
     const bytes = stat.residentPages * this.#units.pageBytes
     if (before === undefined || before.startTicks !== stat.startTicks) {
       const { startTicks } = stat
-      const began = (startTicks / this.#units.ticksPerSecond) * 1_000
       // What it used since it began, where that was after this recorder knew the machine.
       const isNew = this.#round > 1 || this.#hot.length > 0
       const used = isNew ? ticks : 0
       this.#known.set(pid, { startTicks, ticks, used, bytes, round: this.#round, at: boot, track: undefined })
-      if (isNew)
-        this.#notice(
-          pid,
-          sample,
-          (100 * ticks) / this.#units.ticksPerSecond / Math.max(1, (boot - began) / 1_000),
-          bytes
-        )
+      const lasted = boot / 1_000 - startTicks / this.#units.ticksPerSecond
+      if (isNew) this.#notice(pid, sample, this.#percent(ticks, Math.max(1, lasted)), Number.NaN, bytes)
       return
     }
     const seconds = (boot - before.at) / 1_000
-    const percent = (100 * Math.max(0, ticks - before.ticks)) / this.#units.ticksPerSecond / seconds
-    before.used += Math.max(0, ticks - before.ticks)
+    const grown = Math.max(0, ticks - before.ticks)
+    before.used += grown
     before.ticks = ticks
     before.bytes = bytes
     before.at = boot
     before.round = this.#round
-    if (before.track === undefined) this.#notice(pid, sample, percent, bytes)
-    const { track } = before
-    if (track === undefined) return
     // Of one that was not read with the sample before the rate is of a longer time: only its memory is of now.
-    this.tracks.write(track, sample, seconds > 0 && seconds <= this.#lateSeconds ? percent : Number.NaN, bytes)
+    const percent = seconds > 0 && seconds <= this.#lateSeconds ? this.#percent(grown, seconds) : Number.NaN
+    if (before.track === undefined) this.#notice(pid, sample, percent, percent, bytes)
+    else this.tracks.write(before.track, sample, percent, bytes)
+  }
+
+  #percent(ticks: number, seconds: number): number {
+    return (100 * ticks) / this.#units.ticksPerSecond / seconds
   }
 
   /** Shows a young process that has become large or busy. */
-  #notice(pid: number, sample: number, percent: number, bytes: number): void {
-    if (this.#young.has(pid) && (percent >= SHOWN_PERCENT || bytes >= SHOWN_BYTES)) this.#show(pid, sample)
+  #notice(pid: number, sample: number, percent: number, shown: number, bytes: number): void {
+    if (!this.#young.has(pid) || !(percent >= SHOWN_PERCENT || bytes >= SHOWN_BYTES)) return
+    if (this.#show(pid, sample)) this.tracks.write(this.#known.get(pid)!.track!, sample, shown, bytes)
   }
 
   #stat(pid: number): ProcStat | undefined {

@@ -91,7 +91,9 @@ export class HotUnits {
       this.#known.set(path, known)
     }
     const all = [...this.#known]
-    const byMemory = all.toSorted(([, a], [, b]) => b.bytes - a.bytes).slice(0, Math.ceil(level.units / 2))
+    const byMemory = all
+      .toSorted(([, a], [, b]) => (b.bytes || 0) - (a.bytes || 0))
+      .slice(0, Math.ceil(level.units / 2))
     const byCpu = all.toSorted(([, a], [, b]) => b.used - a.used)
     const hot = new Set(byMemory.map(([path]) => path))
     for (const [path, { used }] of byCpu) if (hot.size < level.units && used > 0) hot.add(path)
@@ -100,7 +102,7 @@ export class HotUnits {
   }
 
   #note(known: Known, { cpuSeconds, memory }: { readonly cpuSeconds: number; readonly memory: number }, boot: number) {
-    known.used += Math.max(0, cpuSeconds - known.cpuSeconds)
+    known.used += Math.max(0, cpuSeconds - known.cpuSeconds) || 0
     known.cpuSeconds = cpuSeconds
     known.bytes = memory
     known.at = boot

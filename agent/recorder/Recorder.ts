@@ -9,16 +9,20 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Duration, Effect } from "effect"
 import { parseWanted, type Wanted } from "../../src/protocol/AgentWants.ts"
-import type { RecordingReason } from "../../src/protocol/Recording.ts"
+import { clipped } from "../../src/protocol/PrintableText.ts"
+import { NAME_LENGTH_MAX, type RecordingReason } from "../../src/protocol/Recording.ts"
 import { BootClock } from "../clock/BootClock.ts"
-import { ProcFiles } from "../collector/ProcFiles.ts"
+import { NAMED_BY_COMM, placesOf } from "../collector/CollectorProcess.ts"
+import { kernelUnits, ProcFiles } from "../collector/ProcFiles.ts"
 import type { AgentServer } from "../config/AgentConfig.ts"
 import { cgroupFiles } from "./CgroupFiles.ts"
 import { FlightRecorder, type RecorderSources } from "./FlightRecorder.ts"
+import type { ProcessNaming } from "./HotProcesses.ts"
 import { openKernelLog } from "./KernelLog.ts"
 import type { Answered } from "./PushAnswered.ts"
 import { RecordingQuota } from "./RecordingQuota.ts"
 import { makeSender } from "./RecordingSender.ts"
+import { WorkMeter } from "./WorkMeter.ts"
 
 /** After a kill the recorder goes on for a while, so that what followed is seen. */
 const AFTER_KILL_MILLIS = 5_000
@@ -34,19 +38,23 @@ export interface Recorder {
 }
 
 /** What this machine has to be recorded. */
-export const machineSources = (): RecorderSources => ({
-  files: new ProcFiles(),
+export const machineSources = (files = new ProcFiles(), meter = new WorkMeter()): RecorderSources => ({
+  files,
   cgroups: cgroupFiles(),
   log: openKernelLog(),
-  processNaming: ({ comm }) => ({ name: comm, unit: "" }),
-  unitNaming: (path) => path.slice(path.lastIndexOf("/") + 1),
-  used: cpuUsed
+  processNaming: processNaming(files),
+  unitNaming: (path) => clipped(path.slice(path.lastIndexOf("/") + 1), NAME_LENGTH_MAX),
+  measure: (work) => meter.measure(work)
 })
 
-/** Of this thread where Node tells it (23.9), else of the process. */
-const cpuUsed = (): number => {
-  const { system, user } = (process.threadCpuUsage ?? process.cpuUsage).call(process)
-  return (system + user) / 1_000
+/** By the names of the process collector: what those hide is hidden here, too. A kernel thread has no other name than its own. */
+const processNaming = (files: ProcFiles): ProcessNaming => {
+  const { nameOf } = placesOf(files, NAMED_BY_COMM, 0, kernelUnits(files))
+  return (process) => {
+    const unit = NAMED_BY_COMM.unitOf(process.pid)
+    const name = process.kernelThread ? `[${process.comm}]` : (nameOf(process, unit) ?? "other")
+    return { name: clipped(name, NAME_LENGTH_MAX) || "other", unit: clipped(unit, NAME_LENGTH_MAX) }
+  }
 }
 
 export const makeRecorder = Effect.fnUntraced(function* (server: AgentServer, sources: RecorderSources) {

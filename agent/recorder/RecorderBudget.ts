@@ -2,13 +2,14 @@
  * What the flight recorder may cost, and what it does without when that is not enough. Pure: it is told what each sample cost.
  *
  * Guarantee: in any 60 s the samples cost no more than {@link BUDGET_MILLIS} of CPU, and what the one cost that went over. A level is
- * left for a cheaper one as soon as ten seconds would, at that rate, be too much for a minute; and for a dearer one after five
+ * left for a cheaper one as soon as half a minute would, at that rate, be too much for a minute; and for a dearer one after five
  * minutes at less than {@link EASE} of the budget.
  */
 
 export const BUDGET_MILLIS = 200
 const WINDOW_MILLIS = 10_000
 const WINDOWS = 6
+const JUDGED = 3
 const EASE = 0.4
 const EASY_WINDOWS = 30
 
@@ -41,6 +42,8 @@ export class RecorderBudget {
   readonly #spent: Array<number> = [0]
   #windowEnds: number | undefined
   #easy = 0
+  /** Windows at this level. */
+  #windows = 0
 
   get level(): number {
     return this.#level
@@ -66,17 +69,21 @@ export class RecorderBudget {
     if (boot < this.#windowEnds) return
     // A machine that was suspended begins anew.
     const missed = Math.floor((boot - this.#windowEnds) / WINDOW_MILLIS)
-    this.#judge(this.#spent.at(-1)!)
+    this.#judge()
     for (let window = 0; window <= Math.min(missed, WINDOWS); window++) this.#spent.push(0)
     this.#spent.splice(0, Math.max(0, this.#spent.length - WINDOWS - 1))
     this.#windowEnds += (missed + 1) * WINDOW_MILLIS
   }
 
-  #judge(cost: number): void {
-    const rate = (cost * 60_000) / WINDOW_MILLIS
+  #judge(): void {
+    const judged = this.#spent.slice(-JUDGED)
+    if (++this.#windows < JUDGED) return
+    const rate = (judged.reduce((sum, cost) => sum + cost, 0) * 60_000) / JUDGED / WINDOW_MILLIS
     this.#easy = rate < EASE * BUDGET_MILLIS ? this.#easy + 1 : 0
-    if (rate > BUDGET_MILLIS && this.#level < LEVELS.length - 1) this.#level++
-    else if (this.#easy >= EASY_WINDOWS && this.#level > 0) {
+    if (rate > BUDGET_MILLIS && this.#level < LEVELS.length - 1) {
+      this.#level++
+      this.#windows = 0
+    } else if (this.#easy >= EASY_WINDOWS && this.#level > 0) {
       this.#level--
       this.#easy = 0
     }
