@@ -6,6 +6,7 @@
  */
 import { readdirSync } from "node:fs"
 import { ProcFiles } from "../collector/ProcFiles.ts"
+import { KeptFiles } from "./KeptFiles.ts"
 
 const CGROUPS_MAX = 1_000
 const DEPTH_MAX = 8
@@ -22,7 +23,10 @@ export interface CgroupReading {
 export interface CgroupFiles {
   /** Paths of the cgroups that have processes of their own, such as `/system.slice/nginx.service`. */
   readonly list: () => ReadonlyArray<string>
-  readonly read: (path: string) => CgroupReading | undefined
+  /** `isHot`: it is read each second, and its files stay open. */
+  readonly read: (path: string, isHot: boolean) => CgroupReading | undefined
+  /** Begins a sample. */
+  readonly begin: () => void
   /** Bytes; undefined: none. */
   readonly limit: (path: string) => number | undefined
   /** Processes that were killed for want of memory in it; NaN where it is not told. */
@@ -35,30 +39,46 @@ export interface CgroupFiles {
  */
 export const cgroupFiles = (root = "/sys/fs/cgroup"): CgroupFiles | undefined => {
   const top = new ProcFiles(root)
-  if (top.exists("cgroup.controllers")) return over({ cpu: [top], memory: top, isTwo: true })
-  const at = (name: string) => (top.exists(name) ? [new ProcFiles(`${root}/${name}`)] : [])
+  if (top.exists("cgroup.controllers")) {
+    const all = hierarchy(root)
+    return over({ cpu: [all], memory: all, isTwo: true })
+  }
+  const at = (name: string) => (top.exists(name) ? [hierarchy(`${root}/${name}`)] : [])
   const cpu = [...at("unified"), ...at("cpuacct"), ...at("cpu,cpuacct")]
   const [memory] = at("memory")
   return cpu.length === 0 && memory === undefined ? undefined : over({ cpu, memory, isTwo: false })
 }
 
+interface Hierarchy {
+  readonly files: ProcFiles
+  readonly kept: KeptFiles
+}
+
+const hierarchy = (root: string): Hierarchy => ({ files: new ProcFiles(root), kept: new KeptFiles(root) })
+
+/** Of a file, from where it is read. */
+const textOf = ({ files, kept }: Hierarchy, path: string, isHot: boolean) =>
+  isHot ? kept.text(path) : files.text(path)
+
 interface Hierarchies {
-  readonly cpu: ReadonlyArray<ProcFiles>
-  readonly memory: ProcFiles | undefined
+  readonly cpu: ReadonlyArray<Hierarchy>
+  readonly memory: Hierarchy | undefined
   readonly isTwo: boolean
 }
 
 const over = ({ cpu, isTwo, memory }: Hierarchies): CgroupFiles => {
   const cpuSecondsOf = cpuReader(cpu)
-  const ofMemory = (path: string, two: string, one: string) => memory?.text(`${path}/${isTwo ? two : one}`)
+  const all = [...new Set([...cpu, ...(memory === undefined ? [] : [memory])])]
+  const ofMemory = (path: string, two: string, one: string, isHot = false) =>
+    memory === undefined ? undefined : textOf(memory, `${path}/${isTwo ? two : one}`, isHot)
   return {
-    list: () => {
-      const found = new Set([...cpu, ...(memory === undefined ? [] : [memory])].flatMap(cgroupsIn))
-      return [...found].slice(0, CGROUPS_MAX)
+    begin: () => {
+      for (const { kept } of all) kept.begin()
     },
-    read: (path) => {
-      const cpuSeconds = cpuSecondsOf(path)
-      const used = numberIn(ofMemory(path, "memory.current", "memory.usage_in_bytes"))
+    list: () => [...new Set(all.flatMap(({ files }) => cgroupsIn(files)))].slice(0, CGROUPS_MAX),
+    read: (path, isHot) => {
+      const cpuSeconds = cpuSecondsOf(path, isHot)
+      const used = numberIn(ofMemory(path, "memory.current", "memory.usage_in_bytes", isHot))
       return Number.isNaN(cpuSeconds) && Number.isNaN(used) ? undefined : { cpuSeconds, memory: used }
     },
     limit: (path) => limitOf(numberIn(ofMemory(path, "memory.max", "memory.limit_in_bytes"))),
@@ -67,19 +87,19 @@ const over = ({ cpu, isTwo, memory }: Hierarchies): CgroupFiles => {
 }
 
 /** Reads CPU time where it is counted, and remembers where that is: a file that is missing costs more than one that is there. */
-const cpuReader = (hierarchies: ReadonlyArray<ProcFiles>) => {
+const cpuReader = (hierarchies: ReadonlyArray<Hierarchy>) => {
   const places = new Map<string, number>()
-  const secondsAt = (files: ProcFiles, path: string): number => {
-    const micros = valueOf(files.text(`${path}/cpu.stat`), "usage_usec")
-    return Number.isNaN(micros) ? numberIn(files.text(`${path}/cpuacct.usage`)) / 1e9 : micros / 1e6
+  const secondsAt = (of: Hierarchy, path: string, isHot: boolean): number => {
+    const micros = valueOf(textOf(of, `${path}/cpu.stat`, isHot), "usage_usec")
+    return Number.isNaN(micros) ? numberIn(textOf(of, `${path}/cpuacct.usage`, isHot)) / 1e9 : micros / 1e6
   }
-  return (path: string): number => {
+  return (path: string, isHot: boolean): number => {
     const known = places.get(path)
-    const seconds = known === undefined ? Number.NaN : secondsAt(hierarchies[known]!, path)
+    const seconds = known === undefined ? Number.NaN : secondsAt(hierarchies[known]!, path, isHot)
     if (!Number.isNaN(seconds)) return seconds
     if (places.size >= CGROUPS_MAX) places.clear()
-    for (const [n, files] of hierarchies.entries()) {
-      const found = secondsAt(files, path)
+    for (const [n, of] of hierarchies.entries()) {
+      const found = secondsAt(of, path, isHot)
       if (Number.isNaN(found)) continue
       places.set(path, n)
       return found

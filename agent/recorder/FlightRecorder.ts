@@ -19,6 +19,7 @@ import type { CgroupFiles } from "./CgroupFiles.ts"
 import { HOST_WIDTH, type HostReading, hostValues, readHost } from "./HostSample.ts"
 import { HotProcesses, type ProcessNaming } from "./HotProcesses.ts"
 import { HotUnits } from "./HotUnits.ts"
+import { KeptFiles } from "./KeptFiles.ts"
 import type { KernelLog } from "./KernelLog.ts"
 import { OomWatch } from "./OomWatch.ts"
 import { LATE_PERIODS, RecorderBudget } from "./RecorderBudget.ts"
@@ -43,6 +44,7 @@ export class FlightRecorder {
   readonly budget = new RecorderBudget()
   readonly #sources: RecorderSources
   readonly #kernel: KernelUnits
+  readonly #kept: KeptFiles
   readonly #host = new HostRing(HOST_WIDTH)
   readonly #processes: HotProcesses
   readonly #units: HotUnits | undefined
@@ -54,8 +56,9 @@ export class FlightRecorder {
   constructor(sources: RecorderSources) {
     const { cgroups, files, log, processNaming, unitNaming } = sources
     this.#sources = sources
+    this.#kept = new KeptFiles(files.root)
     this.#kernel = kernelUnits(files)
-    this.#processes = new HotProcesses(files, this.#kernel, processNaming)
+    this.#processes = new HotProcesses(files, this.#kept, this.#kernel, processNaming)
     this.#units = cgroups === undefined ? undefined : new HotUnits(cgroups, unitNaming)
     this.#oom = new OomWatch(log, this.#processes, this.#units, unitNaming)
   }
@@ -81,7 +84,8 @@ export class FlightRecorder {
       if (this.#levels.length > CHANGES_MAX) this.#levels.shift()
     }
     const sample = this.#host.samples
-    const reading = readHost(this.#sources.files)
+    this.#kept.begin()
+    const reading = readHost(this.#kept)
     const before = this.#last
     const seconds = before === undefined ? 0 : (boot - before.boot) / 1_000
     const isLate = seconds * 1_000 > LATE_PERIODS * level.periodMillis

@@ -2,7 +2,7 @@
  * The machine as a whole, at one moment: a few lines of `/proc`, read in some tenths of a millisecond. What is missing is NaN.
  */
 import { HOST_COLUMNS } from "../../src/protocol/Recording.ts"
-import type { ProcFiles } from "../collector/ProcFiles.ts"
+import type { KeptFiles } from "./KeptFiles.ts"
 
 /** Counters and levels as they were read. */
 export interface HostReading {
@@ -18,7 +18,7 @@ export interface HostReading {
   readonly oomKills: number
 }
 
-export const readHost = (files: ProcFiles): HostReading => {
+export const readHost = (files: KeptFiles): HostReading => {
   const stat = files.text("stat") ?? ""
   const memory = files.text("meminfo") ?? ""
   const kibibytes = (name: string) => 1024 * after(memory, `${name}:`)

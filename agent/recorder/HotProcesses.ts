@@ -9,6 +9,7 @@
 import { PROCESSES_MAX } from "../../src/protocol/Recording.ts"
 import type { KernelUnits, ProcFiles } from "../collector/ProcFiles.ts"
 import { type ProcStat, parseProcStat } from "../collector/ProcStat.ts"
+import type { KeptFiles } from "./KeptFiles.ts"
 import { LATE_PERIODS, type Level } from "./RecorderBudget.ts"
 import { type Track, Tracks } from "./SampleRing.ts"
 
@@ -46,6 +47,7 @@ interface Known {
 export class HotProcesses {
   readonly tracks = new Tracks<ShownProcess>(PROCESSES_MAX)
   readonly #files: ProcFiles
+  readonly #kept: KeptFiles
   readonly #units: KernelUnits
   readonly #naming: ProcessNaming
   readonly #known = new Map<number, Known>()
@@ -56,9 +58,12 @@ export class HotProcesses {
   #round = 0
   #roundEnds = 0
   #lateSeconds = 0
+  #lastPid: number | undefined
 
-  constructor(files: ProcFiles, units: KernelUnits, naming: ProcessNaming) {
+  /** `kept`: the same files, those that are read each second. */
+  constructor(files: ProcFiles, kept: KeptFiles, units: KernelUnits, naming: ProcessNaming) {
     this.#files = files
+    this.#kept = kept
     this.#units = units
     this.#naming = naming
   }
@@ -69,13 +74,16 @@ export class HotProcesses {
     this.#lateSeconds = (LATE_PERIODS * level.periodMillis) / 1_000
     if (level.processes === 0) return
     const read = new Set<number>()
-    const look = (pid: number) => {
+    const look = (pid: number, isHot = false) => {
       if (read.has(pid)) return
       read.add(pid)
-      this.#read(pid, sample, boot)
+      this.#read(pid, isHot, sample, boot)
     }
-    for (const pid of this.#hot.slice(0, level.processes)) look(pid)
-    if (level.newcomers) this.#lookForNew(boot, look)
+    for (const pid of this.#hot.slice(0, level.processes)) look(pid, true)
+    if (level.newcomers) {
+      this.#lookForNew(boot)
+      for (const pid of this.#young.keys()) look(pid)
+    }
     this.#goOn(sample, boot, level, look)
   }
 
@@ -96,17 +104,21 @@ export class HotProcesses {
     return this.#known.get(pid)?.track?.what
   }
 
-  /** Processes that were not there at the last sample, and those that began since the last round. */
-  #lookForNew(boot: number, look: (pid: number) => void): void {
-    const isFirst = this.#known.size === 0
-    const pids = this.#files.pids() ?? []
-    if (!isFirst) {
-      for (const pid of pids) {
-        if (this.#young.size >= YOUNG_MAX) break
-        if (!this.#known.has(pid)) this.#young.set(pid, boot)
-      }
+  /**
+   * Processes that began since the last sample: numbers are given in order, and the kernel tells the last one. Where they are many, or it
+   * has begun anew, the folder tells.
+   */
+  #lookForNew(boot: number): void {
+    const last = Number(this.#kept.text("loadavg")?.trimEnd().split(" ").at(-1))
+    const before = this.#lastPid
+    this.#lastPid = last
+    if (this.#known.size === 0 || last === before || this.#young.size >= YOUNG_MAX) return
+    const isFew = before !== undefined && last > before && last - before <= YOUNG_MAX
+    const pids = isFew ? Array.from({ length: last - before }, (_, n) => before + 1 + n) : (this.#files.pids() ?? [])
+    for (const pid of pids) {
+      if (this.#young.size >= YOUNG_MAX) return
+      if (!this.#known.has(pid) && (!isFew || this.#files.exists(`${pid}/stat`))) this.#young.set(pid, boot)
     }
-    for (const pid of this.#young.keys()) look(pid)
   }
 
   /** A part of the round; at its end, who is hottest. */
@@ -147,14 +159,14 @@ export class HotProcesses {
     if (known === undefined) return false
     const key = `${pid} ${known.startTicks}`
     if (known.track !== undefined && this.tracks.get(key) === known.track) return true
-    const stat = this.#stat(pid)
+    const stat = this.#stat(pid, false)
     if (stat === undefined || stat.startTicks !== known.startTicks) return false
     known.track = this.tracks.open(key, () => ({ pid, ...this.#naming(stat) }), sample)
     return true
   }
 
-  #read(pid: number, sample: number, boot: number): void {
-    const stat = this.#stat(pid)
+  #read(pid: number, isHot: boolean, sample: number, boot: number): void {
+    const stat = this.#stat(pid, isHot)
     const before = this.#known.get(pid)
     if (stat === undefined) return
     const ticks = stat.userTicks + stat.systemTicks
@@ -192,8 +204,8 @@ export class HotProcesses {
     if (this.#show(pid, sample)) this.tracks.write(this.#known.get(pid)!.track!, sample, shown, bytes)
   }
 
-  #stat(pid: number): ProcStat | undefined {
-    const bytes = this.#files.bytes(`${pid}/stat`)
+  #stat(pid: number, isHot: boolean): ProcStat | undefined {
+    const bytes = (isHot ? this.#kept : this.#files).bytes(`${pid}/stat`)
     return bytes === undefined ? undefined : parseProcStat(bytes, bytes.length)
   }
 }

@@ -38,13 +38,14 @@ export class HotUnits {
   /** One sample, the one of this number, at `boot` (milliseconds since boot). */
   sample(sample: number, boot: number, level: Level): void {
     this.tracks.begin(sample)
+    this.#files.begin()
     if (level.units === 0) return
     const isRound = boot >= this.#roundEnds
     const lateSeconds = (LATE_PERIODS * level.periodMillis) / 1_000
     for (const track of this.#hot.slice(0, level.units)) {
       const { path } = track.what
       const before = this.#known.get(path)
-      const read = this.#files.read(path)
+      const read = this.#files.read(path, true)
       if (read === undefined || before === undefined) continue
       const seconds = (boot - before.at) / 1_000
       const used = read.cpuSeconds - before.cpuSeconds
@@ -77,7 +78,7 @@ export class HotUnits {
     const before = this.#known
     this.#known = new Map()
     for (const path of this.#files.list()) {
-      const read = this.#files.read(path)
+      const read = this.#files.read(path, false)
       if (read === undefined) continue
       const known = before.get(path)
       const limit = this.#files.limit(path)

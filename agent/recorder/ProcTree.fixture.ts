@@ -41,6 +41,7 @@ export const procTree = (): ProcTree => {
     "MemTotal:  1000 kB\nMemFree: 10 kB\nMemAvailable:  400 kB\nSwapTotal: 50 kB\nSwapFree: 30 kB\n"
   )
   const files = new ProcFiles(proc)
+  let last = 0
   const sources = ({ cost = () => 0, log = noKernelLog, unitOf = () => "" }: Options = {}): RecorderSources => ({
     files,
     cgroups: cgroupFiles(cgroup),
@@ -59,11 +60,14 @@ export const procTree = (): ProcTree => {
       put(join(proc, "stat"), `cpu  ${ticks} 0 0 0 0 0 0 0 0 0\nprocs_running 3\nprocs_blocked 1\n`)
       put(join(proc, "vmstat"), `nr_free_pages 1\noom_kill ${oomKills}\n`)
     },
-    process: (pid, comm, ticks, pages, startTicks = 1) =>
+    process: (pid, comm, ticks, pages, startTicks = 1) => {
+      last = Math.max(last, pid)
+      put(join(proc, "loadavg"), `0.00 0.00 0.00 1/1 ${last}\n`)
       put(
         join(proc, String(pid), "stat"),
         `${pid} (${comm}) S 1 1 1 0 -1 0 0 0 0 0 ${ticks} 0 0 0 20 0 1 0 ${startTicks} 0 ${pages} 0 0 0\n`
-      ),
+      )
+    },
     exit: (pid) => rmSync(join(proc, String(pid)), { recursive: true, force: true }),
     cgroup: (path, texts) => {
       for (const [name, text] of Object.entries(texts)) put(join(cgroup, path, name), text)

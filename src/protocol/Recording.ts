@@ -11,16 +11,15 @@
 import { Result } from "effect"
 import { isPrintable } from "./PrintableText.ts"
 
-export const SAMPLES_MAX = 1_000
+const SAMPLES_MAX = 1_000
 export const PROCESSES_MAX = 60
 export const UNITS_MAX = 40
 export const KILLS_MAX = 20
 const DEGRADED_MAX = 100
 /** The longest name, in UTF-16 units. */
 export const NAME_LENGTH_MAX = 256
-/** As it is sent, and unpacked. */
+/** As it is sent. */
 export const PACKED_BYTES_MAX = 1024 * 1024
-export const UNPACKED_BYTES_MAX = 8 * 1024 * 1024
 /** Samples reach back so far, seconds. */
 export const SPAN_SECONDS = 900
 const SPAN_SECONDS_MAX = 1_000
