@@ -8,7 +8,7 @@
  * at before anything is made of the text: composing it takes time with the square of the keys, and memory with the depth.
  */
 import { Result, type Schema, SchemaIssue } from "effect"
-import { type Document, isNode, Lexer, LineCounter, Parser, parseDocument } from "yaml"
+import { type Document, isNode, Lexer, LineCounter, Parser, parseDocument, visit } from "yaml"
 
 /** A kind of file. */
 export interface YamlKind<A> {
@@ -19,6 +19,10 @@ export interface YamlKind<A> {
   readonly contradictions?: (value: A, place: Place) => ReadonlyArray<string>
   /** How the value of a key is shown where it must not be; undefined where it may. */
   readonly hidden?: (key: string, value: unknown) => string | undefined
+  /** A key whose values are texts, however they look: `1.10` and `yes` below it are what was written. */
+  readonly written?: string
+  /** Where a kind of file is older than this reader: merge keys, and the last of keys that are there twice. */
+  readonly options?: { readonly merge: boolean; readonly uniqueKeys: boolean }
   readonly bounds: {
     readonly bytes: number
     readonly keys: number
@@ -45,7 +49,7 @@ export const readYaml = <A>(text: string, kind: YamlKind<A>): Result.Result<A, R
   let document: Document.Parsed
   let raw: unknown
   try {
-    document = parseDocument(text, { lineCounter, prettyErrors: false })
+    document = parseDocument(text, { ...kind.options, lineCounter, prettyErrors: false })
     if (document.errors.length > 0) {
       return Result.fail(
         document.errors.slice(0, PROBLEMS_MAX).map(({ message, pos }) => {
@@ -54,6 +58,7 @@ export const readYaml = <A>(text: string, kind: YamlKind<A>): Result.Result<A, R
         })
       )
     }
+    if (kind.written !== undefined) keepAsWritten(document.get(kind.written, true))
     raw = withoutNulls(document.toJS({ maxAliasCount: ALIASES_MAX }))
   } catch (cause) {
     // Too many aliases, an alias of nothing, or nesting that exhausts the stack.
@@ -86,6 +91,16 @@ const excessOf = (text: string, bounds: YamlKind<never>["bounds"]): string | und
 
 /** What the parser says, without what it quotes: that may be a password that begins with "*" or "!". */
 const ownWords = (message: string): string => message.split(/: | \\/, 1)[0]!
+
+/** Numbers and switches become the texts that stand there. */
+const keepAsWritten = (section: unknown): void => {
+  if (!isNode(section)) return
+  visit(section, {
+    Scalar: (_, node) => {
+      if (typeof node.value !== "string" && node.value !== null && node.source !== undefined) node.value = node.source
+    }
+  })
+}
 
 const UNKNOWN = "unknown"
 const MISSING = "missing"

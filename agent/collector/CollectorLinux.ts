@@ -7,15 +7,16 @@ import { makeAccounts } from "./accounting/CollectorAccounting.ts"
 import { Collectors, CollectorUnavailable, layerNone } from "./Collector.ts"
 import { openNodeCollector } from "./CollectorNode.ts"
 import { openProcessCollector } from "./CollectorProcess.ts"
+import { namesByComm } from "./names/ProcessNames.ts"
 import { ProcFiles } from "./ProcFiles.ts"
 
 /** Collectors that read a procfs mounted at `root`, and a sysfs mounted at `sys` where there is one. */
-const layerProc = (root: string, sys?: string): Layer.Layer<Collectors, never, AgentConfig> =>
+export const layerProc = (root: string, sys?: string): Layer.Layer<Collectors, never, AgentConfig> =>
   Layer.effect(
     Collectors,
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
-      const { accounting } = yield* AgentConfig
+      const { accounting, processNames: names = namesByComm } = yield* AgentConfig
       const accounts = accounting === undefined ? undefined : makeAccounts(accounting.file, new ProcFiles(root), clock)
       return Collectors.of({
         available: true,
@@ -24,7 +25,7 @@ const layerProc = (root: string, sys?: string): Layer.Layer<Collectors, never, A
             case "node":
               return openNodeCollector(new ProcFiles(root), clock, sys === undefined ? undefined : new ProcFiles(sys))
             case "process":
-              return openProcessCollector(new ProcFiles(root), clock, undefined, accounts)
+              return openProcessCollector(new ProcFiles(root), clock, { names, unitOf: () => "" }, accounts)
             case "accounting":
               return accounts?.open ?? Effect.fail(new CollectorUnavailable({ reason: NO_FILE }))
           }

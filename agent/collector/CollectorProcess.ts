@@ -60,7 +60,7 @@ export const openProcessCollector = (
         yield* Effect.logWarning(`${pids.length} processes run, the collector looks at the first ${PROCESSES_MAX}`)
       }
       startedAt ??= collectedAt
-      const bootedAt = collectedAt - upSeconds * 1_000
+      const bootedAt = files.bootedAt() ?? collectedAt - upSeconds * 1_000
       groups.scan(upSeconds * units.ticksPerSecond, processes, placesOf(files, naming, bootedAt, units))
       const nameOf = (pid: number) => groups.nameOf(pid)
       for (const bit of accounts?.scanned({ upSeconds, units, processes, nameOf }) ?? []) settle(groups, bit)

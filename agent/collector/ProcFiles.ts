@@ -7,6 +7,7 @@
 import * as Fs from "node:fs"
 import { endianness } from "node:os"
 import { basename } from "node:path"
+import { argumentsOf, COMMAND_LINE_BYTES } from "./names/CommandLine.ts"
 
 /** A procfs, or sysfs, mounted at `root`. Not for concurrent use: its buffer is shared by its reads. */
 export class ProcFiles {
@@ -45,7 +46,7 @@ export class ProcFiles {
     return this.bytes(path)?.toString("latin1")
   }
 
-  /** The arguments of a process, the first 4 KiB of them; empty where it has none, or they may not be read. */
+  /** The arguments of a process, the first 64 KiB of them; empty where it has none, or they may not be read. */
   commandLine(pid: number): ReadonlyArray<string> {
     let file: number
     try {
@@ -55,9 +56,7 @@ export class ProcFiles {
     }
     try {
       const length = Fs.readSync(file, this.#buffer, 0, COMMAND_LINE_BYTES, null)
-      if (length === 0) return []
-      const end = this.#buffer[length - 1] === 0 ? length - 1 : length
-      return this.#buffer.toString("utf8", 0, end).split("\0")
+      return argumentsOf(this.#buffer.subarray(0, length))
     } catch {
       return []
     } finally {
@@ -74,11 +73,14 @@ export class ProcFiles {
 
   /** Who a process runs as, its effective user; undefined where it is gone. */
   owner(pid: number): number | undefined {
-    try {
-      return Fs.statSync(`${this.root}/${pid}`).uid
-    } catch {
-      return undefined
-    }
+    const user = /^Uid:\t\d+\t(\d+)/m.exec(this.text(`${pid}/status`) ?? "")?.[1]
+    return user === undefined ? undefined : Number(user)
+  }
+
+  /** When the machine was booted, epoch milliseconds, in whole seconds as the kernel tells it; undefined where it does not. */
+  bootedAt(): number | undefined {
+    const seconds = /^btime (\d+)$/m.exec(this.text("stat") ?? "")?.[1]
+    return seconds === undefined ? undefined : Number(seconds) * 1_000
   }
 
   /** Where a link leads; undefined where it is none, or may not be read. */
@@ -145,7 +147,5 @@ export const kernelUnits = (
 
 /** Enough for /proc/stat of a machine with 1 024 cores, whose `intr` line is the longest in procfs. */
 const BUFFER_BYTES = 512 * 1024
-/** As much of a command line as a name is made of. */
-const COMMAND_LINE_BYTES = 4_096
 const AT_PAGESZ = 6
 const AT_CLKTCK = 17

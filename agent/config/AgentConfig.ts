@@ -32,6 +32,10 @@
  *     line_limit: "16KiB"
  *     label_limit: "4KiB"
  *     collector: "auto"                 # built in: auto, always, never
+ * process_names:                        # how the built-in collector groups processes; absent: by what they run
+ *   - name: "{{.Comm}}"                 # agent/collector/names/ConfiguredNames.ts
+ *     cmdline: [".+"]
+ * process_names_file: "/etc/process-exporter/config.yml"  # or a file that has them
  * ```
  *
  * There are no other labels than the server's name: a row has no place for them, and which server it belongs to is the
@@ -42,17 +46,20 @@
  * is configured. Without a file where none
  * was named: all defaults, and a warning. The token is redacted from the moment it is read.
  */
-import { constants } from "node:fs"
 import * as Fs from "node:fs/promises"
 import { hostname } from "node:os"
 import { Context, Duration, Effect, Layer, Redacted, Result, Schema } from "effect"
 import type { Exporter } from "../../src/plugins/Exporter.ts"
 import { Registry } from "../../src/plugins/Registry.ts"
 import { type FileOwner, readSecretFile } from "../../src/SecretFile.ts"
+import type { ProcessNames } from "../collector/names/ProcessNames.ts"
+import { userNames } from "../collector/names/UserNames.ts"
 import type { Connection } from "../scrape/Dial.ts"
 import { SCRAPE_LIMITS, type ScrapeLimits } from "../scrape/ScrapeLimits.ts"
 import { type ConfigDocument, readConfigDocument, TEXT_BYTES_MAX } from "./ConfigDocument.ts"
+import { readConfigText } from "./ConfigText.ts"
 import { isToken } from "./ConfigValue.ts"
+import { configuredNames } from "./ProcessNamesSetting.ts"
 import { type ProxyEnvironment, proxyFor } from "./ProxySettings.ts"
 import { redactedUrl } from "./ShownUrl.ts"
 import { isSocketAddress } from "./SocketAddress.ts"
@@ -134,6 +141,8 @@ export interface AgentConfigShape {
   readonly recorder?: { readonly enabled: boolean } | undefined
   /** Those that are enabled, in the registry's order. */
   readonly exporters: ReadonlyArray<AgentExporter>
+  /** How the built-in collector names processes; undefined: by what they run. */
+  readonly processNames?: ProcessNames | undefined
   /** Names of those that are switched off. One that nobody asked for is not among them. */
   readonly disabled: ReadonlyArray<string>
   /** What an operator should know, but that does not keep the agent from working. */
@@ -169,7 +178,7 @@ export const loadAgentConfig = (
     const { exporters } = yield* Registry
     const path = options.path ?? DEFAULT_CONFIG_PATH
     const refuse = (...problems: ReadonlyArray<string>) => new AgentConfigInvalid({ path, problems })
-    const file = yield* readText(path)
+    const file = yield* readConfigText(path, TEXT_BYTES_MAX)
     if (Result.isFailure(file)) {
       if (options.embedded === true && options.path === undefined && file.failure.code === "EACCES") {
         const warning = `${path} may not be read by this user: all settings have their defaults`
@@ -198,7 +207,13 @@ export const loadAgentConfig = (
       warnings.push(...(yield* exposed(section.token_file, "server.token_file")))
     }
     if (section?.token !== undefined) warnings.push(...(yield* exposed(path, "the file, with server.token in it,")))
-    const config = connected(withDefaults(used, exporters, undefined, warnings, options.runsAs), connections.success)
+    const names = yield* configuredNames(used, userNames("/etc/passwd"))
+    if (Result.isFailure(names)) return yield* refuse(...names.failure)
+    warnings.push(...(names.success?.warnings ?? []))
+    const config = {
+      ...connected(withDefaults(used, exporters, undefined, warnings, options.runsAs), connections.success),
+      processNames: names.success?.names
+    }
     for (const { exporter, interval, timeout } of config.exporters) {
       if (Duration.isLessThan(timeout, interval)) continue
       const [limit, given] = [Duration.format(interval), Duration.format(timeout)]
@@ -361,31 +376,6 @@ const unencrypted = (url: string): ReadonlyArray<string> =>
   url.startsWith("http:") && !isLoopback(url)
     ? [`server.url is "${redactedUrl(url)}": the token travels unencrypted, use https where the network is not trusted`]
     : []
-
-const readText = (path: string): Effect.Effect<Result.Result<string, { readonly code: string }>> =>
-  Effect.promise(() =>
-    readUpTo(path, TEXT_BYTES_MAX + 1).then(
-      (text) => Result.succeed(text),
-      (cause: NodeJS.ErrnoException) => Result.fail({ code: cause.code ?? cause.message })
-    )
-  )
-
-/** The beginning of a file: what is larger than a configuration may be is not read to its end, nor a pipe waited for. */
-const readUpTo = async (path: string, bytesMax: number): Promise<string> => {
-  const handle = await Fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const bytes = Buffer.alloc(bytesMax)
-    let length = 0
-    while (length < bytesMax) {
-      const { bytesRead } = await handle.read(bytes, length, bytesMax - length, null)
-      if (bytesRead === 0) break
-      length += bytesRead
-    }
-    return bytes.toString("utf8", 0, length)
-  } finally {
-    await handle.close()
-  }
-}
 
 const withoutSlashes = (url: string): string => {
   let end = url.length

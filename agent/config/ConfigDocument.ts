@@ -7,6 +7,7 @@ import { closest, type Place, readYaml, valueText } from "../../src/YamlDocument
 import { BytesBetween, CountBetween, DurationBetween, FilePath, HttpUrl, Switch } from "../../src/YamlValue.ts"
 import { SCRAPE_LIMITS_RANGE } from "../scrape/ScrapeLimits.ts"
 import { EndpointUrl, HeaderToken, ListenAddress, MachineName, ProxyText } from "./ConfigValue.ts"
+import { namesProblems } from "./ProcessNamesSetting.ts"
 
 const SECOND = 1000
 const HOUR = 3600 * SECOND
@@ -59,7 +60,10 @@ const ConfigSchema = Schema.Struct({
   metrics: Schema.optionalKey(MetricsSection),
   accounting: Schema.optionalKey(AccountingSection),
   recorder: Schema.optionalKey(RecorderSection),
-  exporters: Schema.optionalKey(Schema.Array(ExporterSection))
+  exporters: Schema.optionalKey(Schema.Array(ExporterSection)),
+  /** Looked at by `ProcessNamesSetting.ts`, which says what is wrong with an entry. */
+  process_names: Schema.optionalKey(Schema.Unknown),
+  process_names_file: Schema.optionalKey(FilePath)
 })
 
 /** Durations in milliseconds, sizes in bytes. */
@@ -91,6 +95,7 @@ export const readConfigDocument = (
     keys: KNOWN_KEYS,
     contradictions: (config, place) => contradictions(config, exporterNames, place),
     hidden,
+    written: "process_names",
     bounds: { bytes: TEXT_BYTES_MAX, keys: 1_000, parts: 20_000 }
   })
 
@@ -118,6 +123,12 @@ const contradictions = (
     )
   }
   problems.push(...halfCertificate("server", server ?? {}))
+  if (config.process_names !== undefined) {
+    problems.push(...namesProblems(config.process_names, place))
+    if (config.process_names_file !== undefined) {
+      problems.push("process_names and process_names_file are both set, but only one may be")
+    }
+  }
   const seen = new Set<string>()
   for (const [index, exporter] of (config.exporters ?? []).entries()) {
     const path = place(["exporters", index, "name"])
