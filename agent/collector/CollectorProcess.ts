@@ -1,23 +1,28 @@
 /**
  * The built-in collector for processes: reads `/proc`, groups by name and unit (`ProcessGroups.ts`), and writes what
- * process_exporter would: CPU seconds, resident memory and processes of each group, and when the counting began. The
- * label `unit` is there where the unit is known.
+ * process_exporter would (`ProcessExposition.ts`).
  *
- * Cost: one read of `stat` per process and scan; what its name and unit need is read when it is new. Some 10 ms for 500
- * processes. It lets other fibers run after every 64. Bound: 32 768 processes, 1 000 groups and `other`.
+ * Cost: one read of `stat` per process and scan; three to four files more where it used CPU or a minute is over
+ * (`ProcessReader.ts`), a bounded sample of shared memory (`ProportionalMemory.ts`), and what its name and unit need when
+ * it is new. For 500 processes some 20 ms of CPU a scan, of which `stat` is half. It lets other fibers run after every 64.
+ * Bound: 32 768 processes, 1 000 groups and `other`.
  */
 import { type Clock, Effect } from "effect"
 import type { Accounts, LastTicks } from "./accounting/CollectorAccounting.ts"
 import { type Collection, CollectorUnavailable, type OpenCollector } from "./Collector.ts"
-import { renderExposition } from "./ExpositionText.ts"
 import { namesByComm, type ProcessNames } from "./names/ProcessNames.ts"
-import { type ProcessGroup, ProcessGroups, type ProcessPlaces } from "./ProcessGroups.ts"
+import { renderProcesses } from "./ProcessExposition.ts"
+import { ProcessGroups, type ProcessPlaces } from "./ProcessGroups.ts"
+import { ProcessReader, UNREAD } from "./ProcessReader.ts"
 import { type KernelUnits, kernelUnits, type ProcFiles } from "./ProcFiles.ts"
 import { type ProcStat, parseProcStat } from "./ProcStat.ts"
+import { ProportionalMemory } from "./ProportionalMemory.ts"
 
 const PROCESSES_MAX = 32_768
 const GROUPS_MAX = 1_000
 const READ_IN_A_ROW = 64
+/** A machine's boot that moves by more than this was moved by whoever set its clock. */
+const CLOCK_SET_MILLIS = 1_000
 
 /** What tells the processes apart. */
 export interface ProcessNaming {
@@ -39,7 +44,11 @@ export const openProcessCollector = (
   Effect.sync(() => {
     const units = kernelUnits(files)
     const groups = new ProcessGroups(GROUPS_MAX, units.ticksPerSecond)
+    const reader = new ProcessReader(files, units.ticksPerSecond)
+    const proportional = new ProportionalMemory(files, units, () => Number(clock.currentTimeNanosUnsafe()) / 1e6)
     let startedAt: number | undefined
+    // Kept while it only moves by what the two clocks are read apart: the start of a process is not to move with it.
+    let [bootSeen, bootedAt] = [0, 0]
     let warned = false
     const collect = Effect.gen(function* () {
       const collectedAt = clock.currentTimeMillisUnsafe()
@@ -51,7 +60,7 @@ export const openProcessCollector = (
       const processes: Array<ProcStat> = []
       for (const [index, pid] of pids.slice(0, PROCESSES_MAX).entries()) {
         if (index % READ_IN_A_ROW === READ_IN_A_ROW - 1) yield* Effect.yieldNow
-        const bytes = files.bytes(`${pid}/stat`)
+        const bytes = files.record(`${pid}/stat`)
         const stat = bytes === undefined ? undefined : parseProcStat(bytes, bytes.length)
         if (stat !== undefined) processes.push(stat)
       }
@@ -60,11 +69,30 @@ export const openProcessCollector = (
         yield* Effect.logWarning(`${pids.length} processes run, the collector looks at the first ${PROCESSES_MAX}`)
       }
       startedAt ??= collectedAt
-      const bootedAt = files.bootedAt() ?? collectedAt - upSeconds * 1_000
-      groups.scan(upSeconds * units.ticksPerSecond, processes, placesOf(files, naming, bootedAt, units))
+      const upTicks = upSeconds * units.ticksPerSecond
+      const boot = collectedAt - upSeconds * 1_000
+      if (Math.abs(boot - bootSeen) > CLOCK_SET_MILLIS) {
+        bootSeen = boot
+        bootedAt = files.bootedAt() ?? boot
+      }
+      const members = groups.place(upTicks, processes, placesOf(files, naming, bootedAt, units))
+      reader.begin(upTicks)
+      for (const [index, stat] of members.flat().entries()) {
+        if (index % READ_IN_A_ROW === READ_IN_A_ROW - 1) yield* Effect.yieldNow
+        reader.read(stat)
+      }
+      reader.end()
+      yield* Effect.yieldNow
+      proportional.sample(upTicks, members)
+      groups.count((stat) => ({
+        ...stat,
+        ...(reader.readingsOf(stat.pid) ?? UNREAD),
+        proportionalBytes: proportional.bytesOf(stat.pid, upTicks)
+      }))
       const nameOf = (pid: number) => groups.nameOf(pid)
       for (const bit of accounts?.scanned({ upSeconds, units, processes, nameOf }) ?? []) settle(groups, bit)
-      return { text: renderProcessGroups(groups.groups(), units, startedAt), collectedAt } satisfies Collection
+      const text = renderProcesses(groups.groups(), units, startedAt, bootedAt)
+      return { text, collectedAt } satisfies Collection
     })
     return { collect }
   })
@@ -95,40 +123,3 @@ export const placesOf = (
       unit
     })
 })
-
-/** The groups in process_exporter's format. `startedAt` in epoch milliseconds. */
-const renderProcessGroups = (groups: ReadonlyArray<ProcessGroup>, units: KernelUnits, startedAt: number): string =>
-  renderExposition([
-    {
-      name: "namedprocess_namegroup_cpu_seconds_total",
-      help: "CPU time that the group used, in seconds.",
-      type: "counter",
-      samples: groups.flatMap((group) => [
-        [{ ...labelsOf(group), mode: "system" }, group.systemTicks / units.ticksPerSecond] as const,
-        [{ ...labelsOf(group), mode: "user" }, group.userTicks / units.ticksPerSecond] as const
-      ])
-    },
-    {
-      name: "namedprocess_namegroup_memory_bytes",
-      help: "Memory of the group's processes, in bytes.",
-      type: "gauge",
-      samples: groups.map(
-        (group) => [{ ...labelsOf(group), memtype: "resident" }, group.residentPages * units.pageBytes] as const
-      )
-    },
-    {
-      name: "namedprocess_namegroup_num_procs",
-      help: "Processes in the group.",
-      type: "gauge",
-      samples: groups.map((group) => [labelsOf(group), group.processes] as const)
-    },
-    {
-      name: "process_start_time_seconds",
-      help: "When the counters began, in seconds since the epoch.",
-      type: "gauge",
-      samples: [[{}, startedAt / 1000]]
-    }
-  ])
-
-const labelsOf = ({ name, unit }: ProcessGroup): Readonly<Record<string, string>> =>
-  unit === "" ? { groupname: name } : { groupname: name, unit }

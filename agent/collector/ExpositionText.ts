@@ -15,16 +15,24 @@ export const renderExposition = (families: ReadonlyArray<Family>): string => {
   let text = ""
   for (const { name, help, type, samples } of families) {
     if (samples.length === 0) continue
-    text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
-    for (const [labels, value] of samples) text += `${name}${renderLabels(labels)} ${renderValue(value)}\n`
+    text += renderHead(name, help, type)
+    for (const [labels, value] of samples) {
+      const inner = renderLabels(labels)
+      text += `${name}${inner === "" ? "" : `{${inner}}`} ${renderValue(value)}\n`
+    }
   }
   return text
 }
 
-const renderLabels = (labels: Readonly<Record<string, string>>): string => {
-  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-  return parts.length === 0 ? "" : `{${parts.join(",")}}`
-}
+/** The lines in front of a family's samples. */
+export const renderHead = (name: string, help: string, type: Family["type"]): string =>
+  `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+
+/** What stands between the braces of a sample. */
+export const renderLabels = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+    .join(",")
 
 const escapeLabel = (value: string): string =>
   value.replace(/[\\"\n]/g, (found) => (found === "\n" ? "\\n" : `\\${found}`))

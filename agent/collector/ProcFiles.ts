@@ -13,6 +13,7 @@ import { argumentsOf, COMMAND_LINE_BYTES } from "./names/CommandLine.ts"
 export class ProcFiles {
   readonly root: string
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES)
+  #sizeIsCount: boolean | undefined
 
   constructor(root = "/proc") {
     this.root = root
@@ -46,22 +47,30 @@ export class ProcFiles {
     return this.bytes(path)?.toString("latin1")
   }
 
-  /** The arguments of a process, the first 64 KiB of them; empty where it has none, or they may not be read. */
-  commandLine(pid: number): ReadonlyArray<string> {
+  /**
+   * What one read gives of a file that the kernel makes up as one record, as those of a process are: whole. In a buffer that
+   * the next read overwrites; undefined where it cannot be read.
+   */
+  record(path: string, bytesMax = BUFFER_BYTES): Buffer | undefined {
     let file: number
     try {
-      file = Fs.openSync(`${this.root}/${pid}/cmdline`, "r")
+      file = Fs.openSync(`${this.root}/${path}`, "r")
     } catch {
-      return []
+      return undefined
     }
     try {
-      const length = Fs.readSync(file, this.#buffer, 0, COMMAND_LINE_BYTES, null)
-      return argumentsOf(this.#buffer.subarray(0, length))
+      return this.#buffer.subarray(0, Fs.readSync(file, this.#buffer, 0, bytesMax, null))
     } catch {
-      return []
+      return undefined
     } finally {
       Fs.closeSync(file)
     }
+  }
+
+  /** The arguments of a process, the first 64 KiB of them; empty where it has none, or they may not be read. */
+  commandLine(pid: number): ReadonlyArray<string> {
+    const bytes = this.record(`${pid}/cmdline`, COMMAND_LINE_BYTES)
+    return bytes === undefined ? [] : argumentsOf(bytes)
   }
 
   /** The paths of a process's control groups, one a hierarchy; empty where they cannot be read. */
@@ -108,10 +117,29 @@ export class ProcFiles {
 
   /** The ids of all processes; undefined where the folder cannot be read. */
   pids(): ReadonlyArray<number> | undefined {
+    return this.numbersIn("")
+  }
+
+  /** The entries of a folder that are numbers; undefined where it cannot be read. */
+  numbersIn(path: string): ReadonlyArray<number> | undefined {
     try {
-      return Fs.readdirSync(this.root)
+      return Fs.readdirSync(`${this.root}/${path}`)
         .filter((name) => /^[1-9]\d*$/.test(name))
         .map(Number)
+    } catch {
+      return undefined
+    }
+  }
+
+  /**
+   * How many files a process has open; undefined where that may not be seen, or it is gone. Since Linux 6.2 their number is
+   * the size of the folder, which anyone may ask for. Before, they are listed.
+   */
+  countOpen(pid: number): number | undefined {
+    try {
+      this.#sizeIsCount ??= (Fs.statSync(`${this.root}/self/fd`, { throwIfNoEntry: false })?.size ?? 0) > 0
+      const folder = `${this.root}/${pid}/fd`
+      return this.#sizeIsCount ? Fs.statSync(folder, { throwIfNoEntry: false })?.size : Fs.readdirSync(folder).length
     } catch {
       return undefined
     }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { parseProcStat } from "./ProcStat.ts"
 
-const REST = "S 1 4321 4321 0 -1 4194560 105 0 0 0 150 50 7 8 20 -5 3 0 987654 23470080 876 18446744073709551615 1 1"
+const REST = "S 1 4321 4321 0 -1 4194560 105 0 17 0 150 50 7 8 20 -5 3 0 987654 23470080 876 18446744073709551615 1 1"
 
 const parse = (comm: Buffer | string, rest = REST) => {
   const line = Buffer.concat([Buffer.from("4321 ("), Buffer.from(comm), Buffer.from(`) ${rest} 0 0 0\n`)])
@@ -16,9 +16,11 @@ describe("a line of /proc/<pid>/stat", () => {
       state: "S",
       parent: 1,
       kernelThread: false,
+      majorFaults: 17,
       userTicks: 150,
       systemTicks: 50,
       childTicks: 15,
+      threads: 3,
       startTicks: 987_654,
       residentPages: 876
     })

@@ -13,11 +13,14 @@ export interface ProcStat {
   readonly state: string
   readonly parent: number
   readonly kernelThread: boolean
+  /** Faults that had to wait for a disk. */
+  readonly majorFaults: number
   /** Clock ticks in user mode, of all threads, the dead ones included. */
   readonly userTicks: number
   readonly systemTicks: number
   /** Clock ticks of those of its children that it has waited for, with theirs. */
   readonly childTicks: number
+  readonly threads: number
   /** Clock ticks after boot. With the pid it identifies a process. */
   readonly startTicks: number
   readonly residentPages: number
@@ -47,16 +50,18 @@ export const parseProcStat = (bytes: Buffer, length: number): ProcStat | undefin
     at++
     field++
   }
-  const [parent, flags, userTicks, systemTicks, childUser, childSystem, startTicks, residentPages] = wanted as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number
-  ]
+  const [
+    parent,
+    flags,
+    majorFaults,
+    userTicks,
+    systemTicks,
+    childUser,
+    childSystem,
+    threads,
+    startTicks,
+    residentPages
+  ] = wanted as [number, number, number, number, number, number, number, number, number, number]
   if (!Number.isSafeInteger(pid)) return undefined
   return {
     pid,
@@ -64,9 +69,11 @@ export const parseProcStat = (bytes: Buffer, length: number): ProcStat | undefin
     state,
     parent,
     kernelThread: (flags & PF_KTHREAD) !== 0,
+    majorFaults,
     userTicks,
     systemTicks,
     childTicks: childUser + childSystem,
+    threads,
     startTicks,
     residentPages
   }
@@ -79,8 +86,8 @@ const DIGIT_0 = 0x30
 const DIGIT_9 = 0x39
 const PF_KTHREAD = 0x0020_0000
 const RESIDENT = 24
-/** Parent, flags, user and system ticks, those of waited children, start, resident pages. */
-const WANTED: ReadonlyArray<number> = [4, 9, 14, 15, 16, 17, 22, RESIDENT]
+/** Parent, flags, major faults, user and system ticks, those of waited children, threads, start, resident pages. */
+const WANTED: ReadonlyArray<number> = [4, 9, 12, 14, 15, 16, 17, 20, 22, RESIDENT]
 
 /** Bytes as text: UTF-8 where they are, each other byte as `\xff`. Names of process_exporter are the same wherever it can serve them. */
 const legible = (bytes: Buffer, start: number, end: number): string => {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ProcessGroups } from "./ProcessGroups.ts"
+import { type ProcessGroup, ProcessGroups } from "./ProcessGroups.ts"
+import type { Measures } from "./ProcessMeasures.ts"
 import type { ProcStat } from "./ProcStat.ts"
 
 const process = (pid: number, comm: string, changes: Partial<ProcStat> = {}): ProcStat => ({
@@ -8,6 +9,8 @@ const process = (pid: number, comm: string, changes: Partial<ProcStat> = {}): Pr
   state: "S",
   parent: 1,
   kernelThread: false,
+  majorFaults: 0,
+  threads: 1,
   userTicks: 0,
   systemTicks: 0,
   childTicks: 0,
@@ -20,6 +23,24 @@ const BOOTED_TICKS = 1_000_000
 
 const STEP_TICKS = 1_500
 
+const NOTHING_ELSE = {
+  readBytes: 0,
+  writeBytes: 0,
+  voluntarySwitches: 0,
+  nonvoluntarySwitches: 0,
+  waitNanos: 0,
+  openFiles: 0,
+  swapBytes: 0,
+  proportionalBytes: Number.NaN
+}
+
+/** The only group of this name. */
+const named = (groups: ProcessGroups, name: string): ProcessGroup => {
+  const [found, ...more] = groups.groups().filter((group) => group.name === name)
+  assert.deepStrictEqual(more, [])
+  return found!
+}
+
 /** A machine of 100 ticks a second, with processes named by their commands but for those in `bare`. */
 class Machine {
   readonly groups: ProcessGroups
@@ -27,6 +48,8 @@ class Machine {
   readonly units = new Map<number, string>()
   /** Of each time that a name was asked for, the process. */
   readonly asked: Array<number> = []
+  /** What is measured besides `stat`. */
+  readonly measures = new Map<number, Partial<Measures>>()
   upTicks = BOOTED_TICKS
 
   constructor(groupsMax = 100, bare: ReadonlyArray<number> = []) {
@@ -36,13 +59,14 @@ class Machine {
 
   /** Resolves to name, or unit/name -> [processes, user ticks, pages]. */
   readonly scan = (...processes: ReadonlyArray<ProcStat>) => {
-    this.groups.scan(this.upTicks, processes, {
+    this.groups.place(this.upTicks, processes, {
       unitOf: (pid) => this.units.get(pid) ?? "",
       nameOf: ({ comm, pid }) => {
         this.asked.push(pid)
         return this.bare.has(pid) ? undefined : comm
       }
     })
+    this.groups.count((stat) => ({ ...stat, ...NOTHING_ELSE, ...this.measures.get(stat.pid) }))
     this.upTicks += STEP_TICKS
     return Object.fromEntries(
       this.groups
@@ -208,6 +232,51 @@ describe("process groups", () => {
     assert.deepStrictEqual(scan(), { cc1: [0, 9, 0] })
     assert.isFalse(groups.settle({ ...last, startTicks: 6 }))
     assert.isFalse(groups.settle({ ...last, pid: 11 }))
+  })
+
+  it("add up what their processes measure, count from the first scan, and keep what was counted when they exit", () => {
+    const { groups, measures, scan } = new Machine()
+    measures.set(10, { readBytes: 100, waitNanos: 5, openFiles: 3, swapBytes: 7 })
+    measures.set(11, { readBytes: 1_000, waitNanos: 50, openFiles: 4, swapBytes: 0 })
+    const [one, two] = [process(10, "db", { threads: 2, majorFaults: 9 }), process(11, "db", { state: "D" })]
+    scan(one, two)
+    const first = named(groups, "db")
+    assert.deepStrictEqual([first.readBytes, first.waitNanos, first.majorFaults], [0, 0, 0])
+    assert.deepStrictEqual([first.openFiles, first.swapBytes, first.threads], [7, 7, 3])
+    assert.deepStrictEqual(first.states, { Running: 0, Sleeping: 1, Waiting: 1, Zombie: 0, Other: 0 })
+    assert.strictEqual(first.oldestStartTicks, 10)
+    measures.set(10, { readBytes: 130, waitNanos: 5, openFiles: 3 })
+    scan({ ...one, majorFaults: 11 }, two)
+    scan()
+    const gone = named(groups, "db")
+    assert.deepStrictEqual([gone.readBytes, gone.waitNanos, gone.majorFaults], [30, 0, 2])
+    assert.deepStrictEqual([gone.openFiles, gone.threads, gone.processes], [0, 0, 0])
+    assert.isNaN(gone.oldestStartTicks)
+  })
+
+  it("tell nothing where one of their processes told nothing, and neither a part nor 0 when that is gone", () => {
+    const { groups, measures, scan } = new Machine()
+    measures.set(11, { readBytes: Number.NaN, openFiles: Number.NaN })
+    scan(process(10, "db"), process(11, "db"))
+    assert.isNaN(named(groups, "db").readBytes)
+    assert.isNaN(named(groups, "db").openFiles)
+    assert.strictEqual(named(groups, "db").writeBytes, 0)
+    scan()
+    assert.isNaN(named(groups, "db").readBytes)
+    measures.set(10, { readBytes: 40 })
+    scan(process(10, "db", { startTicks: BOOTED_TICKS + 1_600 }))
+    assert.strictEqual(named(groups, "db").readBytes, 40)
+  })
+
+  it("begin with the first reading of a process that could not be read until then", () => {
+    const { groups, measures, scan } = new Machine()
+    const [old, young] = [process(10, "old"), process(11, "young", { startTicks: BOOTED_TICKS + 1_600 })]
+    for (const pid of [10, 11]) measures.set(pid, { readBytes: Number.NaN })
+    scan(old)
+    scan(old, young)
+    for (const pid of [10, 11]) measures.set(pid, { readBytes: 500 })
+    scan(old, young)
+    assert.deepStrictEqual([named(groups, "old").readBytes, named(groups, "young").readBytes], [0, 500])
   })
 
   it("never let a counter fall, whatever starts, exits, forks and renames itself", () => {

@@ -1,10 +1,11 @@
 /**
  * Processes by name and unit, with counters that never fall: what process_exporter 0.7.10 keeps with its defaults. Pure:
- * it is shown the processes, scan after scan, and asks for their names and units.
+ * it is shown the processes, scan after scan, asks for their names and units, and then for the measures of those that are
+ * in a group.
  *
  * As there:
- * - The CPU time that a process had used before the first scan does not count. One that started later counts in whole.
- * - A group keeps what its processes used when they exit, and stays, with no processes, when all are gone.
+ * - What a process had counted before the first scan does not count. One that started later counts in whole.
+ * - A group keeps what its processes counted when they exit, and stays, with no processes, when all are gone.
  * - A process without a name of its own is left out (kernel threads), unless its parent is in a group: then it belongs
  *   there (a zombie that was never seen alive). A zombie that was seen alive stays in its group until it is reaped.
  *
@@ -12,11 +13,16 @@
  * its name or its unit moves, from then on. process_exporter keeps the name that it saw first, so that a daemon seen
  * between fork and exec counts as its launcher for ever.
  *
+ * A group tells a counter or a level only where each of its processes told it. What a process counted while it could not be
+ * read goes to its group when it can, if it started after the first scan. A group without processes tells the counters that
+ * it told last.
+ *
  * Bound: `groupsMax` groups, and one more. Where there is no room for a new one, that which has had no process for the
  * longest time, and at least `FORGET_SECONDS`, is forgotten; one that comes back starts from 0, as after a restart. Where
  * there is none to forget, the process counts in the group `other`, until there is room. What is told never falls and is
  * never told twice. Processes are bounded by whoever shows them, those remembered after their end by `DEPARTED_MAX`.
  */
+import { COUNTERS, GAUGES, type Measures } from "./ProcessMeasures.ts"
 import type { ProcStat } from "./ProcStat.ts"
 
 /** The group of those for whom there was no room. It has no unit. */
@@ -27,14 +33,19 @@ const FORGET_SECONDS = 600
 /** How many processes are remembered after their end. */
 const DEPARTED_MAX = 4_096
 
-export interface ProcessGroup {
+/** Of what the processes of a group are doing: running, sleeping, waiting for a disk, dead and not reaped, anything else. */
+export const STATES = ["Running", "Sleeping", "Waiting", "Zombie", "Other"] as const
+export type ProcessState = (typeof STATES)[number]
+
+/** A measure that is not told is NaN. */
+export interface ProcessGroup extends Readonly<Measures> {
   readonly name: string
   /** "" where none is known. */
   readonly unit: string
   readonly processes: number
-  readonly residentPages: number
-  readonly userTicks: number
-  readonly systemTicks: number
+  readonly states: Readonly<Record<ProcessState, number>>
+  /** When its oldest process started, in ticks after boot; NaN without one. */
+  readonly oldestStartTicks: number
 }
 
 /** How a process gets its place. Asked when a process is new, changes its command name, and in the scan after that. */
@@ -56,19 +67,22 @@ export interface CountedProcess {
 interface Group {
   readonly name: string
   readonly unit: string
-  processes: number
-  residentPages: number
-  userTicks: number
-  systemTicks: number
+  members: Array<ProcStat>
+  /** What was counted, also while it was not told. */
+  readonly counted: Counts
+  /** The counters and levels of the last scan that saw a process of it. */
+  told: Measures
   /** When a process of it was last seen, in ticks. */
   seenTicks: number
 }
 
+type Counts = Record<(typeof COUNTERS)[number], number>
+
 interface Tracked {
   readonly pid: number
   readonly startTicks: number
-  userTicks: number
-  systemTicks: number
+  /** What was last counted; NaN: what it had counted before is not known. */
+  readonly counted: Counts
   comm: string
   name: string | undefined
   unit: string
@@ -102,15 +116,15 @@ export class ProcessGroups {
     this.#ticksPerSecond = ticksPerSecond
   }
 
-  /** One scan. `upTicks` is the machine's time since boot in clock ticks when it begins. */
-  scan(upTicks: number, processes: Iterable<ProcStat>, places: ProcessPlaces): void {
+  /**
+   * The first half of a scan: gives each process its place, and resolves to the processes of each group. `upTicks` is the
+   * machine's time since boot in clock ticks when it begins.
+   */
+  place(upTicks: number, processes: Iterable<ProcStat>, places: ProcessPlaces): ReadonlyArray<ReadonlyArray<ProcStat>> {
     this.#scan++
     this.#scanTicks = upTicks
     if (this.#scan === 1) this.#firstScanTicks = upTicks
-    for (const group of this.#groups.values()) {
-      group.processes = 0
-      group.residentPages = 0
-    }
+    for (const group of this.#groups.values()) group.members = []
     const orphans: Array<ProcStat> = []
     for (const stat of processes) {
       const known = this.#tracked.get(stat.pid)
@@ -126,11 +140,29 @@ export class ProcessGroups {
       this.#tracked.delete(pid)
       this.#depart(tracked)
     }
+    return [...this.#groups.values()].map(({ members }) => members).filter(({ length }) => length > 0)
+  }
+
+  /** The second half: counts what the processes in groups measured. */
+  count(measuresOf: (stat: ProcStat) => Measures): void {
+    for (const group of this.#groups.values()) {
+      if (group.members.length === 0) continue
+      const told = noMeasures(0)
+      for (const stat of group.members) {
+        const measures = measuresOf(stat)
+        for (const gauge of GAUGES) told[gauge] += measures[gauge]
+        for (const counter of COUNTERS) told[counter] += measures[counter]
+        count(group, this.#tracked.get(stat.pid)!, measures)
+      }
+      group.told = told
+    }
   }
 
   /** The groups as of the last scan, by name and unit. */
   groups(): ReadonlyArray<ProcessGroup> {
-    return [...this.#groups.values()].sort((one, two) => compare(one.name, two.name) || compare(one.unit, two.unit))
+    return [...this.#groups.values()]
+      .sort((one, two) => compare(one.name, two.name) || compare(one.unit, two.unit))
+      .map(shown)
   }
 
   /** What the process is called that the last scan saw under this pid. */
@@ -142,7 +174,7 @@ export class ProcessGroups {
   counted(pid: number): ReadonlyArray<CountedProcess> {
     return [this.#departed.get(pid), this.#tracked.get(pid)]
       .filter((tracked) => tracked !== undefined)
-      .map(({ pid, startTicks, systemTicks, userTicks }) => ({ pid, startTicks, userTicks, systemTicks }))
+      .map(({ counted: { systemTicks, userTicks }, pid, startTicks }) => ({ pid, startTicks, userTicks, systemTicks }))
   }
 
   /**
@@ -153,7 +185,7 @@ export class ProcessGroups {
     const seen = [this.#departed.get(pid), this.#tracked.get(pid)]
     const tracked = seen.find((one) => one?.startTicks === startTicks)
     if (tracked?.group === undefined) return false
-    this.#count(tracked.group, tracked, userTicks, systemTicks)
+    count(tracked.group, tracked, { userTicks, systemTicks })
     return true
   }
 
@@ -164,8 +196,8 @@ export class ProcessGroups {
     const tracked: Tracked = {
       pid: stat.pid,
       startTicks: stat.startTicks,
-      userTicks: stat.userTicks,
-      systemTicks: stat.systemTicks,
+      // What has started since the first scan began at 0; of an older one that is not known yet.
+      counted: counts(this.#scan > 1 && stat.startTicks >= this.#firstScanTicks ? 0 : Number.NaN),
       comm: stat.comm,
       name,
       unit,
@@ -175,7 +207,6 @@ export class ProcessGroups {
       askAgain: true,
       unitTicks: this.#scanTicks
     }
-    if (this.#scan > 1 && stat.startTicks >= this.#firstScanTicks) tracked.userTicks = tracked.systemTicks = 0
     this.#tracked.set(stat.pid, tracked)
     if (name === undefined) orphans.push(stat)
     else this.#add(stat, tracked)
@@ -210,30 +241,18 @@ export class ProcessGroups {
     this.#add(stat, known)
   }
 
-  /** Counts a process in the group of its name and unit. */
+  /** Puts a process into the group of its name and unit. */
   #add(stat: ProcStat, tracked: Tracked): void {
     const { name, unit } = tracked
     if (name === undefined) {
-      // In no group. What it uses until it is in one does not count there.
       tracked.group = undefined
-      tracked.userTicks = stat.userTicks
-      tracked.systemTicks = stat.systemTicks
       return
     }
     let group = tracked.group
     if (group === undefined || group.name !== name || group.unit !== unit) group = this.#groupOf(name, unit)
     tracked.group = group
-    group.processes++
-    group.residentPages += stat.residentPages
+    group.members.push(stat)
     group.seenTicks = this.#scanTicks
-    this.#count(group, tracked, stat.userTicks, stat.systemTicks)
-  }
-
-  #count(group: Group, tracked: Tracked, userTicks: number, systemTicks: number): void {
-    group.userTicks += Math.max(0, userTicks - tracked.userTicks)
-    group.systemTicks += Math.max(0, systemTicks - tracked.systemTicks)
-    tracked.userTicks = userTicks
-    tracked.systemTicks = systemTicks
   }
 
   #groupOf(name: string, unit: string): Group {
@@ -242,7 +261,7 @@ export class ProcessGroups {
     if (there !== undefined) return there
     const room = this.#groups.size < this.#groupsMax || this.#forget()
     if (!room && !(name === OTHER && unit === "")) return this.#groupOf(OTHER, "")
-    const group = { name, unit, processes: 0, residentPages: 0, userTicks: 0, systemTicks: 0, seenTicks: 0 }
+    const group: Group = { name, unit, members: [], counted: counts(0), told: noMeasures(Number.NaN), seenTicks: 0 }
     this.#groups.set(key, group)
     return group
   }
@@ -290,4 +309,54 @@ export class ProcessGroups {
   }
 }
 
+/** Adds what a process counted since the last time to its group. What it does not tell now is counted when it does. */
+const count = (group: Group, tracked: Tracked, measures: Readonly<Partial<Counts>>): void => {
+  for (const counter of COUNTERS) {
+    const now = measures[counter] ?? Number.NaN
+    const before = tracked.counted[counter]
+    if (now > before) group.counted[counter] += now - before
+    if (now > before || Number.isNaN(before)) tracked.counted[counter] = now
+  }
+}
+
+const shown = ({ counted, members, name, told, unit }: Group): ProcessGroup => {
+  const states = { Running: 0, Sleeping: 0, Waiting: 0, Zombie: 0, Other: 0 }
+  for (const { state } of members) states[STATE_OF[state] ?? "Other"]++
+  const alone = members.length === 0
+  const group = {
+    ...(alone ? { ...told, ...noLevels(0), proportionalBytes: Number.NaN } : told),
+    name,
+    unit,
+    processes: members.length,
+    states,
+    oldestStartTicks: members.reduce((oldest, { startTicks }) => Math.min(oldest, startTicks), Number.POSITIVE_INFINITY)
+  }
+  if (alone) group.oldestStartTicks = Number.NaN
+  for (const counter of COUNTERS) if (!Number.isNaN(told[counter])) group[counter] = counted[counter]
+  return group
+}
+
+const STATE_OF: Readonly<Record<string, ProcessState>> = { R: "Running", S: "Sleeping", D: "Waiting", Z: "Zombie" }
+
 const compare = (one: string, two: string): number => (one < two ? -1 : one > two ? 1 : 0)
+
+const counts = (value: number): Counts => ({
+  userTicks: value,
+  systemTicks: value,
+  majorFaults: value,
+  readBytes: value,
+  writeBytes: value,
+  voluntarySwitches: value,
+  nonvoluntarySwitches: value,
+  waitNanos: value
+})
+
+const noLevels = (value: number) => ({
+  residentPages: value,
+  threads: value,
+  openFiles: value,
+  swapBytes: value,
+  proportionalBytes: value
+})
+
+const noMeasures = (value: number): Measures => ({ ...counts(value), ...noLevels(value) })
