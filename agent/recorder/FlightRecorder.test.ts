@@ -170,6 +170,16 @@ describe("a process that the kernel killed for want of memory", () => {
     expect(made(recorder, 20_000).kills).toEqual([expected])
   })
 
+  it("has its unit's limit although the kernel's words have a path from outside of the container that this runs in", () => {
+    const outside = `/lxc/box/${CGROUP}`
+    const kill = {
+      ...{ pid: 4_009, comm: "hog", bytes: 4_096, scope: "unit" as const },
+      ...{ limited: outside, cgroup: outside }
+    }
+    const recorder = tree.recorder({ log: { kills: () => [kill] } })
+    expect(runInto(recorder)).toMatchObject([{ name: "hog", unit: "hog.service", limit: 67_108_864 }])
+  })
+
   it("is presumed to be the largest that is gone of the unit that lost one, where they cannot", () => {
     const recorder = tree.recorder({ unitOf: (pid) => (pid === 9 ? "hog.service" : "other.service") })
     expect(runInto(recorder)).toMatchObject([

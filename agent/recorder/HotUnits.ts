@@ -58,9 +58,16 @@ export class HotUnits {
     this.#look(sample, boot, level)
   }
 
-  /** Its limit, as it was in the last round; undefined: none, or it is not known. */
+  /**
+   * Its limit, as it was in the last round; undefined: none, or it is not known. The kernel's log has paths from the machine's root: an
+   * agent in a container sees their ends, and the longest end that it knows is meant.
+   */
   limitOf(path: string): number | undefined {
-    return this.#files.limit(path) ?? this.#known.get(path)?.limit
+    const exact = this.#files.limit(path) ?? this.#known.get(path)?.limit
+    if (exact !== undefined || this.#known.has(path)) return exact
+    let end = ""
+    for (const known of this.#known.keys()) if (known.length > end.length && path.endsWith(known)) end = known
+    return end === "/" ? undefined : this.#known.get(end)?.limit
   }
 
   /** Units that lost processes for want of memory since the last round or the last question, by path. */
