@@ -32,6 +32,7 @@ const EXPORTER_STATES: ReadonlyArray<ExporterState> = [
   "unsupported",
   "refused",
   "down",
+  "absent",
   "disabled"
 ]
 const PUSH_STATES: ReadonlyArray<PushState> = ["idle", "delivering", "retrying", "misconfigured", "unconfigured"]
@@ -62,9 +63,9 @@ const exporterFamilies = (exporters: ReadonlyArray<ExporterStatus>): ReadonlyArr
   return [
     perExporter(
       "nodepulse_agent_exporter_up",
-      "1 if the exporter's last scrape was understood, rows or not.",
+      "1 if the exporter's last scrape was understood, rows or not. Not there of one that is absent.",
       "gauge",
-      ({ state }) => (state === "up" || state === "empty" ? 1 : 0)
+      ({ state }) => (state === "absent" ? null : state === "up" || state === "empty" ? 1 : 0)
     ),
     {
       name: "nodepulse_agent_exporter_state",

@@ -18,9 +18,19 @@ import { redactedUrl } from "./config/ShownUrl.ts"
  * - `unsupported`: it answered, but with nothing that we understand: another program, or a version that is too old
  * - `refused`: it serves more than the limits allow: `error` names the limit and what raises it
  * - `down`: it did not answer, not in time, or not with 200
+ * - `absent`: there is none, nobody asked for one, and this machine can do without
  * - `disabled`: switched off in the config
  */
-export type ExporterState = "starting" | "up" | "empty" | "unmatched" | "unsupported" | "refused" | "down" | "disabled"
+export type ExporterState =
+  | "starting"
+  | "up"
+  | "empty"
+  | "unmatched"
+  | "unsupported"
+  | "refused"
+  | "down"
+  | "absent"
+  | "disabled"
 
 /** A limit of a scrape, and how much it allows. */
 export type OverLimit = Omit<RefusedExporter, "exporter">
@@ -252,7 +262,7 @@ const afterScrape = (before: ExporterStatus, outcome: ScrapeOutcome, now: number
     since: outcome.state === before.state ? before.since : now,
     lastError: outcome.error === null ? before.lastError : { at: startedAt, reason: outcome.error },
     lastScrapeAt: startedAt,
-    lastSuccessAt: failed ? before.lastSuccessAt : startedAt,
+    lastSuccessAt: failed || outcome.state === "absent" ? before.lastSuccessAt : startedAt,
     scrapesTotal: before.scrapesTotal + 1,
     failuresTotal: before.failuresTotal + (failed ? 1 : 0),
     refusedTotal: before.refusedTotal + (refused ? 1 : 0),

@@ -512,6 +512,25 @@ describe("the built-in collector", () => {
     })
   )
 
+  it.live(
+    "leaves an exporter that a machine can do without absent: no fault, no error; but not one that was asked for",
+    () =>
+      Effect.gen(function* () {
+        const endpoint = `http://127.0.0.1:${yield* closedPort}/metrics`
+        const of = (declared: string, more: Partial<AgentExporter> = {}) => {
+          const settings = settingsOf(endpoint, { collector: "auto", ...more })
+          const scrape = { ...settings.exporter.scrape, optional: true, endpoint: declared }
+          return { ...settings, exporter: { ...settings.exporter, scrape } }
+        }
+        const stateOf = (settings: AgentExporter) =>
+          Effect.andThen(Effect.flatten(makeScrape(settings)), status).pipe(Effect.provide(services(settings)))
+        const found = yield* stateOf(of(endpoint))
+        assert.deepStrictEqual([found.state, found.error, found.failuresTotal], ["absent", null, 0])
+        assert.strictEqual((yield* stateOf(of("http://127.0.0.1:1/metrics"))).state, "down")
+        assert.strictEqual((yield* stateOf(of(endpoint, { collector: "always" }))).state, "down")
+      })
+  )
+
   it.live("is the only source where it is always to serve", () =>
     Effect.gen(function* () {
       const peer = yield* httpPeer((_, response) => response.end(group("exporter")))

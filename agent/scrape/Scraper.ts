@@ -12,7 +12,8 @@
  * Bounds: how much a scrape may be (`ScrapeLimits.ts`), the time (`timeout`), one record of the spool (`RECORD_BYTES`).
  *
  * Where an exporter is not there, or answers and reports nothing though it should, the built-in collector stands in
- * (`ScrapeSource.ts`). The latter is a state of its own, `unmatched`, with what mends it.
+ * (`ScrapeSource.ts`). The latter is a state of its own, `unmatched`, with what mends it. One that a machine can do without
+ * (`Exporter.scrape.optional`) is `absent` where it is not there: nothing to mend.
  */
 import { Clock, Duration, Effect, Result } from "effect"
 import type { Exporter, Skipped } from "../../src/plugins/Exporter.ts"
@@ -116,6 +117,7 @@ export const makeScrape = (
     const failed = (error: ScrapeError, startedAt: number, durationMillis: number): Effect.Effect<ScrapeOutcome> =>
       Effect.gen(function* () {
         const before = (yield* status.view).exporters.find(({ name }) => name === exporter.name)
+        if (isAbsent(settings, error)) return absent(startedAt, durationMillis)
         const state = stateOf(error)
         const since = before?.state === state ? before.since : startedAt
         const limit = limitOf(error)
@@ -139,6 +141,19 @@ export const makeScrape = (
     })
   })
 
+/** Whether the exporter is one that this machine can do without: nothing listens where nobody said that something would. */
+const isAbsent = ({ collector, endpoint, exporter }: AgentExporter, error: ScrapeError): boolean =>
+  exporter.scrape.optional &&
+  collector === "auto" &&
+  endpoint === exporter.scrape.endpoint &&
+  error._tag === "ScrapeDown" &&
+  (error.failure === "refused" || error.failure === "collector")
+
+const absent = (startedAt: number, durationMillis: number): ScrapeOutcome => ({
+  ...{ state: "absent", source: "endpoint", error: null, startedAt, durationMillis },
+  ...{ rows: 0, skipped: 0, skippedReasons: [] }
+})
+
 const mostOf = ({ bodyLimit, limits = SCRAPE_LIMITS }: AgentExporter, limit: OverLimit["limit"]): number =>
   limit === "body" ? bodyLimit : limits.series
 
@@ -154,6 +169,7 @@ const announce = (
     }
     if (state === before.state && source === before.source) return
     if (error !== null) yield* Effect.logWarning(error)
+    else if (state === "absent") yield* Effect.log(`${name} is not there, and this machine has none`)
     else if (state === "empty") yield* Effect.logWarning(`${name} answers, but has nothing to report`)
     else if (source === "collector")
       yield* Effect.log(`${name} is not there: the built-in collector stands in (${rows} rows)`)

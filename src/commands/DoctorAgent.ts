@@ -142,6 +142,15 @@ const checkExporter = (settings: AgentExporter) =>
     if (Result.isFailure(answer)) {
       const { detail, failure } = answer.failure
       const builtIn = failure === "refused" && exporter.scrape.collector !== undefined && isLocal(endpoint)
+      // Others are better than their stand-in; of what a machine may lack, the built-in collector is as good.
+      if (
+        failure === "refused" &&
+        exporter.scrape.optional &&
+        collector === "auto" &&
+        endpoint === exporter.scrape.endpoint
+      ) {
+        return fine(name, "is served by the built-in collector, where this machine has what it tells of")
+      }
       if (builtIn && collector === "auto") {
         return doubtful(
           name,

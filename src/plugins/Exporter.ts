@@ -41,8 +41,8 @@ export interface ParsedScrape<R> {
   readonly countersSince: number | null
 }
 
-/** The state of the machine as a whole, its processes by command name, or those that ended too soon to be seen. */
-export type BuiltInCollector = "node" | "process" | "accounting"
+/** The state of the machine as a whole, its processes by command name, those that ended too soon to be seen, or its units. */
+export type BuiltInCollector = "node" | "process" | "accounting" | "units"
 
 /** What of the host's state an exporter's rows tell: at most one exporter of a registry declares it. */
 export interface HostFacts<C extends Columns> {
@@ -139,6 +139,11 @@ export interface Declaration<C extends Columns, R extends string> {
      * elsewhere there is no scraper, no complaint, and no word of it. Absent: every agent does.
      */
     readonly optIn?: boolean
+    /**
+     * Whether a machine may well have none of it: where nothing listens at the declared address, and no built-in collector can do
+     * its work, that is no fault (the agent's state `absent`).
+     */
+    readonly optional?: boolean
     /** What it means that the exporter answers and has no rows. Absent: it has nothing to report, which is as it should be. */
     readonly empty?: EmptyScrape
   }
@@ -181,6 +186,7 @@ export interface Exporter {
     readonly families: ReadonlyArray<string> | undefined
     readonly collector: BuiltInCollector | undefined
     readonly optIn: boolean
+    readonly optional: boolean
     readonly empty: EmptyScrape | undefined
   }
   readonly table: {
@@ -231,6 +237,7 @@ export const defineExporter =
       families: declaration.scrape.families,
       collector: declaration.scrape.collector,
       optIn: declaration.scrape.optIn ?? false,
+      optional: declaration.scrape.optional ?? false,
       empty: declaration.scrape.empty
     },
     table: {

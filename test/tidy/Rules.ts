@@ -115,7 +115,11 @@ const EXPORTERS: ReadonlyArray<Rule> = [
       repository.exporters.flatMap((name) => {
         const kebab = name.replaceAll("_", "-")
         const camel = name.replace(/_./g, (part) => part[1]!.toUpperCase())
-        const pattern = new RegExp(`${name}|${kebab}|${camel}`, "i")
+        // A plain word is the exporter's name where it is a text of its own, or a path.
+        const isWord = !name.includes("_")
+        const pattern = isWord
+          ? new RegExp(`["'\`]${name}["'\`]|plugins/${name}/`)
+          : new RegExp(`${name}|${kebab}|${camel}`, "i")
         const home = new RegExp(`^(src/plugins/${kebab}/|plugins\\.config\\.ts$|bench/|scripts/|test/)`)
         return [...repository.shipped, ...repository.sources.filter((path) => path.startsWith("web/"))]
           .filter((path) => !home.test(path))

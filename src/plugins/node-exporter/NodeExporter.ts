@@ -11,6 +11,7 @@ import { Result } from "effect"
 import { counter, fingerprint, gauge } from "../Column.ts"
 import { defineExporter, ParseError } from "../Exporter.ts"
 import type { Sample } from "../Exposition.ts"
+import { hashOfNames } from "../NameSet.ts"
 import { beginning, distinctSeries, seriesOf } from "../Series.ts"
 import {
   DEVICE_FAMILIES,
@@ -201,9 +202,9 @@ export const nodeExporter = defineExporter({
           ...disk,
           ...network,
           uptime_seconds: toMicros(minus(time, countersSince === null ? null : countersSince / 1_000)),
-          cpu_set: hashOf(cpu.map((sample) => `${hostOf(sample)}${sample.labels.cpu ?? ""}`)),
-          disk_set: hashOf(devicesOf(byName, DISK, isDisk, hostOf)),
-          network_set: hashOf(devicesOf(byName, NETWORK, isInterface, hostOf)),
+          cpu_set: hashOfNames(cpu.map((sample) => `${hostOf(sample)}${sample.labels.cpu ?? ""}`)),
+          disk_set: hashOfNames(devicesOf(byName, DISK, isDisk, hostOf)),
+          network_set: hashOfNames(devicesOf(byName, NETWORK, isInterface, hostOf)),
           ...pick(PRESSURE, (metric) => toMicros(sum(byName.get(metric))))
         }
       ],
@@ -279,24 +280,6 @@ const devicesOf = (
   Object.values(metrics).flatMap((metric) =>
     (byName.get(metric) ?? []).filter(counts).map((sample) => `${hostOf(sample)}${sample.labels.device}`)
   )
-
-/**
- * A hash of a set of names, whatever their order (FNV-1a over the sorted names, two halves of 26 bits: a whole number that
- * JSON carries exactly); null where there are none.
- */
-const hashOf = (names: ReadonlyArray<string>): number | null => {
-  const distinct = [...new Set(names)].sort()
-  if (distinct.length === 0) return null
-  let low = 0x811c9dc5
-  let high = 0x01234567
-  for (const name of distinct) {
-    for (const byte of Buffer.from(`${name}\n`)) {
-      low = Math.imul(low ^ byte, 0x01000193)
-      high = Math.imul(high ^ byte, 0x85ebca6b)
-    }
-  }
-  return (high >>> 6) * 2 ** 26 + (low >>> 6)
-}
 
 const minus = (a: number | null, b: number | null): number | null => (a === null || b === null ? null : a - b)
 
