@@ -1,5 +1,5 @@
 /**
- * The layers of the built-in collectors: on Linux they read `/proc` and `/sys`, elsewhere there are none.
+ * The layers of the built-in collectors: on Linux they read `/proc`, `/sys` and the cgroup hierarchies, elsewhere there are none.
  */
 import { Clock, Effect, Layer } from "effect"
 import { AgentConfig } from "../config/AgentConfig.ts"
@@ -7,17 +7,24 @@ import { makeAccounts } from "./accounting/CollectorAccounting.ts"
 import { Collectors, CollectorUnavailable, layerNone } from "./Collector.ts"
 import { openNodeCollector } from "./CollectorNode.ts"
 import { openProcessCollector } from "./CollectorProcess.ts"
+import { openCgroupCollector } from "./cgroups/CollectorCgroups.ts"
+import { makeUnitOfProcess } from "./cgroups/ProcessUnits.ts"
 import { namesByComm } from "./names/ProcessNames.ts"
 import { ProcFiles } from "./ProcFiles.ts"
 
-/** Collectors that read a procfs mounted at `root`, and a sysfs mounted at `sys` where there is one. */
-export const layerProc = (root: string, sys?: string): Layer.Layer<Collectors, never, AgentConfig> =>
+/**
+ * Collectors that read a procfs mounted at `root`, a sysfs mounted at `sys`, and the mounts that the procfs names in the file system
+ * whose root is `disk`; without those, they tell no devices and no units.
+ */
+export const layerProc = (root: string, sys?: string, disk?: string): Layer.Layer<Collectors, never, AgentConfig> =>
   Layer.effect(
     Collectors,
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       const { accounting, processNames: names = namesByComm } = yield* AgentConfig
       const accounts = accounting === undefined ? undefined : makeAccounts(accounting.file, new ProcFiles(root), clock)
+      const unitOf = (): ((pid: number) => string) =>
+        (disk === undefined ? undefined : makeUnitOfProcess(new ProcFiles(root), new ProcFiles(disk), clock)) ?? (() => "")
       return Collectors.of({
         available: true,
         open: (kind) => {
@@ -25,9 +32,13 @@ export const layerProc = (root: string, sys?: string): Layer.Layer<Collectors, n
             case "node":
               return openNodeCollector(new ProcFiles(root), clock, sys === undefined ? undefined : new ProcFiles(sys))
             case "process":
-              return openProcessCollector(new ProcFiles(root), clock, { names, unitOf: () => "" }, accounts)
+              return openProcessCollector(new ProcFiles(root), clock, { names, unitOf: unitOf() }, accounts)
             case "accounting":
               return accounts?.open ?? Effect.fail(new CollectorUnavailable({ reason: NO_FILE }))
+            case "units":
+              return disk === undefined
+                ? Effect.fail(new CollectorUnavailable({ reason: NO_MOUNTS }))
+                : openCgroupCollector(new ProcFiles(root), new ProcFiles(disk), clock)
           }
         }
       })
@@ -35,8 +46,9 @@ export const layerProc = (root: string, sys?: string): Layer.Layer<Collectors, n
   )
 
 const NO_FILE = "accounting.file is not set: it names the file of the kernel's process accounting"
+const NO_MOUNTS = "the file system that cgroups are mounted in is not known"
 
 /** What this machine has. */
 export const layer: Layer.Layer<Collectors, never, AgentConfig> = Layer.unwrap(
-  Effect.sync(() => (process.platform === "linux" ? layerProc("/proc", "/sys") : layerNone))
+  Effect.sync(() => (process.platform === "linux" ? layerProc("/proc", "/sys", "") : layerNone))
 )

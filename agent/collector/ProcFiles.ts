@@ -106,6 +106,21 @@ export class ProcFiles {
     return Fs.existsSync(`${this.root}/${path}`)
   }
 
+  /** The names of the folders in a folder; undefined where it cannot be read. Bytes that are not UTF-8 become U+FFFD. */
+  folders(path: string): ReadonlyArray<string> | undefined {
+    try {
+      const entries = Fs.readdirSync(`${this.root}/${path}`, { withFileTypes: true })
+      return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The number that tells a folder from a later one of the same name; undefined where it is gone. */
+  inode(path: string): number | undefined {
+    return Fs.statSync(`${this.root}/${path}`, { throwIfNoEntry: false })?.ino
+  }
+
   /** The last part of where a link leads; undefined where it is none. */
   linkName(path: string): string | undefined {
     try {

@@ -1,0 +1,350 @@
+/** The collector over trees of v2, v1 and both, as folders that a test makes. */
+import { chmodSync, mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect } from "effect"
+import { type CgroupMachine, later, machine, rowsOf } from "./CgroupMachine.fixture.ts"
+import { CGROUPS_MAX } from "./CgroupTree.ts"
+import { openCgroupCollector } from "./CollectorCgroups.ts"
+import { OTHER_UNITS, UNITS_MAX } from "./UnitCounters.ts"
+
+const opened = (host: CgroupMachine) =>
+  Effect.gen(function* () {
+    const collector = yield* openCgroupCollector(host.proc, host.disk, yield* Clock.Clock)
+    return Effect.map(collector.collect, ({ text }) => rowsOf(text))
+  })
+
+const cpuOf = (rows: ReturnType<typeof rowsOf>) =>
+  Object.fromEntries([...rows].map(([name, row]) => [name, Number(row.cpu_seconds_total)]))
+
+/** In microseconds, which are whole numbers and add up exactly. */
+const sumOf = (rows: ReturnType<typeof rowsOf>) =>
+  [...rows.values()].reduce((total, row) => total + Math.round(Number(row.cpu_seconds_total) * 1e6), 0)
+
+const NGINX = "/system.slice/nginx.service"
+const SESSION = "/user.slice/user-1000.slice/session-1.scope"
+
+for (const kind of ["v2", "v1", "hybrid"] as const) {
+  describe(`cgroups ${kind}`, () => {
+    it.effect("count from the first scan on, in units that add up to the root", () =>
+      Effect.gen(function* () {
+        const host = yield* machine(kind)
+        host.use(NGINX, 5_000_000)
+        const collect = yield* opened(host)
+        assert.deepStrictEqual(cpuOf(yield* collect), {
+          "(kernel)": 0,
+          "system.slice": 0,
+          "system.slice/nginx.service": 0
+        })
+        host.use(NGINX, 1_500_000)
+        host.use("/system.slice", 250_000)
+        host.use("", 125_000)
+        host.use(SESSION, 1_000_000)
+        host.use("/user.slice/user-1000.slice/user@1000.service/app.slice/a.scope", 2_000_000)
+        yield* later(15)
+        assert.deepStrictEqual(cpuOf(yield* collect), {
+          "(kernel)": 0.125,
+          "system.slice": 0.25,
+          "system.slice/nginx.service": 1.5,
+          "user.slice": 0,
+          "user.slice/user 1000": 3
+        })
+      })
+    )
+
+    it.effect("keep what a unit used when it is made anew, or goes: its counter never falls", () =>
+      Effect.gen(function* () {
+        const host = yield* machine(kind)
+        host.use(NGINX, 1_000_000)
+        const collect = yield* opened(host)
+        yield* collect
+        host.use(NGINX, 2_000_000)
+        yield* collect
+        host.remove(NGINX)
+        // More than the one before had, so that the value alone does not tell.
+        host.use(NGINX, 7_000_000)
+        assert.strictEqual(cpuOf(yield* collect)["system.slice/nginx.service"], 9)
+        host.use(NGINX, 500_000)
+        host.remove(NGINX)
+        const gone = (yield* collect).get("system.slice/nginx.service")
+        assert.strictEqual(gone?.cpu_seconds_total, 9)
+        assert.strictEqual(gone?.num_procs, 0)
+        // What it used after it was last seen stays with the slice that counted it.
+        assert.strictEqual(cpuOf(yield* collect)["system.slice"], 0.5)
+        yield* later(3_601)
+        assert.isFalse((yield* collect).has("system.slice/nginx.service"))
+      })
+    )
+
+    it.effect("gain in all rows what the root gained, whatever comes and goes, and no row ever falls", () =>
+      Effect.gen(function* () {
+        for (let seed = 1; seed <= 4; seed++) {
+          const host = yield* machine(kind)
+          const random = generator(seed)
+          const pick = <A>(from: ReadonlyArray<A>) => from[Math.floor(random() * from.length)]!
+          for (let made = 0; made < 10; made++) host.use(pick(PATHS), Math.floor(random() * 1e6))
+          const collect = yield* opened(host)
+          yield* collect
+          const begun = host.total
+          let before: Readonly<Record<string, number>> = {}
+          for (let scan = 0; scan < 8; scan++) {
+            for (let step = 0; step < 12; step++) {
+              if (random() < 0.25 && host.paths.length > 0) host.remove(pick(host.paths))
+              else host.use(pick(PATHS), Math.floor(random() * 1e6))
+            }
+            yield* later(15)
+            const rows = yield* collect
+            assert.strictEqual(sumOf(rows), host.total - begun, `seed ${seed}, scan ${scan}`)
+            const now = cpuOf(rows)
+            for (const [name, value] of Object.entries(before))
+              assert.isAtLeast(now[name]!, value, `${name}, seed ${seed}`)
+            before = now
+          }
+        }
+      })
+    )
+  })
+}
+
+const PATHS = [
+  ...["", "/init.scope", "/system.slice", NGINX, `${NGINX}/workers`, "/system.slice/a.slice/b@1.service"],
+  ...[SESSION, "/user.slice/user-1000.slice/session-2.scope", "/user.slice/user-1001.slice/session-3.scope"],
+  ...["/docker", `/docker/${"ab".repeat(32)}`, `/docker/${"cd".repeat(32)}/nested`, "/(kernel)"],
+  ...["1", "2", "3"].map((each) => `/system.slice/run-u${each}.service`)
+]
+
+/** Mulberry32. */
+const generator = (seed: number) => {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+describe("a unit's other numbers", () => {
+  const told = (host: CgroupMachine, path: string, used: number, factor = 1) => {
+    host.use(path, used)
+    host.put(path, "memory.current", `${3_000 * factor}\n`)
+    host.put(path, "memory.stat", `anon ${1_000 * factor}\nfile 2000\ninactive_file ${500 * factor}\n`)
+    host.put(path, "memory.peak", "9000\n")
+    host.put(path, "memory.max", "10000\n")
+    host.put(path, "memory.events", `low 0\noom 3\noom_kill ${factor}\n`)
+    host.put(path, "memory.events.local", "low 0\noom 3\noom_kill 0\n")
+    host.put(path, "io.stat", `8:0 rbytes=${100 * factor} wbytes=${200 * factor} rios=1\n253:0 rbytes=7 wbytes=7\n`)
+    host.put(path, "pids.current", `${5 * factor}\n`)
+    host.put(path, "cgroup.procs", "12\n13\n")
+    host.put(path, "cpu.max", "150000 100000\n")
+    for (const resource of ["cpu", "memory", "io"]) {
+      const line = (kind: string, total: number) =>
+        `${kind} avg10=0.00 avg60=0.00 avg300=0.00 total=${total * factor}\n`
+      host.put(path, `${resource}.pressure`, line("some", 3_000_000) + line("full", 1_000_000))
+    }
+    host.put(
+      path,
+      "cpu.stat",
+      `usage_usec ${used}\nnr_periods ${10 * factor}\nnr_throttled ${2 * factor}\nthrottled_usec ${1_000_000 * factor}\n`
+    )
+  }
+
+  it.effect("are its own: what a slice's units have is not the slice's, too", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      host.write("proc/devices", "Character devices:\n  1 mem\n\nBlock devices:\n  8 sd\n253 device-mapper\n")
+      host.use(NGINX, 1)
+      told(host, NGINX, 1, 1)
+      told(host, "/system.slice", 1, 2)
+      const collect = yield* opened(host)
+      yield* collect
+      host.use(NGINX, 1)
+      told(host, NGINX, 2, 2)
+      told(host, "/system.slice", 2, 5)
+      const rows = yield* collect
+      assert.deepInclude(rows.get("system.slice/nginx.service"), {
+        memory_bytes: 5_000,
+        memory_anon_bytes: 2_000,
+        memory_peak_bytes: 9_000,
+        memory_limit_bytes: 10_000,
+        oom_kills_total: 1,
+        read_bytes_total: 100,
+        write_bytes_total: 200,
+        num_procs: 2,
+        num_threads: 10,
+        cpu_limit_cores: 1.5,
+        cpu_periods_total: 10,
+        cpu_throttled_periods_total: 2,
+        throttled_seconds_total: 1,
+        cpu_pressure_seconds_total: 3,
+        memory_pressure_seconds_total: 3,
+        memory_stalled_seconds_total: 1,
+        io_pressure_seconds_total: 3,
+        io_stalled_seconds_total: 1
+      })
+      assert.deepInclude(rows.get("system.slice"), {
+        memory_bytes: 7_500,
+        memory_peak_bytes: null,
+        oom_kills_total: 0,
+        read_bytes_total: 200,
+        write_bytes_total: 400,
+        num_threads: 15,
+        throttled_seconds_total: 3,
+        cpu_pressure_seconds_total: null
+      })
+    })
+  )
+
+  it.effect("are null where the kernel does not tell them, as without pressure stall information", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      host.use(NGINX, 1)
+      const row = (yield* yield* opened(host)).get("system.slice/nginx.service")
+      for (const column of [
+        "cpu_pressure_seconds_total",
+        "io_stalled_seconds_total",
+        "memory_bytes",
+        "read_bytes_total"
+      ]) {
+        assert.isNull(row?.[column as "memory_bytes"], column)
+      }
+    })
+  )
+
+  it.effect("come from each controller's own hierarchy on v1", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v1")
+      host.use(NGINX, 1_000_000)
+      const put = (used: number) => {
+        host.put(
+          NGINX,
+          "cpu.stat",
+          `nr_periods ${used}\nnr_throttled ${used}\nthrottled_time ${used * 1_000_000_000}\n`,
+          "cpu"
+        )
+        host.put(NGINX, "cpu.cfs_quota_us", "50000\n", "cpu")
+        host.put(NGINX, "cpu.cfs_period_us", "100000\n", "cpu")
+        host.put(NGINX, "cgroup.procs", "1\n2\n3\n", "cpu")
+        host.put(NGINX, "memory.usage_in_bytes", "7000\n", "memory")
+        host.put(NGINX, "memory.stat", "cache 1\nrss 1\ntotal_rss 4000\ntotal_inactive_file 1000\n", "memory")
+        host.put(NGINX, "memory.limit_in_bytes", "9223372036854771712\n", "memory")
+        host.put(NGINX, "memory.oom_control", `oom_kill_disable 0\nunder_oom 0\noom_kill ${used}\n`, "memory")
+        host.put(
+          NGINX,
+          "blkio.throttle.io_service_bytes_recursive",
+          `8:0 Read ${used}\n8:0 Write 9\n8:0 Total 9\nTotal 9\n`,
+          "blkio"
+        )
+        host.put(NGINX, "pids.current", "6\n", "pids")
+      }
+      put(1)
+      const collect = yield* opened(host)
+      yield* collect
+      host.use(NGINX, 1_000_000)
+      put(4)
+      assert.deepInclude((yield* collect).get("system.slice/nginx.service"), {
+        cpu_seconds_total: 1,
+        memory_bytes: 6_000,
+        memory_anon_bytes: 4_000,
+        memory_limit_bytes: null,
+        oom_kills_total: 3,
+        read_bytes_total: 3,
+        num_procs: 3,
+        num_threads: 6,
+        cpu_limit_cores: 0.5,
+        throttled_seconds_total: 3,
+        cpu_pressure_seconds_total: null
+      })
+    })
+  )
+
+  it.effect("of a container whose processes are in cgroups of its own count those", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      const scope = `/machine.slice/libpod-${"ab".repeat(32)}.scope`
+      host.use(`${scope}/container`, 1)
+      host.put(scope, "cgroup.procs", "")
+      host.put(`${scope}/container`, "cgroup.procs", "1\n2\n")
+      const rows = yield* yield* opened(host)
+      assert.strictEqual(rows.get("machine.slice/abababababab")?.num_procs, 2)
+    })
+  )
+})
+
+describe("a hostile machine", () => {
+  it.effect("of more cgroups and units than the bounds gives no more rows, and loses no CPU time", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      for (let each = 0; each < CGROUPS_MAX + 200; each++)
+        host.put(`/system.slice/u${each}.service`, "cpu.stat", "usage_usec 0\n")
+      const collect = yield* opened(host)
+      yield* collect
+      for (let each = 0; each < CGROUPS_MAX + 200; each += 100) host.use(`/system.slice/u${each}.service`, 1_000)
+      const rows = yield* collect
+      assert.strictEqual(rows.size, UNITS_MAX + 1)
+      assert.isTrue(rows.has(OTHER_UNITS))
+      assert.strictEqual(sumOf(rows), host.total)
+    })
+  )
+
+  it.effect("whose names hold anything is read to its end, and none of them is taken for NodePulse's own", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      const names = [
+        "(kernel)",
+        "a\nb.service",
+        'q"\\.service',
+        "..service",
+        "é".repeat(120),
+        "__proto__",
+        "x\\x2dy.service"
+      ]
+      const collect = yield* opened(host)
+      yield* collect
+      for (const name of names) host.use(`/${name}`, 1_000_000)
+      // Not UTF-8: nobody can ask for it by the name that is listed.
+      mkdirSync(Buffer.concat([Buffer.from(`${host.root}/sys/fs/cgroup/`), Buffer.from([0xff, 0x2e])]))
+      const rows = yield* collect
+      assert.strictEqual(sumOf(rows), host.total)
+      assert.strictEqual(cpuOf(rows)["/(kernel)"], 1)
+      assert.strictEqual(cpuOf(rows)["(kernel)"], 0)
+    })
+  )
+
+  it.effect("that hides a unit gives its time to the slice, and no leap once it shows it", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      host.use(NGINX, 60_000_000)
+      const folder = join(host.root, "sys/fs/cgroup", NGINX)
+      const hide = (hidden: boolean) => chmodSync(join(folder, "cpu.stat"), hidden ? 0o000 : 0o644)
+      if (process.getuid?.() === 0) host.put(NGINX, "cpu.stat", "")
+      else hide(true)
+      const collect = yield* opened(host)
+      assert.isFalse((yield* collect).has("system.slice/nginx.service"))
+      if (process.getuid?.() !== 0) hide(false)
+      host.use(NGINX, 1_000_000)
+      const rows = yield* collect
+      assert.strictEqual(cpuOf(rows)["system.slice/nginx.service"], 0)
+      assert.strictEqual(sumOf(rows), 1_000_000)
+      host.use(NGINX, 1_000_000)
+      assert.strictEqual(cpuOf(yield* collect)["system.slice/nginx.service"], 1)
+    })
+  )
+
+  it.effect("without a cgroup hierarchy says so", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      host.write("proc/self/mountinfo", "22 1 0:20 / / rw - ext4 /dev/vda1 rw\n")
+      const error = yield* Effect.flip(openCgroupCollector(host.proc, host.disk, yield* Clock.Clock))
+      assert.match(error.reason, /no cgroup hierarchy/)
+    })
+  )
+
+  it.effect("in a container is that container, not the kernel", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      host.put("", "cgroup.type", "domain\n")
+      assert.deepStrictEqual([...(yield* yield* opened(host)).keys()], ["(container)"])
+    })
+  )
+})
