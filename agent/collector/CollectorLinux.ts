@@ -24,7 +24,8 @@ export const layerProc = (root: string, sys?: string, disk?: string): Layer.Laye
       const { accounting, processNames: names = namesByComm } = yield* AgentConfig
       const accounts = accounting === undefined ? undefined : makeAccounts(accounting.file, new ProcFiles(root), clock)
       const unitOf = (): ((pid: number) => string) =>
-        (disk === undefined ? undefined : makeUnitOfProcess(new ProcFiles(root), new ProcFiles(disk), clock)) ?? (() => "")
+        (disk === undefined ? undefined : makeUnitOfProcess(new ProcFiles(root), new ProcFiles(disk), clock)) ??
+        (() => "")
       return Collectors.of({
         available: true,
         open: (kind) => {

@@ -5,4 +5,6 @@ select held.bucket, $1::int4, 300 from (
   select to_timestamp(ceil(extract(epoch from scrape."timestamp") / 300) * 300) as bucket from admiral."process_snapshots_scrapes" scrape where scrape.server_id = $1::int4
   union
   select to_timestamp(ceil(extract(epoch from scrape."timestamp") / 300) * 300) as bucket from admiral."accounting_snapshots_scrapes" scrape where scrape.server_id = $1::int4
+  union
+  select to_timestamp(ceil(extract(epoch from scrape."timestamp") / 300) * 300) as bucket from admiral."cgroup_snapshots_scrapes" scrape where scrape.server_id = $1::int4
 ) held;

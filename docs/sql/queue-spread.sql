@@ -22,4 +22,9 @@ union
 select bucket.bucket, bucket.server_id, 300
 from span join admiral."accounting_snapshots_5m" bucket on bucket.server_id = span.server_id
   and bucket.bucket >= span.first
+  and (span.next is null or bucket.bucket <= to_timestamp(ceil(extract(epoch from span.next) / 300) * 300))
+union
+select bucket.bucket, bucket.server_id, 300
+from span join admiral."cgroup_snapshots_5m" bucket on bucket.server_id = span.server_id
+  and bucket.bucket >= span.first
   and (span.next is null or bucket.bucket <= to_timestamp(ceil(extract(epoch from span.next) / 300) * 300));

@@ -51,7 +51,7 @@ export const cgroups = defineExporter({
     beginsAtZero: true,
     columns: {
       unit: label({ doc: "Service, container, user or slice; of a slice, what none of its units used." }),
-      slice: label({ doc: "The slice or folder that the unit is in; empty at the top." }),
+      slice: label({ optional: true, doc: "The slice or folder that the unit is in; empty at the top." }),
       cpu_seconds_total: counter({
         unit: "seconds",
         over: MEMBERS,

@@ -1,0 +1,4 @@
+insert into admiral."cgroup_snapshots_5m" as stored (bucket, last_at, covered, host_busy, host_seconds, server_id, scrapes, host_unknown, groups)
+select made.* from unnest($1::timestamptz[], $2::timestamptz[], $3::double precision[], $4::double precision[], $5::double precision[], $6::integer[], $7::integer[], $8::integer[], $9::bytea[]) as made
+on conflict (server_id, bucket) do update set last_at = excluded.last_at, covered = excluded.covered, host_busy = excluded.host_busy, host_seconds = excluded.host_seconds, scrapes = excluded.scrapes, host_unknown = excluded.host_unknown, groups = excluded.groups
+where (stored.last_at, stored.covered, stored.host_busy, stored.host_seconds, stored.scrapes, stored.host_unknown, stored.groups) is distinct from (excluded.last_at, excluded.covered, excluded.host_busy, excluded.host_seconds, excluded.scrapes, excluded.host_unknown, excluded.groups);

@@ -1,0 +1,17 @@
+select 0 as level, bucket.server_id as server, timestamptz_send(bucket.bucket) as bucket, timestamptz_send(bucket.last_at) as last_at,
+  bucket.scrapes, bucket.covered, bucket.host_busy, bucket.host_seconds, bucket.host_unknown, bucket.groups
+from unnest($1::int4[]) as server(id)
+cross join lateral (
+  select * from admiral."cgroup_snapshots_5m" bucket
+  where bucket.server_id = server.id and bucket.bucket > $2::timestamptz and bucket.bucket <= $3::timestamptz
+  offset 0
+) bucket
+union all
+select 1 as level, bucket.server_id as server, timestamptz_send(bucket.bucket) as bucket, timestamptz_send(bucket.last_at) as last_at,
+  bucket.scrapes, bucket.covered, bucket.host_busy, bucket.host_seconds, bucket.host_unknown, bucket.groups
+from unnest($1::int4[]) as server(id)
+cross join lateral (
+  select * from admiral."cgroup_snapshots_1h" bucket
+  where bucket.server_id = server.id and bucket.bucket > $4::timestamptz and bucket.bucket <= $5::timestamptz
+  offset 0
+) bucket;
