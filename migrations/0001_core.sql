@@ -325,6 +325,39 @@ create index silences_until_at on admiral.silences (until_at);
 comment on table admiral.silences is 'Which alerts nobody is told of, until when. Those that are over are kept for 30 days.';
 comment on column admiral.silences.rule is 'A pattern, as those of server and group: * stands for any characters.';
 
+create table admiral.recordings (
+  id bigint generated always as identity primary key,
+  server_id integer not null references admiral.servers (id) on delete cascade,
+  key text collate "C" not null,
+  reason text not null check (reason in ('alert', 'asked', 'oom_kill')),
+  begins_at timestamptz not null,
+  ends_at timestamptz not null,
+  received_at timestamptz not null default now(),
+  kills json not null,
+  packed bytea not null,
+  unique (server_id, key)
+);
+alter table admiral.recordings alter column packed set storage external;
+create index recordings_ends_at on admiral.recordings (server_id, ends_at);
+comment on table admiral.recordings is 'What the flight recorders of agents have sent. Bounded per server and in age.';
+comment on column admiral.recordings.key is 'What the agent calls it: the key of the request that it answers, else of its own.';
+comment on column admiral.recordings.kills is 'Processes that were killed for want of memory, as they are in the recording.';
+comment on column admiral.recordings.packed is 'The recording: gzip of JSON.';
+
+create table admiral.recording_requests (
+  key text collate "C" primary key,
+  server_id integer not null references admiral.servers (id) on delete cascade,
+  reason text not null check (reason in ('alert', 'asked')),
+  author text,
+  asked_at timestamptz not null,
+  expires_at timestamptz not null,
+  answered_at timestamptz
+);
+create index recording_requests_server on admiral.recording_requests (server_id, asked_at);
+create index recording_requests_waiting on admiral.recording_requests (expires_at) where answered_at is null;
+comment on table admiral.recording_requests is 'Recordings that are wanted of agents. Those that are over are kept for a day.';
+comment on column admiral.recording_requests.author is 'As the audit calls whoever asked; NULL: alerts that fired.';
+
 -- The value of a column in a cell of a chunk: what PackedChunk.ts does. PostgreSQL puts its text in place of the call.
 create function admiral.packed_number(
   planes bytea, bases double precision[], whole double precision[], cells integer, place integer, series integer, shift integer,

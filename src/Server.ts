@@ -15,6 +15,7 @@
  * ├── alertmanager  sends alerts, where one is configured            (role digest)
  * ├── http          ingest, API and page
  * ├── rates         notes what the stages count, for the live view
+ * ├── recordings    learns which are wanted, and drops old ones
  * ├── agent         scrapers and push, for this machine               (`nodepulse start`)
  * └── systemd       ready, alive, stopping                            (in a unit)
  * ```
@@ -73,6 +74,8 @@ import * as MarksPostgres from "./query/MarksPostgres.ts"
 import * as OverviewPostgres from "./query/OverviewPostgres.ts"
 import * as RankingsPostgres from "./query/RankingsPostgres.ts"
 import * as SightingsPostgres from "./query/SightingsPostgres.ts"
+import { Recordings } from "./recordings/Recordings.ts"
+import * as RecordingsPostgres from "./recordings/RecordingsPostgres.ts"
 import { keptSecret, randomSecret, Settings } from "./Settings.ts"
 import * as Storage from "./Storage.ts"
 import * as Systemd from "./Systemd.ts"
@@ -133,6 +136,7 @@ const rows = Layer.mergeAll(
   SessionsPostgres.layer,
   AuditPostgres.layer,
   AgentsPostgres.layer,
+  RecordingsPostgres.layer,
   DeadLettersPostgres.layer,
   // What makes, drops and rewrites partitions.
   Layer.mergeAll(
@@ -233,6 +237,7 @@ const tree = (options: ServerOptions) =>
       const listening = yield* listen(rates.snapshot)
       children.push({ name: "http", run: listening.untilClosed, stopWithin: "8 seconds" })
       children.push({ name: "rates", run: rates.run, stopWithin: "1 second" })
+      children.push({ name: "recordings", run: (yield* Recordings).run, stopWithin: "1 second" })
       yield* PipelineMetrics.registerRollups(rollups)
       yield* PipelineMetrics.registerPacking(packing)
       yield* PipelineMetrics.registerAlerts(yield* Alerts)

@@ -24,6 +24,7 @@ import { marksSql } from "../src/query/MarksPostgres.ts"
 import { latestSql } from "../src/query/RankingsPostgres.ts"
 import { coresSql, timesSql } from "../src/query/RawReader.ts"
 import { changedSql } from "../src/query/WindowReader.ts"
+import { recordingStatements } from "../src/recordings/RecordingsPostgres.ts"
 import { readSql, writeSql } from "../src/sinks/rollups/Buckets.ts"
 import { putAllSql, spreadSql, takeSql } from "../src/sinks/rollups/RollupQueue.ts"
 import { pruneSql } from "../src/sinks/rollups/Rollups.ts"
@@ -62,6 +63,7 @@ const statements: ReadonlyArray<readonly [name: string, sql: string, types: Read
   ...named("outbox", outboxStatements),
   ...named("rules", storedRuleStatements),
   ...named("silences", silenceStatements),
+  ...named("recordings", recordingStatements),
   ...exporters.flatMap((exporter: Exporter) => {
     const of = (name: string) => `${name}-${exporter.resource}`
     const write = writeSql(exporter, FINE)

@@ -44,6 +44,7 @@ export type Action =
   | "silence.create"
   | "silence.end"
   | "alert.acknowledge"
+  | "recording.ask"
 
 export interface AuditEntry {
   readonly id: string

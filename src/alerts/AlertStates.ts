@@ -7,7 +7,8 @@
  * its transaction after {@link IDLE_WITHIN}.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
+import { ASK_FOR_ALERTS } from "../recordings/RecordingsPostgres.ts"
 import { micros, moment } from "../sinks/postgres/Moments.ts"
 import type { AlertState } from "./AlertState.ts"
 import type { Asked } from "./Alerts.ts"
@@ -80,7 +81,10 @@ export const makeAlertStates = Effect.map(PgClient.PgClient, (sql) => ({
     for (const round of roundsOf(turns)) {
       const [over, began] = [round.filter(({ to }) => to === "resolved"), round.filter(({ to }) => to === "firing")]
       if (over.length > 0) yield* sql.unsafe(RESOLVE, [PgTypes.json(over)])
-      if (began.length > 0) yield* sql.unsafe(FIRE, [PgTypes.json(began)])
+      if (began.length === 0) continue
+      yield* sql.unsafe(FIRE, [PgTypes.json(began)])
+      const now = yield* Clock.currentTimeMillis
+      yield* sql.unsafe(ASK_FOR_ALERTS, [PgTypes.json(began), PgTypes.float8(now * 1_000)])
     }
     if (gone.length > 0) yield* sql.unsafe(FORGET, [PgTypes.json(gone)])
     if (changed.length > 0) yield* sql.unsafe(NOTE, [PgTypes.json(changed)])

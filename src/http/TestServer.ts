@@ -57,6 +57,7 @@ import { SelfMetrics } from "./server/SelfMetrics.ts"
 import { Static } from "./server/Static.ts"
 import { AdminToken } from "./session/AdminToken.ts"
 import { MetricsArePublic } from "./session/Authorization.ts"
+import { type RecordingsWorld, recordingsPort } from "./TestRecordings.ts"
 import { brokenDown } from "./TestUnits.ts"
 
 export const ADMIN = "admin-token-of-the-tests"
@@ -69,7 +70,7 @@ export const OPERATOR = "operator-token"
 const EXPORTERS = [nodeExporter(), processExporter()]
 
 /** What a test may look into, and break. */
-export interface World {
+export interface World extends RecordingsWorld {
   /** A snapshot each, whatever entry it came in. */
   readonly published: Array<{ readonly serverId: string; readonly exporterName: string; readonly snapshot: string }>
   /** What the entries hold. */
@@ -118,6 +119,8 @@ const makeWorld = (): World => {
     alerts: [],
     rules: [],
     silences: [],
+    recordings: [],
+    wanted: new Map(),
     asked: []
   }
   const add = (token: string, principal: Principal) =>
@@ -184,6 +187,7 @@ const ports = (world: World) => {
       get: (serverId) => reachable("get", find(serverId))
     }),
     tokensPort(world, reachable, find),
+    recordingsPort(world, reachable, find),
     Layer.succeed(Audit, {
       list: () => reachable("audit", Effect.succeed({ entries: [], next: null })),
       note: () => Effect.void

@@ -100,6 +100,10 @@ layer(TestServer.layer, { excludeTestServices: true })("a token", (it) => {
         ["DELETE", "/api/sessions", undefined, [403, 403, 200, 200, 200]],
         ["GET", "/api/audit", undefined, [403, 403, 403, 403, 200]],
         ["POST", "/metrics/prometheus", {}, [422, 403, 403, 403, 403]],
+        ["POST", "/api/recordings", {}, [400, 403, 403, 403, 403]],
+        ["POST", `/api/servers/${agent.server_id}/recordings`, undefined, [403, 403, 403, 202, 202]],
+        ["GET", `/api/servers/${agent.server_id}/recordings`, undefined, [403, 403, 200, 200, 200]],
+        ["GET", "/api/recordings/1", undefined, [403, 403, 404, 404, 404]],
         ["POST", "/api/enroll", { name: "new" }, [403, 201, 403, 403, 403]],
         ["POST", "/api/enroll", { name: "again" }, [403, 403, 403, 403, 403]]
       ]

@@ -57,6 +57,13 @@ import {
 import { PipelineAnswer } from "./PipelineAnswer.ts"
 import * as Problem from "./Problem.ts"
 import {
+  RecordingAnswer,
+  RecordingAsked,
+  RecordingPayload,
+  RecordingsAnswer,
+  RecordingTaken
+} from "./RecordingsAnswer.ts"
+import {
   BacktestAnswer,
   LayeredRule,
   NewRule,
@@ -207,6 +214,61 @@ const marks = HttpApiGroup.make("marks")
     })
       .annotate(Access, "operator")
       .annotateMerge(describe("Remove a note", "By whoever wrote it, or an administrator."))
+  )
+  .middleware(Authorization)
+
+/** Flight recorders send here. The handler reads the body itself and checks the token itself, as ingest does. */
+const recorder = HttpApiGroup.make("recorder").add(
+  HttpApiEndpoint.post("send", "/api/recordings", {
+    payload: RecordingPayload,
+    success: RecordingTaken,
+    error: [
+      Problem.MalformedBody,
+      Problem.Unauthorized,
+      Problem.Forbidden,
+      Problem.BodyTooLarge,
+      Problem.UnsupportedMedia,
+      Problem.TooManyRequests,
+      Problem.Unavailable
+    ]
+  }).annotateMerge(
+    OpenApi.annotations({
+      summary: "Send a recording",
+      description:
+        "What the flight recorder of an agent saw, with an agent's token: its server is the recording's. One that comes twice is stored once.",
+      override: { security: [{ token: [] }] }
+    })
+  )
+)
+
+const recordings = HttpApiGroup.make("recordings")
+  .add(
+    HttpApiEndpoint.get("list", "/api/servers/:id/recordings", {
+      params: { id: Schema.String },
+      success: RecordingsAnswer,
+      error: Problem.NotFound
+    }).annotateMerge(
+      describe("Recordings of a server", "What its flight recorder sent, and whether one is waited for.")
+    ),
+    HttpApiEndpoint.post("ask", "/api/servers/:id/recordings", {
+      params: { id: Schema.String },
+      success: RecordingAsked,
+      error: Problem.NotFound
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe(
+          "Ask for a recording",
+          "The agent of the server is told with the answer to its next push, and sends its last 15 minutes."
+        )
+      ),
+    HttpApiEndpoint.get("get", "/api/recordings/:id", {
+      params: { id: Schema.String },
+      success: RecordingAnswer,
+      error: Problem.NotFound
+    }).annotateMerge(
+      describe("One recording", "The machine, its hottest processes and units, a value a second: the last 15 minutes.")
+    )
   )
   .middleware(Authorization)
 
@@ -733,6 +795,8 @@ export const Api = HttpApi.make("nodepulse")
     changes,
     breakdown,
     marks,
+    recorder,
+    recordings,
     rules,
     alerts,
     silences,

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { HttpApiSchema } from "effect/http-api"
 import { parseTimestamp } from "../../plugins/Timestamp.ts"
 import { isPrintable } from "../../protocol/PrintableText.ts"
+import { REASONS } from "../../protocol/Recording.ts"
 
 const NOTE_LENGTH_MAX = 500
 
@@ -49,10 +50,23 @@ export const MarksAnswer = Schema.Struct({
         exporter,
         until: Schema.NullOr(Schema.String).annotate({ description: "Null: for the rest of the window." })
       }),
-      Schema.Struct({ kind: Schema.Literal("note"), ...note })
+      Schema.Struct({ kind: Schema.Literal("note"), ...note }),
+      Schema.Struct({
+        kind: Schema.Literal("oom_kill"),
+        at: Schema.String,
+        recording_id: Schema.String,
+        name: Schema.NullOr(Schema.String),
+        unit: Schema.NullOr(Schema.String)
+      }),
+      Schema.Struct({
+        kind: Schema.Literal("recording"),
+        at: Schema.String,
+        recording_id: Schema.String,
+        reason: Schema.Literals(REASONS)
+      })
     ])
   ).annotate({
     description:
-      "In order of time, the latest thousand of notes and of the others: exporters that restarted or said nothing, reboots, clocks that were set."
+      "In order of time, the latest thousand of notes and of the others: exporters that restarted or said nothing, reboots, clocks that were set, processes that were killed for want of memory, and recordings."
   })
 })

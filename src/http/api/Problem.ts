@@ -22,6 +22,7 @@ import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import type { NothingToBreakDown } from "../../query/Breakdown.ts"
 import type { GroupingConflict, TooManyGroupings, UnknownGrouping } from "../../query/grouping/Groupings.ts"
 import type { RuleRefused } from "../../query/grouping/RuleSet.ts"
+import type { UnknownRecording } from "../../recordings/Recordings.ts"
 import type { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
 import type { UnknownDeadLetter } from "../../sinks/storage/DeadLetters.ts"
 import type { StreamFull, StreamUnavailable } from "../../sinks/stream/SnapshotStream.ts"
@@ -300,6 +301,7 @@ export type Failure =
   | UnknownAlert
   | NothingToBreakDown
   | AlertIsOver
+  | UnknownRecording
   | DatabaseUnavailable
   | StreamFull
   | StreamUnavailable
@@ -345,6 +347,7 @@ const problemOf = (failure: Failure): Problem => {
     case "UnknownRule":
     case "UnknownSilence":
     case "UnknownAlert":
+    case "UnknownRecording":
     case "NothingToBreakDown":
       return new NotFound({ detail: failure.message })
     case "EnrolmentRefused":

@@ -5,6 +5,7 @@ import { type Note, Notes } from "../../access/Notes.ts"
 import { UnknownServer } from "../../access/Servers.ts"
 import { formatTimestamp, parseTimestamp } from "../../plugins/Timestamp.ts"
 import { type Mark, Marks } from "../../query/Marks.ts"
+import { type RecordingHead, Recordings } from "../../recordings/Recordings.ts"
 import { CurrentReader } from "../api/Access.ts"
 import { Api } from "../api/Api.ts"
 import { ALLOWED, isServerId } from "../api/Parameters.ts"
@@ -17,17 +18,20 @@ export const marksHandlers = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const marks = yield* Marks
     const notes = yield* Notes
+    const recordings = yield* Recordings
     const hoursMax = yield* HoursMax
 
     return handlers.handleAll({
       marks: Effect.fnUntraced(function* ({ params, query }) {
         const { window } = yield* aim(params.id, query, hoursMax)
-        const [happened, said] = yield* Effect.all([marks.of(params.id, window), notes.between(params.id, window)], {
-          concurrency: 2
-        }).pipe(Effect.mapError((failure) => fromFailure(failure)))
+        const [happened, said, recorded] = yield* Effect.all(
+          [marks.of(params.id, window), notes.between(params.id, window), recordings.between(params.id, window)],
+          { concurrency: 3 }
+        ).pipe(Effect.mapError((failure) => fromFailure(failure)))
         const all = [
           ...happened.map((mark) => ({ at: mark.at, shown: showMark(mark) })),
-          ...said.map((note) => ({ at: note.at, shown: { kind: "note" as const, ...showNote(note) } }))
+          ...said.map((note) => ({ at: note.at, shown: { kind: "note" as const, ...showNote(note) } })),
+          ...marksIn(recorded).filter(({ at }) => at > window.from && at <= window.to)
         ]
         return {
           server_id: params.id,
@@ -70,6 +74,28 @@ const showMark = (mark: Mark) => {
     default:
       return { kind: mark.kind, at: moment, exporter }
   }
+}
+
+/** A recording, and the kills in it that the one before it does not hold. */
+const marksIn = (heads: ReadonlyArray<RecordingHead>) => {
+  const told = new Set<string>()
+  return heads.flatMap(({ id: recording_id, kills, reason, to }) => {
+    const news = kills.filter(({ at, pid }) => !told.has(`${at} ${pid}`))
+    for (const { at, pid } of news) told.add(`${at} ${pid}`)
+    return [
+      ...news.map(({ at, name, unit }) => {
+        const micros = Math.round(at * 1e6)
+        return {
+          at: micros,
+          shown: { kind: "oom_kill" as const, at: formatTimestamp(micros), recording_id, name, unit }
+        }
+      }),
+      {
+        at: to * 1_000,
+        shown: { kind: "recording" as const, at: formatTimestamp(Math.round(to * 1_000)), recording_id, reason }
+      }
+    ]
+  })
 }
 
 const showNote = ({ at, author, noteId, serverId, text }: Note) => ({

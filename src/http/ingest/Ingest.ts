@@ -13,41 +13,36 @@
  */
 import type { IncomingMessage } from "node:http"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Clock, Context, Effect, Layer, Option, Redacted, Result } from "effect"
+import { Clock, Context, Effect, Layer, Option, Result } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Verdict } from "../../access/AgentHolder.ts"
 import { Agents } from "../../access/Agents.ts"
-import { Guesses } from "../../access/Guesses.ts"
-import { type Principal, Tokens } from "../../access/Servers.ts"
 import { type DecodedPayload, decodePayload, rejectedFields } from "../../plugins/Payload.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { makeSnapshotCodec } from "../../plugins/SnapshotCodec.ts"
 import { makeWires } from "../../plugins/Wire.ts"
 import { AGENT_HEADER, parseHello } from "../../protocol/AgentHello.ts"
+import { formatWanted, WANTS_HEADER, type Wanted } from "../../protocol/AgentWants.ts"
 import { clipped } from "../../protocol/PrintableText.ts"
+import { Recordings } from "../../recordings/Recordings.ts"
 import { SnapshotStream, type StreamFull, type StreamUnavailable } from "../../sinks/stream/SnapshotStream.ts"
 import { contentsOf } from "../../sinks/stream/StreamEntry.ts"
 import {
   BodyTooLarge,
-  Forbidden,
   fromFailure,
   NothingAcceptable,
   type Problem,
   TokenInUse,
   TooManyRequests,
-  Unauthorized,
   Unavailable
 } from "../api/Problem.ts"
 import { makeAllowance } from "../server/Allowance.ts"
-import { addressOfClient } from "../server/ClientAddress.ts"
 import { Limits } from "../server/Limits.ts"
 import { problemResponse } from "../server/ProblemResponse.ts"
 import { ANSWER_HEADERS } from "../server/SecurityHeaders.ts"
 import { SelfMetrics } from "../server/SelfMetrics.ts"
-import { isCertified, ServerTls } from "../server/Tls.ts"
-import { AdminToken } from "../session/AdminToken.ts"
-import { bearerOf, tooMany as tooManyGuesses } from "../session/Authorization.ts"
 import { makeAdmission, type Refusal, type Ticket } from "./Admission.ts"
+import { makeAgentDoor } from "./AgentDoor.ts"
 import { makeGroups } from "./Groups.ts"
 import { collect, type Encoding, encodingOf, parseJson, tooLarge, unpack } from "./IngestBody.ts"
 import { makeTurns } from "./Turns.ts"
@@ -72,11 +67,9 @@ export class Ingest extends Context.Service<
 const make = Effect.gen(function* () {
   const { exporters } = yield* Registry
   const stream = yield* SnapshotStream
-  const tokens = yield* Tokens
   const agents = yield* Agents
-  const adminToken = yield* AdminToken
-  const guesses = yield* Guesses
-  const tls = yield* ServerTls
+  const recordings = yield* Recordings
+  const door = yield* makeAgentDoor
   const metrics = yield* SelfMetrics
   const limits = yield* Limits
   const clock = yield* Clock.Clock
@@ -91,19 +84,6 @@ const make = Effect.gen(function* () {
   const refuse = (reason: Refusal): Unavailable => {
     metrics.shed(reason)
     return new Unavailable({ detail: REFUSED[reason] })
-  }
-
-  /** The server that the principal writes for. */
-  const serverOf = (
-    principal: Option.Option<Principal>,
-    token: Redacted.Redacted<string>
-  ): Result.Result<string, Problem> => {
-    if (Option.isSome(principal) && principal.value.kind === "agent") return Result.succeed(principal.value.serverId)
-    return Result.fail(
-      Option.isSome(principal) || adminToken.matches(token)
-        ? new Forbidden({ detail: "only an agent's token can send data, and this is not one" })
-        : new Unauthorized({ detail: "the token is unknown, expired or was revoked" })
-    )
   }
 
   /** The payload of a complete body. */
@@ -207,39 +187,29 @@ const make = Effect.gen(function* () {
   }
 
   return Ingest.of({
-    answer: (request) => {
-      const source = NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage
-      const bearer = bearerOf(source.headers.authorization)
-      if (bearer === undefined) return problemResponse(new Unauthorized({ detail: NO_TOKEN }))
-      if (tls?.asksAgents === true && !isCertified(source))
-        return problemResponse(new Forbidden({ detail: NO_CERTIFICATE }))
-      const token = Redacted.make(bearer)
-      const address = addressOfClient(request)
-      const wait = guesses.wait(address)
-      if (wait > 0 && !tokens.isKnown(token)) return problemResponse(tooManyGuesses(wait))
-      return Effect.matchEffect(tokens.verify(token), {
-        onFailure: (failure) => problemResponse(fromFailure(failure)),
-        onSuccess: (principal) => {
-          const serverId = serverOf(principal, token)
-          if (Result.isFailure(serverId)) {
-            if (serverId.failure._tag === "Unauthorized") guesses.failed(address)
-            return problemResponse(serverId.failure)
-          }
-          const hello = parseHello(source.headers[AGENT_HEADER])
-          const taken = admitted(request, source, serverId.success)
-          if (hello === undefined) return Effect.catch(taken, problemResponse)
-          if (hello.corrected !== undefined) metrics.corrected()
-          return Effect.flatMap(agents.greet(serverId.success, hello), (verdict) => {
-            if (verdict._tag === "Holder") return Effect.catch(taken, problemResponse)
+    answer: (request) =>
+      door(request, (serverId, source) => {
+        const hello = parseHello(source.headers[AGENT_HEADER])
+        const taken = admitted(request, source, serverId)
+        if (hello === undefined) return Effect.catch(taken, problemResponse)
+        if (hello.corrected !== undefined) metrics.corrected()
+        return Effect.flatMap(agents.greet(serverId, hello), (verdict) => {
+          if (verdict._tag !== "Holder") {
             const problem = inUse(verdict)
             metrics.tokenInUse(problem.reason)
             return problemResponse(problem)
-          })
-        }
+          }
+          const wanted = recordings.wanted(serverId)
+          const answered = wanted === undefined ? taken : Effect.map(taken, wanting(wanted))
+          return Effect.catch(answered, problemResponse)
+        })
       })
-    }
   })
 })
+
+/** The answer with what is wanted of the agent. */
+const wanting = (wanted: Wanted) => (response: Response) =>
+  HttpServerResponse.setHeader(response, WANTS_HEADER, formatWanted(wanted))
 
 /** A request whose newest row is older than this is a backlog. An agent whose clock is this slow only waits more often. */
 const PAST_MICROS = 120_000_000
@@ -252,9 +222,6 @@ const ANNOUNCED_MAX = 1_000
 const newestOf = (timestamp: number | ReadonlyArray<number>, latest: number): number =>
   typeof timestamp === "number" ? Math.max(timestamp, latest) : timestamp.reduce((a, b) => Math.max(a, b), latest)
 
-const NO_TOKEN = "send the agent's token: Authorization: Bearer <token>"
-const NO_CERTIFICATE =
-  "agents show a certificate here (server.cert_file and server.key_file), signed by the server's authority for agents"
 const NOT_IN_TIME = "the stream did not take the snapshots in time"
 
 const REFUSED: Readonly<Record<Refusal, string>> = {

@@ -33,6 +33,7 @@ import { notificationsHandlers } from "../handlers/NotificationsHandlers.ts"
 import { overviewHandlers } from "../handlers/OverviewHandlers.ts"
 import { pipelineHandlers } from "../handlers/PipelineHandlers.ts"
 import { HoursMax, hoursMaxOf, rankingsHandlers } from "../handlers/RankingsHandlers.ts"
+import { recordingsHandlers, sendRecordingHandlers } from "../handlers/RecordingsHandlers.ts"
 import { rulesHandlers } from "../handlers/RulesHandlers.ts"
 import { serversHandlers } from "../handlers/ServersHandlers.ts"
 import { sessionHandlers, signInHandlers } from "../handlers/SessionHandlers.ts"
@@ -41,6 +42,7 @@ import { silencesHandlers } from "../handlers/SilencesHandlers.ts"
 import { systemHandlers } from "../handlers/SystemHandlers.ts"
 import { tokensHandlers } from "../handlers/TokensHandlers.ts"
 import { Ingest } from "../ingest/Ingest.ts"
+import { RecordingIngest } from "../ingest/RecordingIngest.ts"
 import { authorization, MetricsArePublic } from "../session/Authorization.ts"
 import { layerConfig as openIdConfig } from "../session/OpenId.ts"
 import { openIdRoutes } from "../session/OpenIdRoutes.ts"
@@ -102,6 +104,8 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs, openIdRoutes).pip
     changesHandlers,
     breakdownHandlers,
     marksHandlers,
+    recordingsHandlers,
+    sendRecordingHandlers,
     rulesHandlers,
     alertsHandlers,
     silencesHandlers,
@@ -181,7 +185,7 @@ const serving = Layer.unwrap(
     )
   })
 ).pipe(
-  Layer.provide(Ingest.layer),
+  Layer.provide([Ingest.layer, RecordingIngest.layer]),
   Layer.provide(Layer.mergeAll(Guesses.layer, FailedSignIns.layer, ClearText.layer)),
   Layer.provide(Layer.succeed(HttpRouter.RouterConfig, ROUTER_CONFIG))
 )

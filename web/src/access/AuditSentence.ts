@@ -23,6 +23,7 @@ export interface Sentence {
 
 const VERBS: Readonly<Record<string, string>> = {
   register: "added",
+  ask: "asked for a recording",
   create: "made",
   change: "changed",
   update: "changed",

@@ -47,7 +47,9 @@ export const keyOf = (mark: Mark): string =>
     ? `note ${mark.note_id}`
     : mark.kind === "alert"
       ? `alert ${mark.alert_id}`
-      : `${mark.kind} ${mark.exporter} ${mark.at}`
+      : mark.kind === "oom_kill" || mark.kind === "recording"
+        ? `${mark.kind} ${mark.recording_id} ${mark.at}`
+        : `${mark.kind} ${mark.exporter} ${mark.at}`
 
 /** What is known after an answer: of its window that alone, of other times what was known before. In order of time. */
 export const taken = (
@@ -114,20 +116,28 @@ export const whatOf = (mark: Mark): string => {
       return mark.until === null
         ? `${legible(mark.rule, 100)} fires`
         : `${legible(mark.rule, 100)} fired for ${duration((Date.parse(mark.until) - Date.parse(mark.at)) / 1000)}`
+    case "oom_kill":
+      return `${legible(mark.name ?? "A process", 100)} was killed for want of memory${mark.unit === null || mark.unit === "" ? "" : ` (${legible(mark.unit, 100)})`}`
+    case "recording":
+      return `${RECORDED[mark.reason]}: a recording of the 15 minutes before`
     default:
       return legible(mark.text, 500)
   }
 }
 
+const RECORDED = { alert: "An alert fired", asked: "Somebody asked", oom_kill: "A process was killed" } as const
+
 export const whenOf = (mark: Mark, now: number): string => moment(Date.parse(mark.at), now, true)
 
 const COUNTED: Readonly<Record<Mark["kind"], readonly [string, string]>> = {
+  oom_kill: ["OOM kill", "OOM kills"],
   alert: ["alert", "alerts"],
   note: ["note", "notes"],
   reboot: ["reboot", "reboots"],
   restart: ["restart", "restarts"],
   clock: ["clock set", "clocks set"],
-  outage: ["outage", "outages"]
+  outage: ["outage", "outages"],
+  recording: ["recording", "recordings"]
 }
 
 /** "14:02:10: deploy 1.4", "12 restarts, 14:02 – 14:10". */

@@ -1,0 +1,3 @@
+select recording.id::text as id, server.server_id, server.name as server_name, recording.reason,
+  round(extract(epoch from recording.begins_at) * 1000000)::float8 / 1000 as from, round(extract(epoch from recording.ends_at) * 1000000)::float8 / 1000 as to,
+  round(extract(epoch from recording.received_at) * 1000000)::float8 / 1000 as received, recording.kills, recording.packed from admiral.recordings as recording join admiral.servers as server on server.id = recording.server_id where recording.id = $1::int8;

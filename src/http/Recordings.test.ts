@@ -1,0 +1,145 @@
+import { gzipSync } from "node:zlib"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { formatHello, hashOf } from "../protocol/AgentHello.ts"
+import { parseWanted, WANTS_HEADER } from "../protocol/AgentWants.ts"
+import { kill, recording } from "../protocol/Recording.fixture.ts"
+import type { Recording } from "../protocol/Recording.ts"
+import { AGENT_A, AGENT_B, OPERATOR, READ, row, startServer } from "./TestServer.ts"
+
+const now = () => Math.floor(Date.now() / 1_000)
+const made = (changes: Partial<Recording> = {}, seconds = 3) => recording({ ended: now(), ...changes }, seconds)
+
+/** A recording as an agent sends it. */
+const sent = (value: unknown, token = AGENT_A) => ({
+  method: "POST",
+  token,
+  body: gzipSync(typeof value === "string" ? value : JSON.stringify(value)),
+  headers: { "content-type": "application/json", "content-encoding": "gzip" }
+})
+
+describe("a recording that is sent", () => {
+  it.live("belongs to the server of the token, is stored once, and is read by whoever may read", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      const one = made({ reason: "oom_kill", kills: [kill({ at: now() - 1 })] }, 900)
+      const first = yield* ask("/api/recordings", sent(one, AGENT_B))
+      expect([first.status, first.json]).toEqual([201, { stored: true }])
+      const second = yield* ask("/api/recordings", sent(one, AGENT_B))
+      expect([second.status, second.json]).toEqual([201, { stored: false }])
+      expect((yield* ask("/api/recordings", sent(one, AGENT_A))).json).toEqual({ stored: true })
+      expect(world.recordings.map(({ serverId }) => serverId)).toEqual(["beta", "alpha"])
+      const { recordings } = (yield* ask("/api/servers/beta/recordings", { token: READ })).json
+      expect(recordings).toMatchObject([
+        { recording_id: "1", server_id: "beta", reason: "oom_kill", kills: [{ name: "hog", limit_bytes: 67_108_864 }] }
+      ])
+      const whole = yield* ask("/api/recordings/1", { token: READ })
+      expect(whole.status).toBe(200)
+      expect(whole.json.at).toEqual(one.at)
+      expect(whole.json.host).toEqual(one.host)
+      expect(whole.json.processes[0]).toMatchObject({ name: "hog", pid: 9, cpu: one.processes[0]!.cpu })
+      expect((yield* ask("/api/recordings/2000", { token: READ })).status).toBe(404)
+      expect((yield* ask("/api/recordings/a%00b", { token: READ })).status).toBe(404)
+    })
+  )
+
+  it.live("is refused where it is no recording, is too large in any way, or of another time", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      const answer = (value: unknown, token: string) => ask("/api/recordings", sent(value, token))
+      const malformed = yield* answer({ ...made(), cores: "four" }, AGENT_A)
+      expect([malformed.status, malformed.json.detail]).toEqual([
+        400,
+        'cores is "four", but must be a whole number from 1 to 65536'
+      ])
+      expect((yield* answer("{", AGENT_A)).status).toBe(400)
+      expect((yield* answer(made({ ended: now() - 90_000 }), AGENT_A)).json.detail).toMatch(/behind the server's clock/)
+      expect((yield* answer(made({ ended: now() + 3_600 }), AGENT_A)).json.detail).toMatch(
+        /ahead of the server's clock/
+      )
+      // A bomb: some kilobytes as sent.
+      expect((yield* answer(`[${" ".repeat(9 * 1024 * 1024)}]`, AGENT_B)).status).toBe(413)
+      const values = yield* answer(`[${"[],".repeat(400_000)}[]]`, AGENT_B)
+      expect([values.status, values.json.limit_of]).toEqual([413, "values"])
+      const large = { ...sent(made(), AGENT_B), body: Buffer.alloc(1024 * 1024 + 1) }
+      expect((yield* ask("/api/recordings", large)).status).toBe(413)
+      const plain = { ...sent(made(), AGENT_B), headers: { "content-type": "text/plain" } }
+      expect((yield* ask("/api/recordings", plain)).status).toBe(415)
+      expect(world.recordings).toEqual([])
+    })
+  )
+
+  it.live("comes from an agent, and no more often than an agent that means well sends one", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      for (const token of [READ, OPERATOR]) {
+        expect((yield* ask("/api/recordings", sent(made(), token))).status).toBe(403)
+      }
+      expect((yield* ask("/api/recordings", sent(made(), "made-up"))).status).toBe(401)
+      expect(world.recordings).toEqual([])
+      const statuses: Array<number> = []
+      for (let n = 0; n < 7; n++) {
+        const id = n.toString(16).padStart(32, "0")
+        statuses.push((yield* ask("/api/recordings", sent(made({ id })))).status)
+      }
+      expect(statuses).toEqual([201, 201, 201, 201, 201, 429, 429])
+      expect((yield* ask("/api/recordings", sent(made(), AGENT_B))).status).toBe(201)
+    })
+  )
+
+  it.live("is tried again where the database is away", () =>
+    Effect.gen(function* () {
+      const { ask, push, world } = yield* startServer()
+      // The token is known from then on.
+      yield* push({ process_exporter: [row("a")] })
+      world.databaseDown = true
+      const answer = yield* ask("/api/recordings", sent(made()))
+      expect(answer.status).toBe(503)
+      expect(answer.text).not.toContain("secret")
+    })
+  )
+})
+
+describe("a recording that is wanted", () => {
+  const hello = formatHello({
+    ...{ name: "web-1", machine: hashOf("machine", "m"), boot: hashOf("boot", "b"), start: hashOf("start", "s") },
+    ...{ after: [], sequence: 1, intervalSeconds: 15, sent: undefined, step: undefined, corrected: undefined }
+  })
+
+  it.live("is asked for by an operator, and told to the agent of that server alone, with the answer to its push", () =>
+    Effect.gen(function* () {
+      const { ask, push } = yield* startServer()
+      const path = "/api/servers/alpha/recordings"
+      expect((yield* ask(path, { method: "POST", token: READ })).status).toBe(403)
+      expect((yield* ask("/api/servers/nobody/recordings", { method: "POST", token: OPERATOR })).status).toBe(404)
+      const asked = yield* ask(path, { method: "POST", token: OPERATOR })
+      expect([asked.status, asked.json.state]).toEqual([202, "waiting"])
+      const body = { process_exporter: [row("a")] }
+      const told = yield* push(body, { headers: { "nodepulse-agent": hello } })
+      expect(told.status).toBe(202)
+      expect(parseWanted(told.headers[WANTS_HEADER])).toEqual({ id: "a".repeat(32), reason: "asked" })
+      // Who does not say who it is has no recorder.
+      expect((yield* push(body)).headers[WANTS_HEADER]).toBeUndefined()
+      const other = yield* push(body, { token: AGENT_B, headers: { "nodepulse-agent": hello } })
+      expect([other.status, other.headers[WANTS_HEADER]]).toEqual([202, undefined])
+    })
+  )
+
+  it.live("is a mark on the server's charts once it is there, and so is each kill, once", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* startServer()
+      const kills = [kill({ at: now() - 60 })]
+      for (const id of ["1", "2"]) {
+        yield* ask("/api/recordings", sent(made({ id: id.repeat(32), reason: "oom_kill", kills, ended: now() - 5 })))
+      }
+      const { marks } = (yield* ask("/api/servers/alpha/marks?hours=1", { token: READ })).json
+      const shown = marks.filter(({ kind }: { kind: string }) => kind === "oom_kill" || kind === "recording")
+      expect(shown.map(({ kind, recording_id }: Record<string, string>) => [kind, recording_id])).toEqual([
+        ["oom_kill", "1"],
+        ["recording", "1"],
+        ["recording", "2"]
+      ])
+      expect(shown[0]).toMatchObject({ name: "hog", unit: "hog.service" })
+    })
+  )
+})
