@@ -45,7 +45,8 @@ const config = (url: string, settings: AgentConfigShape) =>
         ca: undefined,
         connection
       },
-      buffer: { ...settings.buffer, path: join(dataDir, "spool") }
+      buffer: { ...settings.buffer, path: join(dataDir, "spool") },
+      selfName: "nodepulse"
     }
   })
 

@@ -17,6 +17,7 @@ import { exchange } from "../scrape/HttpExchange.ts"
 import { closedPort } from "../scrape/HttpPeer.fixture.ts"
 import { Collectors } from "./Collector.ts"
 import { layer } from "./CollectorLinux.ts"
+import { namesByComm } from "./names/ProcessNames.ts"
 
 const onPath = (name: string): boolean =>
   (process.env.PATH ?? "").split(delimiter).some((folder) => {
@@ -36,7 +37,10 @@ const suffix = able ? "" : ` (left out: apt-get install ${missing.join(" ")})`
 
 const SCANS = 4
 
-const collectors = Layer.provide(layer, Layer.succeed(AgentConfig, withDefaults({}, [], undefined, [])))
+const collectors = Layer.provide(
+  layer,
+  Layer.succeed(AgentConfig, { ...withDefaults({}, [], undefined, []), processNames: namesByComm })
+)
 
 /** A process with all that it starts, in a group of its own, which is killed with the scope. Resolves to its pid. */
 const started = (command: string, args: ReadonlyArray<string>) =>

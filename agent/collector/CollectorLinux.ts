@@ -9,7 +9,7 @@ import { openNodeCollector } from "./CollectorNode.ts"
 import { openProcessCollector } from "./CollectorProcess.ts"
 import { openCgroupCollector } from "./cgroups/CollectorCgroups.ts"
 import { makeUnitOfProcess } from "./cgroups/ProcessUnits.ts"
-import { namesByComm } from "./names/ProcessNames.ts"
+import { defaultNames } from "./names/DefaultNames.ts"
 import { ProcFiles } from "./ProcFiles.ts"
 
 /**
@@ -21,7 +21,8 @@ export const layerProc = (root: string, sys?: string, disk?: string): Layer.Laye
     Collectors,
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
-      const { accounting, processNames: names = namesByComm } = yield* AgentConfig
+      const { accounting, processNames, selfName = "nodepulse-agent" } = yield* AgentConfig
+      const names = processNames ?? defaultNames({ pid: process.pid, name: selfName })
       const accounts = accounting === undefined ? undefined : makeAccounts(accounting.file, new ProcFiles(root), clock)
       const unitOf = (): ((pid: number) => string) =>
         (disk === undefined ? undefined : makeUnitOfProcess(new ProcFiles(root), new ProcFiles(disk), clock)) ??

@@ -141,6 +141,8 @@ export interface AgentConfigShape {
   readonly recorder?: { readonly enabled: boolean } | undefined
   /** Those that are enabled, in the registry's order. */
   readonly exporters: ReadonlyArray<AgentExporter>
+  /** What the process that the agent runs in is called among the others; absent: `nodepulse-agent`. */
+  readonly selfName?: string
   /** How the built-in collector names processes; undefined: by what they run. */
   readonly processNames?: ProcessNames | undefined
   /** Names of those that are switched off. One that nobody asked for is not among them. */
