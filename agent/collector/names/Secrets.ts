@@ -4,7 +4,7 @@
  * What is taken for a secret:
  * - a value in the command line that its option or variable calls one (`--password x`, `token=x`, `-u user:x`,
  *   `mysql -px`, `https://user:x@host`), wherever in the name it stands;
- * - a word that stands for one itself: `password=x`, `Bearer x`, keys of known makers (AWS, GitHub, Slack, …), JSON web
+ * - what the name itself says is one: `password=x`, `Bearer x`, keys of known makers (AWS, GitHub, Slack, …), JSON web
  *   tokens, 32 and more hexadecimal digits, long words that mix capitals, small letters and digits.
  *
  * Identifiers of containers are no secrets: `known` texts (the process's control groups) stay as they are. It is a net
@@ -16,6 +16,8 @@ const HIDDEN = "***"
 const ARGUMENTS_MAX = 4_096
 /** A shorter value is too common a text to be looked for. */
 const VALUE_LENGTH_MIN = 3
+/** A value this long, or with a digit, is looked for within words, too. */
+const VALUE_LENGTH_RARE = 8
 
 /** The name without secrets. `cmdline` is where it may have them from; `known` are texts that hold none. */
 export const withoutSecrets = (
@@ -26,7 +28,7 @@ export const withoutSecrets = (
   const secrets = secretsOf(cmdline).filter((secret) => name.includes(secret))
   // The longest first: one may be a part of another.
   secrets.sort((one, other) => other.length - one.length)
-  const bare = secrets.reduce((text, secret) => text.replaceAll(secret, HIDDEN), name)
+  const bare = secrets.reduce(withoutValue, name)
   return WORDS.reduce(
     (text, [pattern, replace]) =>
       text.replace(pattern, (found: string, ...groups: ReadonlyArray<unknown>) =>
@@ -36,12 +38,32 @@ export const withoutSecrets = (
   )
 }
 
-const WORD_OF_SECRET =
-  "pass(?:word|wd|phrase|code)?|pwd|secrets?|token|api[-_.]?keys?|access[-_.]?keys?|secret[-_.]?keys?|private[-_.]?keys?|auth(?:orization)?|credentials?|cookie|session[-_.]?id|dsn|bearer"
+/** A short plain word is hidden where it stands alone: `--auth docker` says nothing of `docker-proxy`. */
+const withoutValue = (name: string, secret: string): string => {
+  if (secret.length >= VALUE_LENGTH_RARE || /\d/.test(secret)) return name.replaceAll(secret, HIDDEN)
+  return name
+    .split(secret)
+    .reduce(
+      (before, after) =>
+        (/[\p{L}\d-]$/u.test(before) || /^[\p{L}\d-]/u.test(after) ? before + secret : before + HIDDEN) + after
+    )
+}
 
-/** An option or a variable that names its value a secret: `--db-password`, `GITHUB_TOKEN`, `-Dspring.datasource.password`. */
-const SECRET_KEY = new RegExp(`(?:^|[-_.\\/]|[a-z](?=[A-Z]))(?:${WORD_OF_SECRET})$`, "i")
-const SECRET_ASSIGNED = new RegExp(`^[^=\\s]{0,64}(?:${WORD_OF_SECRET})[=:](.+)$`, "is")
+/** What calls its value a secret, whatever stands between them. */
+const STRONG =
+  "pass(?:word|wd|phrase|code)|secrets?|api[-_.]?keys?|access[-_.]?keys?|secret[-_.]?keys?|private[-_.]?keys?|authorization|credentials?"
+const ANY = `${STRONG}|pass|pwd|tokens?|auth|cookie|session[-_.]?id|dsn`
+
+/** An option that names its value a secret: `--db-password`, `-apiKey`. */
+const SECRET_OPTION = new RegExp(`^-.{0,64}?(?:^|[-_.]|(?=[A-Z]))(?:${ANY})$`, "is")
+/** `password=x`, `-Dspring.datasource.password=x`, `GITHUB_TOKEN=x`, `X-Auth-Token: x`. */
+const SECRET_ASSIGNED = new RegExp(
+  `^[^=:\\s]{0,64}(?:(?:${ANY})=|(?:${STRONG}|tokens?|cookie):)\\s*(?:(?:bearer|basic)\\s+)?(.+)$`,
+  "is"
+)
+/** What says how, not what. */
+const NO_SECRET =
+  /^(?:true|false|yes|no|on|off|none|null|default|required|optional|basic|digest|bearer|md5|trust|peer|\*+)$/i
 
 /** The values in a command line that their options call secrets. */
 const secretsOf = (cmdline: ReadonlyArray<string>): Array<string> => {
@@ -51,7 +73,7 @@ const secretsOf = (cmdline: ReadonlyArray<string>): Array<string> => {
     const next = cmdline[index + 1]
     const assigned = SECRET_ASSIGNED.exec(argument)?.[1]
     if (assigned !== undefined) found.add(assigned)
-    else if (next !== undefined && argument.startsWith("-") && SECRET_KEY.test(argument)) found.add(next)
+    else if (next !== undefined && SECRET_OPTION.test(argument)) found.add(next)
     for (const [, userinfo] of argument.matchAll(/:\/\/([^/?#\s@]{1,512})@/g)) {
       found.add(userinfo!)
       const colon = userinfo!.indexOf(":")
@@ -60,7 +82,7 @@ const secretsOf = (cmdline: ReadonlyArray<string>): Array<string> => {
     const short = shortSecret(program, argument, next)
     if (short !== undefined) found.add(short)
   }
-  return [...found].filter((secret) => secret.length >= VALUE_LENGTH_MIN)
+  return [...found].filter((secret) => secret.length >= VALUE_LENGTH_MIN && !NO_SECRET.test(secret))
 }
 
 /** Programs whose one-letter option takes a password. */
@@ -78,8 +100,15 @@ type Replace = (found: string, groups: ReadonlyArray<unknown>) => string
 const WORDS: ReadonlyArray<readonly [pattern: RegExp, replace: Replace]> = [
   [/:\/\/[^/?#\s@]{1,512}@/g, () => `://${HIDDEN}@`],
   [
-    new RegExp(`((?:${WORD_OF_SECRET})["']?(?:\\s?[=:]\\s?|\\s))([^\\s,;&]+)`, "gi"),
-    (found, [key]) => (found.endsWith(HIDDEN) ? found : `${key}${HIDDEN}`)
+    new RegExp(
+      `((?:${ANY})["']?\\s?=\\s?|(?:${STRONG})["']?\\s?:\\s?|-(?:[\\w.-]{0,64}[-_.])?(?:${ANY})\\s)([^\\s,;&]+)`,
+      "gi"
+    ),
+    (_, [key, value]) => `${key}${NO_SECRET.test(String(value)) ? value : HIDDEN}`
+  ],
+  [
+    /\b((?:bearer|basic)\s+)([\w.~+/=-]{6,})/gi,
+    (found, [key, value]) => (/[\d=]/.test(String(value)) ? `${key}${HIDDEN}` : found)
   ],
   [/\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b/g, () => HIDDEN],
   [/\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|npm_|hv[sb]\.|dop_v1_|shpat_)[A-Za-z0-9_.-]{10,}/g, () => HIDDEN],
