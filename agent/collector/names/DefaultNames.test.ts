@@ -37,6 +37,7 @@ describe("a process is named by what it runs, where nobody says otherwise", () =
       prometheus-proc | /usr/bin/prometheus-process-exporter -x -> prometheus-proc
       (sd-pam)        | (sd-pam)            |exe=/usr/lib/systemd/systemd -> (sd-pam)
       gcc-12          | gcc-12 -c x.c       |exe=/usr/bin/gcc-12          -> gcc-12
+      memfd:sealed-91 | worker |exe=/memfd:sealed-91 (deleted)  -> memfd:sealed-#
       Isolated Web Co | /usr/lib/firefox/firefox -contentproc   -> Isolated Web Co
     `)
   })
@@ -123,6 +124,7 @@ describe("a process is named by what it runs, where nobody says otherwise", () =
       sh     | sh /srv/run.sh |exe=/usr/bin/dash -> sh run.sh
       bash   | -bash                             -> bash
       bash   | bash -s deploy                    -> bash
+      bash   | bash /dev/fd/63                   -> bash
       sh     | sh run.sh |exe=/bin/busybox       -> sh run.sh
       deploy.sh | /bin/bash /srv/deploy.sh x     -> deploy.sh
     `)

@@ -5,7 +5,7 @@
  * |---|---|
  * | a program | its command name, as process_exporter's usual configuration has it: `postgres`, `php-fpm8.2` |
  * | an interpreter (`Interpreters.ts`) | with its script, module, jar or class: `node server.js`, `python3 http.server`, `java Main` |
- * | one that runs code or standard input | with its container or unit: `node shop.service`; a shell alone: `sh` |
+ * | one that runs code or standard input | with its container or unit: `node web-1`; a shell alone: `sh` |
  * | one that gave itself a name | that name, unless it is a thread's (`MainThread`): then as above, or the executable's |
  * | the agent, and other processes of NodePulse | `nodepulse-agent`, `nodepulse` |
  * | without a command line (kernel threads, zombies) | none: its parent's group |
@@ -52,7 +52,8 @@ const isThread = (comm: string): boolean => /thread|^main$/i.test(comm)
 /** The name of a program that is no interpreter. */
 const ownName = ({ cmdline, comm }: NamedProcess, executable: string): string => {
   const started = baseOf(cmdline[0] ?? "")
-  const chosen = !sameComm(comm, executable) && !sameComm(comm, started)
+  // What runs from memory alone has no file's name, but whatever it was called.
+  const chosen = (!sameComm(comm, executable) && !sameComm(comm, started)) || comm.startsWith("memfd:")
   if (chosen && isThread(comm) && executable !== "") return foldedName(executable, false)
   return foldedName(withoutSecrets(comm, cmdline), chosen)
 }

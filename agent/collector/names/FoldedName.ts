@@ -5,7 +5,7 @@
  * |---|---|
  * | identifiers of 128 bits | `job-6ba7b810-9dad-11d1-80b4-00c04fd430c8` -> `job-#` |
  * | 8 and more hexadecimal digits, one of them a digit | `build-5f3a9c1e` -> `build-#` |
- * | 4 and more digits | `backup-20261130.sh` -> `backup-#.sh` |
+ * | 4 and more digits | `backup-20261130` -> `backup-#` |
  * | names of temporary files | `tmpab3x9k_q.py` -> `tmp#.py` |
  * | a number at the end of a name that a process chose | `worker-17` -> `worker-#`, `Worker 3` -> `Worker #` |
  *

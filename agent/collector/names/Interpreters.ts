@@ -237,7 +237,8 @@ const optionOf = (arg: string, next: string | undefined, options: Options): Take
 const NAME = /^[\p{L}\p{N}_.@+~-][\p{L}\p{N}_.@+~:-]{0,63}$/u
 
 const programName = (program: string | undefined, module: boolean, { classes }: Options): string | undefined => {
-  if (program === undefined || program === "" || program === "-") return undefined
+  // A descriptor or standard input is a file, too, and says nothing.
+  if (program === undefined || program === "" || program === "-" || /^\/(?:dev|proc)\//.test(program)) return undefined
   const name = module ? moduleName(program, classes === true) : fileName(program)
   return NAME.test(name) && !/^[.~-]+$/.test(name) ? name : undefined
 }
