@@ -3,7 +3,7 @@
  * Needs Linux and Debian's prometheus-node-exporter and prometheus-process-exporter; what is missing is said in one line.
  */
 import { spawn } from "node:child_process"
-import { accessSync, constants, copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { accessSync, constants, copyFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -43,9 +43,9 @@ const collectors = Layer.provide(
 )
 
 /** A process with all that it starts, in a group of its own, which is killed with the scope. Resolves to its pid. */
-const started = (command: string, args: ReadonlyArray<string>) =>
+const started = (command: string, args: ReadonlyArray<string>, cwd?: string) =>
   Effect.acquireRelease(
-    Effect.sync(() => spawn(command, args, { stdio: "ignore", detached: true }).pid!),
+    Effect.sync(() => spawn(command, args, { stdio: "ignore", detached: true, cwd }).pid!),
     (pid) => Effect.sync(() => process.kill(-pid, "SIGKILL"))
   )
 
@@ -92,6 +92,15 @@ const groupsOf = (body: string | Uint8Array) =>
     rowsOf(processExporter(), body).map((row) => [
       String(row.process_name),
       { cpu: Number(row.cpu_seconds_total), memory: Number(row.memory_bytes), processes: Number(row.num_procs) }
+    ])
+  )
+
+/** Each sample by its metric, group, and the values of its other labels. */
+const seriesOf = (body: string | Uint8Array) =>
+  new Map(
+    Result.getOrThrow(parseExposition(body)).samples.map(({ labels: { groupname, ...more }, name, value }) => [
+      [name, groupname, ...Object.values(more)].join(" "),
+      value
     ])
   )
 
@@ -152,6 +161,79 @@ describe.skipIf(!able)(`beside the real exporters${suffix}`, () => {
         const unseen = lasting.filter((name) => !our.has(name))
         assert.isAtMost(unseen.length, 0.1 * lasting.length, `unseen: ${unseen}`)
         assert.isFalse([...our.keys()].some((name) => name.startsWith("kworker")))
+      }).pipe(Effect.provide(collectors)),
+    180_000
+  )
+
+  it.live(
+    "the process collector tells the same threads, files, I/O, switches, faults, swap, states, start and share of memory",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        const config = join(folder, "config.yml")
+        writeFileSync(config, `process_names:\n  - name: "{{.Comm}}"\n    comm: [np-writer, np-threads, np-zombie]\n`)
+        copyFileSync("/bin/sh", join(folder, "np-writer"))
+        copyFileSync("/bin/sleep", join(folder, "np-zombie"))
+        const port = yield* closedPort
+        const flags = ["-threads=false", `-config.path=${config}`, `-web.listen-address=127.0.0.1:${port}`]
+        yield* started(PROCESS_EXPORTER, flags)
+        const collector = yield* (yield* Collectors).open("process")
+        yield* untilUp(port)
+        yield* collector.collect
+        yield* Effect.sleep("2 seconds")
+
+        // 2 MiB, read, and written to the disk by the shell itself, some 8 KiB at a time; then it goes on writing.
+        const block = `block=$(head -c 8192 /dev/zero | tr '\\0' x)`
+        const write = `${block}; while :; do printf %s "$block" >> '${folder}/written'; done`
+        const threads = `process.title = "np-threads"; for (let n = 0; n < 17; n++) fs.openSync("/dev/null")
+          for (let n = 0; n < 3; n++) new worker_threads.Worker("setInterval(() => {}, 1e6)", { eval: true })
+          // Some work: what does none keeps its readings for up to a minute.
+          const work = () => { for (const end = performance.now() + 50; performance.now() < end; ); }
+          setInterval(() => { work(); fs.writeFileSync("${folder}/ready-" + process.pid, "") }, 300)`
+        const load = yield* Effect.all([
+          started(join(folder, "np-writer"), ["-c", write]),
+          started(process.execPath, ["-e", threads]),
+          started(process.execPath, ["-e", threads]),
+          // A child that is never waited for: a zombie, and its parent, which has become another program.
+          started("/bin/sh", ["-c", "sleep 0.1 & exec ./np-zombie 3600"], folder)
+        ])
+        const isReady = () =>
+          readdirSync(folder).filter((name) => name.startsWith("ready-")).length === 2 &&
+          statSync(join(folder, "written"), { throwIfNoEntry: false }) !== undefined &&
+          statSync(join(folder, "written")).size > 2 ** 21
+        while (!isReady()) yield* Effect.sleep(100)
+
+        const both = whileStopped(load, Effect.all([collector.collect, scrape(port)]))
+        yield* both
+        yield* Effect.sleep("1 second")
+        // Shares of memory are sampled within a budget, those of larger groups first.
+        const shared = "namedprocess_namegroup_memory_bytes np-threads proportionalResident"
+        for (let scan = 0; scan < 100 && !seriesOf((yield* collector.collect).text).has(shared); scan++);
+        const [ours, theirs] = yield* both
+        const [our, their] = [seriesOf(ours.text), seriesOf(theirs.body)]
+        const told = [...our.keys()].filter((series) => /np-(writer|threads|zombie)/.test(series))
+        const without = told.filter((series) => !their.has(series))
+        assert.deepStrictEqual(
+          without.filter((series) => !series.startsWith("nodepulse_")),
+          []
+        )
+        for (const series of told.filter((one) => their.has(one))) {
+          const [one, other] = [our.get(series)!, their.get(series)!]
+          // What is read a second apart is equal, but for what the kernel rounds, and a thread that it has not yet stopped.
+          const slack = /cpu_seconds|start_time/.test(series)
+            ? 1
+            : /context|memory/.test(series)
+              ? 20 + 0.05 * other
+              : 0
+          assert.isAtMost(Math.abs(one - other), slack, `${series}: ${one} and ${other}`)
+        }
+        const value = (name: string, group: string, more = "") => our.get(`${name} ${group}${more}`) ?? Number.NaN
+        assert.isAtLeast(value("namedprocess_namegroup_write_bytes_total", "np-writer"), 2 ** 21)
+        assert.isAtLeast(value("namedprocess_namegroup_num_threads", "np-threads"), 2 * 4)
+        assert.isAtLeast(value("namedprocess_namegroup_open_filedesc", "np-threads"), 2 * 17)
+        assert.strictEqual(value("namedprocess_namegroup_states", "np-zombie", " Zombie"), 1)
+        assert.isAbove(our.get(shared) ?? Number.NaN, 2 ** 23)
+        assert.isAbove(value("nodepulse_namegroup_run_queue_wait_seconds_total", "np-writer"), 0)
       }).pipe(Effect.provide(collectors)),
     180_000
   )

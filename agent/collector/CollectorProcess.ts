@@ -13,7 +13,7 @@ import { type Collection, CollectorUnavailable, type OpenCollector } from "./Col
 import { namesByComm, type ProcessNames } from "./names/ProcessNames.ts"
 import { renderProcesses } from "./ProcessExposition.ts"
 import { ProcessGroups, type ProcessPlaces } from "./ProcessGroups.ts"
-import { ProcessReader, UNREAD } from "./ProcessReader.ts"
+import { ProcessReader } from "./ProcessReader.ts"
 import { type KernelUnits, kernelUnits, type ProcFiles } from "./ProcFiles.ts"
 import { type ProcStat, parseProcStat } from "./ProcStat.ts"
 import { ProportionalMemory } from "./ProportionalMemory.ts"
@@ -86,7 +86,7 @@ export const openProcessCollector = (
       proportional.sample(upTicks, members)
       groups.count((stat) => ({
         ...stat,
-        ...(reader.readingsOf(stat.pid) ?? UNREAD),
+        ...reader.readingsOf(stat),
         proportionalBytes: proportional.bytesOf(stat.pid, upTicks)
       }))
       const nameOf = (pid: number) => groups.nameOf(pid)

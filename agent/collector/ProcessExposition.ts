@@ -1,12 +1,12 @@
 /**
- * Groups of processes in process_exporter's format, as it is with `-threads=false`: states are those of processes, context
- * switches those of main threads. Of our own are the label `unit`, which is there where the unit is known, and the time
+ * Groups of processes in process_exporter's format, as it is with `-threads=false`. Of our own are the label `unit`, which is there where the unit is known, and the time
  * that processes waited for a CPU. A measure that is not told has no sample.
  *
  * It is text of some twenty lines a group, so a group's labels are written out once.
  */
 import { renderHead, renderLabels } from "./ExpositionText.ts"
-import { type ProcessGroup, STATES } from "./ProcessGroups.ts"
+import type { ProcessGroup } from "./ProcessGroups.ts"
+import { STATES } from "./ProcessMeasures.ts"
 import type { KernelUnits } from "./ProcFiles.ts"
 
 interface ProcessFamily {
@@ -79,7 +79,7 @@ const familiesOf = (units: KernelUnits, bootedAt: number): ReadonlyArray<Process
   ),
   {
     name: "namedprocess_namegroup_context_switches_total",
-    help: "Context switches of the group's main threads.",
+    help: "Context switches of the group's threads.",
     type: "counter",
     series: [
       [`ctxswitchtype="nonvoluntary"`, ({ nonvoluntarySwitches }) => nonvoluntarySwitches],
@@ -88,9 +88,9 @@ const familiesOf = (units: KernelUnits, bootedAt: number): ReadonlyArray<Process
   },
   {
     name: "namedprocess_namegroup_states",
-    help: "Processes of the group by state.",
+    help: "Processes of the group, and the threads of those that have several, by state.",
     type: "gauge",
-    series: STATES.map((state) => [`state="${state}"`, ({ states }) => states[state]])
+    series: STATES.map((state) => [`state="${state[0]!.toUpperCase()}${state.slice(1)}"`, (group) => group[state]])
   }
 ]
 

@@ -33,17 +33,12 @@ const FORGET_SECONDS = 600
 /** How many processes are remembered after their end. */
 const DEPARTED_MAX = 4_096
 
-/** Of what the processes of a group are doing: running, sleeping, waiting for a disk, dead and not reaped, anything else. */
-export const STATES = ["Running", "Sleeping", "Waiting", "Zombie", "Other"] as const
-export type ProcessState = (typeof STATES)[number]
-
 /** A measure that is not told is NaN. */
 export interface ProcessGroup extends Readonly<Measures> {
   readonly name: string
   /** "" where none is known. */
   readonly unit: string
   readonly processes: number
-  readonly states: Readonly<Record<ProcessState, number>>
   /** When its oldest process started, in ticks after boot; NaN without one. */
   readonly oldestStartTicks: number
 }
@@ -320,23 +315,18 @@ const count = (group: Group, tracked: Tracked, measures: Readonly<Partial<Counts
 }
 
 const shown = ({ counted, members, name, told, unit }: Group): ProcessGroup => {
-  const states = { Running: 0, Sleeping: 0, Waiting: 0, Zombie: 0, Other: 0 }
-  for (const { state } of members) states[STATE_OF[state] ?? "Other"]++
   const alone = members.length === 0
   const group = {
     ...(alone ? { ...told, ...noLevels(0), proportionalBytes: Number.NaN } : told),
     name,
     unit,
     processes: members.length,
-    states,
     oldestStartTicks: members.reduce((oldest, { startTicks }) => Math.min(oldest, startTicks), Number.POSITIVE_INFINITY)
   }
   if (alone) group.oldestStartTicks = Number.NaN
   for (const counter of COUNTERS) if (!Number.isNaN(told[counter])) group[counter] = counted[counter]
   return group
 }
-
-const STATE_OF: Readonly<Record<string, ProcessState>> = { R: "Running", S: "Sleeping", D: "Waiting", Z: "Zombie" }
 
 const compare = (one: string, two: string): number => (one < two ? -1 : one > two ? 1 : 0)
 
@@ -356,7 +346,12 @@ const noLevels = (value: number) => ({
   threads: value,
   openFiles: value,
   swapBytes: value,
-  proportionalBytes: value
+  proportionalBytes: value,
+  running: value,
+  sleeping: value,
+  waiting: value,
+  zombie: value,
+  other: value
 })
 
 const noMeasures = (value: number): Measures => ({ ...counts(value), ...noLevels(value) })

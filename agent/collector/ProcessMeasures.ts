@@ -16,8 +16,11 @@ export const COUNTERS = [
   "waitNanos"
 ] as const
 
+/** What a process, or one of its threads, is doing: running, asleep, waiting for a disk, dead and not reaped, or else. */
+export const STATES = ["running", "sleeping", "waiting", "zombie", "other"] as const
+
 /** Levels of a process, whose sum is that of a group. */
-export const GAUGES = ["residentPages", "threads", "openFiles", "swapBytes", "proportionalBytes"] as const
+export const GAUGES = ["residentPages", "threads", "openFiles", "swapBytes", "proportionalBytes", ...STATES] as const
 
 /** The counters and levels of a process, or a group. */
 export type Measures = Record<(typeof COUNTERS)[number] | (typeof GAUGES)[number], number>
@@ -32,22 +35,40 @@ export const parseIo = (file: Buffer): Pick<Readings, "readBytes" | "writeBytes"
 })
 
 /**
- * `/proc/PID/status`: swapped memory, and the context switches of the main thread. What has no memory, has none swapped
- * (a kernel thread, a zombie). A name cannot pass for a line: the kernel writes a newline in it as `\n`.
+ * `/proc/PID/status`: swapped memory. What has no memory, has none swapped (a kernel thread, a zombie). A name cannot pass
+ * for a line: the kernel writes a newline in it as `\n`.
  */
-export const parseStatus = (
-  file: Buffer
-): Pick<Readings, "swapBytes" | "voluntarySwitches" | "nonvoluntarySwitches"> => ({
-  swapBytes: file.includes("\nVmSize:") ? 1024 * numberAfter(file, "\nVmSwap:") : 0,
-  voluntarySwitches: numberAfter(file, "\nvoluntary_ctxt_switches:"),
-  nonvoluntarySwitches: numberAfter(file, "\nnonvoluntary_ctxt_switches:")
-})
+export const parseSwap = (status: Buffer): number =>
+  status.includes("\nVmSize:") ? 1024 * numberAfter(status, "\nVmSwap:") : 0
+
+/** `/proc/PID/status`, of a process's main thread, or `/proc/PID/task/TID/status`: what the thread is doing, and its context switches. */
+export const parseThread = (
+  status: Buffer
+): Pick<Readings, "voluntarySwitches" | "nonvoluntarySwitches"> & { readonly state: string } => {
+  const state = status.indexOf("\nState:\t")
+  return {
+    state: state < 0 ? "" : status.toString("latin1", state + 8, state + 9),
+    voluntarySwitches: numberAfter(status, "\nvoluntary_ctxt_switches:"),
+    nonvoluntarySwitches: numberAfter(status, "\nnonvoluntary_ctxt_switches:")
+  }
+}
+
+/** The state of a letter in `stat` or `status`. */
+export const stateOf = (letter: string): (typeof STATES)[number] => STATE_OF[letter] ?? "other"
+
+const STATE_OF: Readonly<Record<string, (typeof STATES)[number]>> = {
+  R: "running",
+  S: "sleeping",
+  D: "waiting",
+  Z: "zombie"
+}
 
 /** `/proc/PID/task/TID/schedstat`: nanoseconds in which a thread was ready to run and waited for a CPU. */
 export const parseSchedstat = (file: Buffer): number => Number(SCHEDSTAT.exec(file.toString("latin1", 0, 80))?.[1])
 
 /** Whether the kernel counts waits, from the file of a thread that has run: one that does not writes three zeros. */
-export const countsWaits = (file: Buffer): boolean => Number(SCHEDSTAT.exec(file.toString("latin1", 0, 80))?.[2]) > 0
+export const waitsAreCounted = (file: Buffer): boolean =>
+  Number(SCHEDSTAT.exec(file.toString("latin1", 0, 80))?.[2]) > 0
 
 /** `/proc/PID/smaps_rollup`: resident memory, of which a page that n processes share counts as 1/n. */
 export const parseProportional = (file: Buffer): number => 1024 * numberAfter(file, "\nPss:")

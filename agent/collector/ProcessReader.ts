@@ -1,18 +1,28 @@
 /**
- * Reads what `/proc/PID/stat` does not tell of a process: its I/O, swap, context switches, open files, and the time that
- * it waited for a CPU.
+ * Reads what `/proc/PID/stat` does not tell of a process: its I/O, swap and open files, and of its threads the context
+ * switches, states and the time that they waited for a CPU.
  *
  * A process that has used no tick of CPU since the scan before, and is in the same state, keeps its readings: it is read
  * again within the minute, spread evenly over the scans. A reading is whole or is left as it was: of a process that is
  * gone in the middle, the last one stands. What may not be read, or is not there, is NaN.
  *
- * The wait of a process with several threads is the sum over its threads, since `/proc/PID/schedstat` is that of its main
- * thread alone; what a thread waited after its last reading is lost when it ends. That is a file a thread: `THREAD_READS_MAX` of
- * them a scan, in the order of their last reading, so that where there are more, all are read, less often. A process that
- * has more threads than that tells no wait. What is kept of them is a number a thread of the machine.
+ * The files of a process tell its main thread alone, so that one with several is the sum over its threads, as in
+ * process_exporter, which also counts the states of such a process and of its threads together. What a thread counted
+ * after its last reading is lost when it ends, and what it had counted before is kept. That is two files a thread:
+ * `THREADS_MAX` threads a scan, in the order of their last reading, so that where there are more, all are read, less
+ * often. A process that has more threads than that does not tell these measures. What is kept of a thread is three numbers.
  */
 
-import { countsWaits, parseIo, parseSchedstat, parseStatus, type Readings } from "./ProcessMeasures.ts"
+import {
+  parseIo,
+  parseSchedstat,
+  parseSwap,
+  parseThread,
+  type Readings,
+  type STATES,
+  stateOf,
+  waitsAreCounted
+} from "./ProcessMeasures.ts"
 import type { ProcFiles } from "./ProcFiles.ts"
 import type { ProcStat } from "./ProcStat.ts"
 
@@ -20,8 +30,22 @@ import type { ProcStat } from "./ProcStat.ts"
 type FileReadings = Omit<Readings, "proportionalBytes">
 
 const REREAD_SECONDS = 60
-/** A reading takes 9 µs. */
-const THREAD_READS_MAX = 1_024
+/** A thread takes some 20 µs. */
+const THREADS_MAX = 1_024
+
+const THREAD_COUNTERS = ["waitNanos", "voluntarySwitches", "nonvoluntarySwitches"] as const
+type ThreadCounts = Record<(typeof THREAD_COUNTERS)[number], number>
+type StateCounts = Record<(typeof STATES)[number], number>
+
+/** What its status tells of a thread. */
+type ThreadStatus = ReturnType<typeof parseThread>
+
+/** A process whose threads are to be read. */
+interface Waiting {
+  readonly stat: ProcStat
+  readonly known: Known
+  readonly main: ThreadStatus | undefined
+}
 
 interface Known {
   readonly startTicks: number
@@ -30,12 +54,14 @@ interface Known {
   /** When it is read again though it used no CPU. */
   dueTicks: number
   /** Undefined: never read. */
-  readings: Omit<FileReadings, "waitNanos"> | undefined
-  /** Each thread's wait when it was last read, in nanoseconds; undefined: never read. */
-  waits: ReadonlyMap<number, number> | undefined
-  /** What all of its threads waited, also those that are gone. */
-  waitNanos: number
-  waitTicks: number
+  readings: Pick<FileReadings, "readBytes" | "writeBytes" | "swapBytes" | "openFiles"> | undefined
+  /** What each thread had counted when it was last read; undefined: never read. */
+  threads: ReadonlyMap<number, ThreadCounts> | undefined
+  /** What all of its threads counted, also those that are gone. */
+  counted: ThreadCounts
+  /** What its threads are doing, where there is more than one. */
+  states: StateCounts
+  threadsTicks: number
   seen: number
 }
 
@@ -46,13 +72,13 @@ export class ProcessReader {
   readonly #known = new Map<number, Known>()
   #scan = 0
   #nowTicks = 0
-  #waiting: Array<ProcStat> = []
+  #waiting: Array<Waiting> = []
 
   constructor(files: ProcFiles, ticksPerSecond: number) {
     this.#files = files
     this.#ticksPerSecond = ticksPerSecond
     const own = files.record("self/schedstat")
-    this.#waitsAreCounted = own !== undefined && countsWaits(own)
+    this.#waitsAreCounted = own !== undefined && waitsAreCounted(own)
   }
 
   /** Begins a scan, at this time since boot. */
@@ -75,89 +101,124 @@ export class ProcessReader {
     // The next moment that is this process's own in every minute: they are spread, also after all were read in one scan.
     const phase = (stat.pid % REREAD_SECONDS) * this.#ticksPerSecond
     known.dueTicks = this.#nowTicks + period - ((this.#nowTicks + period - phase) % period)
-    const readings = this.#readingsOf(stat)
-    if (readings === undefined) return
-    known.readings = readings
-    if (!this.#waitsAreCounted || stat.threads > THREAD_READS_MAX) known.waitNanos = Number.NaN
-    else if (stat.threads > 1) this.#waiting.push(stat)
-    else this.#wait(known, [stat.pid], `${stat.pid}/task`)
+    const files = this.#files
+    const io = files.record(`${stat.pid}/io`)
+    const { readBytes, writeBytes } = io === undefined ? UNREAD : parseIo(io)
+    // A zombie has closed them all, and its folder of them is gone.
+    const openFiles = stat.state === "Z" ? 0 : (files.countOpen(stat.pid) ?? Number.NaN)
+    const status = files.record(`${stat.pid}/status`)
+    const unread = io === undefined || status === undefined || Number.isNaN(openFiles)
+    if (unread && !files.exists(`${stat.pid}/stat`)) return
+    const swapBytes = status === undefined ? Number.NaN : parseSwap(status)
+    known.readings = { readBytes, writeBytes, swapBytes, openFiles }
+    const main = status === undefined ? undefined : parseThread(status)
+    if (stat.threads <= 1) this.#readThreads({ stat, known, main }, [stat.pid])
+    else if (stat.threads <= THREADS_MAX) this.#waiting.push({ stat, known, main })
+    else Object.assign(known, { threads: undefined, counted: NOT_COUNTED, states: NO_STATES_TOLD })
   }
 
   /** Ends a scan: reads threads, as many as there is room for, and forgets the processes that were not read. */
   end(): void {
-    const order = this.#waiting.map((stat) => ({ stat, known: this.#known.get(stat.pid)! }))
-    order.sort((one, two) => one.known.waitTicks - two.known.waitTicks)
-    let room = THREAD_READS_MAX
-    for (const { known, stat } of order) {
+    this.#waiting.sort((one, two) => one.known.threadsTicks - two.known.threadsTicks)
+    let room = THREADS_MAX
+    for (const waiting of this.#waiting) {
+      const { known, stat } = waiting
       if (stat.threads > room) {
         known.dueTicks = this.#nowTicks
         continue
       }
-      room -= stat.threads
-      const folder = `${stat.pid}/task`
-      this.#wait(known, this.#files.numbersIn(folder)?.slice(0, THREAD_READS_MAX) ?? [], folder)
+      const threads = this.#files.numbersIn(`${stat.pid}/task`) ?? []
+      this.#readThreads(waiting, threads.slice(0, THREADS_MAX))
+      room -= threads.length
     }
     for (const [pid, { seen }] of this.#known) if (seen !== this.#scan) this.#known.delete(pid)
   }
 
-  /** The latest readings of a process that was read in this scan; undefined where it was gone each time. */
-  readingsOf(pid: number): FileReadings | undefined {
+  /** The latest readings of a process that was read in this scan. */
+  readingsOf({ pid, state }: ProcStat): FileReadings {
     const known = this.#known.get(pid)
-    return known?.readings === undefined ? undefined : { ...known.readings, waitNanos: known.waitNanos }
+    if (known?.readings === undefined) return UNREAD
+    const readings = { ...known.readings, ...known.counted, ...known.states }
+    readings[stateOf(state)]++
+    return readings
   }
 
   #knownOf({ pid, startTicks }: ProcStat): Known {
     const there = this.#known.get(pid)
     if (there?.startTicks === startTicks) return there
-    const never = { usedTicks: 0, state: "", dueTicks: 0, readings: undefined, waits: undefined }
-    const known: Known = { startTicks, ...never, waitNanos: Number.NaN, waitTicks: 0, seen: 0 }
+    const known: Known = {
+      startTicks,
+      usedTicks: 0,
+      state: "",
+      dueTicks: 0,
+      readings: undefined,
+      threads: undefined,
+      counted: NOT_COUNTED,
+      states: NO_STATES_TOLD,
+      threadsTicks: 0,
+      seen: 0
+    }
     this.#known.set(pid, known)
     return known
   }
 
-  /** Undefined: the process is gone. */
-  #readingsOf({ pid, state }: ProcStat): Omit<FileReadings, "waitNanos"> | undefined {
-    const files = this.#files
-    const io = files.record(`${pid}/io`)
-    const { readBytes, writeBytes } = io === undefined ? UNREAD : parseIo(io)
-    const status = files.record(`${pid}/status`)
-    const { nonvoluntarySwitches, swapBytes, voluntarySwitches } = status === undefined ? UNREAD : parseStatus(status)
-    // A zombie has closed them all, and its folder of them is gone.
-    const openFiles = state === "Z" ? 0 : (files.countOpen(pid) ?? Number.NaN)
-    const unread = io === undefined || status === undefined || Number.isNaN(openFiles)
-    if (unread && !files.exists(`${pid}/stat`)) return undefined
-    return { readBytes, writeBytes, swapBytes, voluntarySwitches, nonvoluntarySwitches, openFiles }
-  }
-
-  /** Reads these threads, and adds what they waited since the last time. */
-  #wait(known: Known, threads: ReadonlyArray<number>, folder: string): void {
-    const before = known.waits
-    const waits = new Map<number, number>()
-    let total = before === undefined ? 0 : known.waitNanos
+  /** Reads these threads, and adds what they counted since the last time. */
+  #readThreads({ known, main, stat }: Waiting, threads: ReadonlyArray<number>): void {
+    const folder = `${stat.pid}/task`
+    const read = new Map<number, ThreadCounts>()
+    const states = { ...NO_STATES }
     for (const thread of threads) {
-      const file = this.#files.record(`${folder}/${thread}/schedstat`)
-      if (file === undefined) continue
-      const wait = parseSchedstat(file)
-      waits.set(thread, wait)
-      // A thread that is new, or has the number of another that is gone (it fell), counts in whole.
-      const last = before?.get(thread) ?? 0
-      total += wait >= last ? wait - last : wait
+      const schedstat = this.#waitsAreCounted ? this.#files.record(`${folder}/${thread}/schedstat`) : undefined
+      const waitNanos = schedstat === undefined ? Number.NaN : parseSchedstat(schedstat)
+      const status = thread === stat.pid ? main : this.#statusOf(`${folder}/${thread}/status`)
+      if (status === undefined) continue
+      const { nonvoluntarySwitches, state, voluntarySwitches } = status
+      read.set(thread, { waitNanos, voluntarySwitches, nonvoluntarySwitches })
+      if (threads.length > 1) states[stateOf(state)]++
     }
     // No thread is there any more: the process is gone, and the last reading stands.
-    if (waits.size === 0) return
-    known.waits = waits
-    known.waitNanos = total
-    known.waitTicks = this.#nowTicks
+    if (read.size === 0) return
+    const before = known.threads
+    const counted = { ...known.counted }
+    for (const counter of THREAD_COUNTERS) {
+      const anew = before === undefined || Number.isNaN(counted[counter])
+      if (anew) counted[counter] = 0
+      for (const [thread, { [counter]: now }] of read) {
+        const last = anew ? 0 : (before.get(thread)?.[counter] ?? 0)
+        // Less than before: another thread that got its number. What is new counts in whole.
+        counted[counter] += now < last ? now : now - last
+      }
+    }
+    Object.assign(known, { threads: read, counted, states, threadsTicks: this.#nowTicks })
+  }
+
+  #statusOf(path: string): ThreadStatus | undefined {
+    const file = this.#files.record(path)
+    return file === undefined ? undefined : parseThread(file)
   }
 }
 
-/** Of a process that could not be read. */
-export const UNREAD: FileReadings = {
+const NO_STATES: StateCounts = { running: 0, sleeping: 0, waiting: 0, zombie: 0, other: 0 }
+
+const NO_STATES_TOLD: StateCounts = {
+  running: Number.NaN,
+  sleeping: Number.NaN,
+  waiting: Number.NaN,
+  zombie: Number.NaN,
+  other: Number.NaN
+}
+
+const NOT_COUNTED: ThreadCounts = {
+  waitNanos: Number.NaN,
+  voluntarySwitches: Number.NaN,
+  nonvoluntarySwitches: Number.NaN
+}
+
+const UNREAD: FileReadings = {
   readBytes: Number.NaN,
   writeBytes: Number.NaN,
   swapBytes: Number.NaN,
-  voluntarySwitches: Number.NaN,
-  nonvoluntarySwitches: Number.NaN,
-  waitNanos: Number.NaN,
-  openFiles: Number.NaN
+  openFiles: Number.NaN,
+  ...NOT_COUNTED,
+  ...NO_STATES_TOLD
 }
