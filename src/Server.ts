@@ -74,6 +74,7 @@ import * as MarksPostgres from "./query/MarksPostgres.ts"
 import * as OverviewPostgres from "./query/OverviewPostgres.ts"
 import * as RankingsPostgres from "./query/RankingsPostgres.ts"
 import * as SightingsPostgres from "./query/SightingsPostgres.ts"
+import * as VerdictPostgres from "./query/VerdictPostgres.ts"
 import { Recordings } from "./recordings/Recordings.ts"
 import * as RecordingsPostgres from "./recordings/RecordingsPostgres.ts"
 import { keptSecret, randomSecret, Settings } from "./Settings.ts"
@@ -125,6 +126,7 @@ const rows = Layer.mergeAll(
   SnapshotRowsPostgres.layer,
   RankingsPostgres.layer,
   BreakdownPostgres.layer,
+  VerdictPostgres.layer,
   ComparisonPostgres.layer,
   FleetGroupsPostgres.layer,
   BacktestPostgres.layer,

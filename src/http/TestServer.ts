@@ -42,6 +42,7 @@ import { Marks } from "../query/Marks.ts"
 import { Overview } from "../query/Overview.ts"
 import { Rankings, type TopAnswer } from "../query/Rankings.ts"
 import { type Sighting, Sightings } from "../query/Sightings.ts"
+import { Verdicts } from "../query/Verdict.ts"
 import { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
 import { type DeadLetter, DeadLetters, UnknownDeadLetter } from "../sinks/storage/DeadLetters.ts"
 import { SnapshotStream, type StreamFull, type StreamUnavailable } from "../sinks/stream/SnapshotStream.ts"
@@ -58,7 +59,7 @@ import { Static } from "./server/Static.ts"
 import { AdminToken } from "./session/AdminToken.ts"
 import { MetricsArePublic } from "./session/Authorization.ts"
 import { type RecordingsWorld, recordingsPort } from "./TestRecordings.ts"
-import { brokenDown } from "./TestUnits.ts"
+import { brokenDown, judged } from "./TestUnits.ts"
 
 export const ADMIN = "admin-token-of-the-tests"
 export const AGENT_A = "agent-token-of-alpha"
@@ -351,6 +352,16 @@ const ports = (world: World) => {
           Effect.map(find(serverId), () => {
             world.asked.push({ serverId, window, limit })
             return brokenDown(window, limit)
+          })
+        )
+    }),
+    Layer.succeed(Verdicts, {
+      of: ({ serverId, window }) =>
+        reachable(
+          "verdict",
+          Effect.map(find(serverId), () => {
+            world.asked.push({ serverId, window })
+            return judged(window)
           })
         )
     }),

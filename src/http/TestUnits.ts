@@ -3,6 +3,9 @@ import type { BreakdownAnswer } from "../query/Breakdown.ts"
 import { breakdownOf } from "../query/BreakdownLines.ts"
 import type { Sums, Usage } from "../query/BreakdownSums.ts"
 import type { Window } from "../query/Rankings.ts"
+import type { VerdictAnswer } from "../query/Verdict.ts"
+import type { UnitReading } from "../query/VerdictReadings.ts"
+import { verdictOf } from "../query/VerdictTable.ts"
 
 const NAMES = ["", "postgres", "node", "cron", "web.service", "(kernel)", "ls"]
 
@@ -34,3 +37,46 @@ export const brokenDown = (window: Window, limit: number): BreakdownAnswer => {
   }
   return breakdownOf(parts, { groups: names, others: names })
 }
+
+const waited = { cpu: 0, memory: 0, io: 0 }
+const unit: UnitReading = {
+  name: "",
+  cpu: 0,
+  waited,
+  throttled: 0,
+  periods: null,
+  throttledPeriods: null,
+  quota: null,
+  memory: null,
+  memoryLimit: null,
+  kills: 0,
+  read: null,
+  written: null
+}
+
+/** A quarter of an hour of four busy cores: one unit is throttled, and one waits for the third. */
+export const judged = (window: Window): VerdictAnswer =>
+  verdictOf({
+    window,
+    host: {
+      covered: 900,
+      coverage: 1,
+      cores: 4,
+      busy: 3_500,
+      steal: 0,
+      waited: { ...waited, cpu: 300 },
+      memoryTotal: 2 ** 33,
+      memoryAvailable: 2 ** 32
+    },
+    units: {
+      covered: 900,
+      coverage: 1,
+      kernel: "(kernel)",
+      units: [
+        { ...unit, name: "web.service", cpu: 360, throttled: 700, periods: 9_000, throttledPeriods: 3_420, quota: 0.5 },
+        { ...unit, name: "batch.service", cpu: 2_700 },
+        { ...unit, name: "db", cpu: 300, waited: { ...waited, cpu: 200 } }
+      ]
+    },
+    resource: "units"
+  })

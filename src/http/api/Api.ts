@@ -52,7 +52,8 @@ import {
   SignInParameters,
   SpreadQueryParameters,
   TopMetricsParameters,
-  TopQueryParameters
+  TopQueryParameters,
+  VerdictQueryParameters
 } from "./Parameters.ts"
 import { PipelineAnswer } from "./PipelineAnswer.ts"
 import * as Problem from "./Problem.ts"
@@ -73,6 +74,7 @@ import {
   RulesText
 } from "./RulesAnswer.ts"
 import { NewSilence, SilenceAdded, SilencesAnswer } from "./SilencesAnswer.ts"
+import { VerdictAnswer } from "./VerdictAnswer.ts"
 
 const describe = (summary: string, description?: string) => OpenApi.annotations({ summary, description })
 
@@ -179,6 +181,23 @@ const breakdown = HttpApiGroup.make("breakdown")
       describe(
         "Where the CPU went",
         "Groups by name, what units used beyond them, the kernel, and what nobody knows, as lines that add up to the host's busy CPU, each with its error."
+      )
+    )
+  )
+  .annotateEndpoints(Shared, true)
+  .middleware(Authorization)
+
+const verdict = HttpApiGroup.make("verdict")
+  .add(
+    HttpApiEndpoint.get("verdict", "/api/servers/:id/verdict", {
+      params: { id: Schema.String },
+      query: VerdictQueryParameters,
+      success: VerdictAnswer,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    }).annotateMerge(
+      describe(
+        "What waits",
+        "Which units, or the host, wait for CPU, memory or disks, why, and which setting changes it. A quarter of an hour unless `hours` says otherwise."
       )
     )
   )
@@ -794,6 +813,7 @@ export const Api = HttpApi.make("nodepulse")
     rankings,
     changes,
     breakdown,
+    verdict,
     marks,
     recorder,
     recordings,

@@ -123,6 +123,9 @@ export const BreakdownQueryParameters = {
   grouping
 }
 
+/** `GET /api/servers/{id}/verdict` */
+export const VerdictQueryParameters = { hours: TopQueryParameters.hours, at: TopQueryParameters.at }
+
 /** `GET …/{resource}/diff` */
 export const DiffQueryParameters = {
   ...TopQueryParameters,

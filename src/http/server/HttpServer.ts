@@ -41,6 +41,7 @@ import { sessionsHandlers } from "../handlers/SessionsHandlers.ts"
 import { silencesHandlers } from "../handlers/SilencesHandlers.ts"
 import { systemHandlers } from "../handlers/SystemHandlers.ts"
 import { tokensHandlers } from "../handlers/TokensHandlers.ts"
+import { verdictHandlers } from "../handlers/VerdictHandlers.ts"
 import { Ingest } from "../ingest/Ingest.ts"
 import { RecordingIngest } from "../ingest/RecordingIngest.ts"
 import { authorization, MetricsArePublic } from "../session/Authorization.ts"
@@ -103,6 +104,7 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs, openIdRoutes).pip
     rankingsHandlers,
     changesHandlers,
     breakdownHandlers,
+    verdictHandlers,
     marksHandlers,
     recordingsHandlers,
     sendRecordingHandlers,
