@@ -143,7 +143,7 @@ const rowOf =
 
 /** Rows by column names; `t` and `since` in seconds since `EPOCH`. */
 const taskRow = rowOf(tasks)
-const cellRow = rowOf(cells)
+export const cellRow = rowOf(cells)
 const exitRow = rowOf(exits)
 
 // -- generated rows
