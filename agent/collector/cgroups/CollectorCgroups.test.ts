@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
+import { ProcFiles } from "../ProcFiles.ts"
 import { type CgroupMachine, later, machine, rowsOf } from "./CgroupMachine.fixture.ts"
 import { CGROUPS_MAX } from "./CgroupTree.ts"
 import { openCgroupCollector } from "./CollectorCgroups.ts"
@@ -31,11 +32,7 @@ for (const kind of ["v2", "v1", "hybrid"] as const) {
         const host = yield* machine(kind)
         host.use(NGINX, 5_000_000)
         const collect = yield* opened(host)
-        assert.deepStrictEqual(cpuOf(yield* collect), {
-          "(kernel)": 0,
-          "system.slice": 0,
-          "system.slice/nginx.service": 0
-        })
+        assert.deepStrictEqual(cpuOf(yield* collect), {})
         host.use(NGINX, 1_500_000)
         host.use("/system.slice", 250_000)
         host.use("", 125_000)
@@ -46,7 +43,6 @@ for (const kind of ["v2", "v1", "hybrid"] as const) {
           "(kernel)": 0.125,
           "system.slice": 0.25,
           "system.slice/nginx.service": 1.5,
-          "user.slice": 0,
           "user.slice/user 1000": 3
         })
       })
@@ -199,6 +195,7 @@ describe("a unit's other numbers", () => {
     Effect.gen(function* () {
       const host = yield* machine("v2")
       host.use(NGINX, 1)
+      host.put(NGINX, "cgroup.procs", "7\n")
       const row = (yield* yield* opened(host)).get("system.slice/nginx.service")
       for (const column of [
         "cpu_pressure_seconds_total",
@@ -271,12 +268,70 @@ describe("a unit's other numbers", () => {
   )
 })
 
+describe("a unit that uses nothing", () => {
+  it.effect("is a row while it has processes; a slice that holds nothing is none", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      host.use(NGINX, 0)
+      host.use("/user.slice", 0)
+      host.put(NGINX, "cgroup.procs", "7\n")
+      const collect = yield* opened(host)
+      assert.deepStrictEqual(cpuOf(yield* collect), { "system.slice/nginx.service": 0 })
+      host.use("/user.slice", 1_000_000)
+      assert.deepStrictEqual(cpuOf(yield* collect), { "system.slice/nginx.service": 0, "user.slice": 1 })
+    })
+  )
+})
+
+describe("a cgroup that goes while it is read", () => {
+  /** Files of which some vanish once a file of theirs was read. */
+  class Vanishing extends ProcFiles {
+    readonly #host: CgroupMachine
+    at: string | undefined
+
+    constructor(host: CgroupMachine) {
+      super(host.root)
+      this.#host = host
+    }
+
+    override bytes(path: string): Buffer | undefined {
+      const bytes = super.bytes(path)
+      if (this.at !== undefined && path.endsWith(this.at)) {
+        this.at = undefined
+        this.#host.remove(NGINX)
+      }
+      return bytes
+    }
+  }
+
+  it.effect("is left out whole, whichever file was the last, and what it used is its slice's", () =>
+    Effect.gen(function* () {
+      for (const file of ["cpu.stat", "memory.stat", "io.pressure", "cgroup.procs"]) {
+        const host = yield* machine("v2")
+        host.use(NGINX, 1_000_000)
+        for (const name of ["memory.current", "memory.stat", "io.pressure", "cgroup.procs"])
+          host.put(NGINX, name, "1\n")
+        const files = new Vanishing(host)
+        const collector = yield* openCgroupCollector(host.proc, files, yield* Clock.Clock)
+        yield* collector.collect
+        host.use(NGINX, 1_000_000)
+        files.at = `${NGINX}/${file}`
+        const rows = rowsOf((yield* collector.collect).text)
+        assert.strictEqual(rows.get("system.slice")?.cpu_seconds_total, 1, file)
+        assert.notInclude([...rows.keys()], "system.slice/nginx.service", file)
+      }
+    })
+  )
+})
+
 describe("a hostile machine", () => {
   it.effect("of more cgroups and units than the bounds gives no more rows, and loses no CPU time", () =>
     Effect.gen(function* () {
       const host = yield* machine("v2")
-      for (let each = 0; each < CGROUPS_MAX + 200; each++)
+      for (let each = 0; each < CGROUPS_MAX + 200; each++) {
         host.put(`/system.slice/u${each}.service`, "cpu.stat", "usage_usec 0\n")
+        host.put(`/system.slice/u${each}.service`, "cgroup.procs", "1\n")
+      }
       const collect = yield* opened(host)
       yield* collect
       for (let each = 0; each < CGROUPS_MAX + 200; each += 100) host.use(`/system.slice/u${each}.service`, 1_000)
@@ -307,7 +362,7 @@ describe("a hostile machine", () => {
       const rows = yield* collect
       assert.strictEqual(sumOf(rows), host.total)
       assert.strictEqual(cpuOf(rows)["/(kernel)"], 1)
-      assert.strictEqual(cpuOf(rows)["(kernel)"], 0)
+      assert.isUndefined(cpuOf(rows)["(kernel)"])
     })
   )
 
@@ -324,7 +379,7 @@ describe("a hostile machine", () => {
       if (process.getuid?.() !== 0) hide(false)
       host.use(NGINX, 1_000_000)
       const rows = yield* collect
-      assert.strictEqual(cpuOf(rows)["system.slice/nginx.service"], 0)
+      assert.isUndefined(cpuOf(rows)["system.slice/nginx.service"])
       assert.strictEqual(sumOf(rows), 1_000_000)
       host.use(NGINX, 1_000_000)
       assert.strictEqual(cpuOf(yield* collect)["system.slice/nginx.service"], 1)
@@ -344,6 +399,7 @@ describe("a hostile machine", () => {
     Effect.gen(function* () {
       const host = yield* machine("v2")
       host.put("", "cgroup.type", "domain\n")
+      host.put("", "cgroup.procs", "1\n")
       assert.deepStrictEqual([...(yield* yield* opened(host)).keys()], ["(container)"])
     })
   )

@@ -7,6 +7,7 @@
  *   used between its last scan and its end stays with the unit above it, which had counted it.
  * - A cgroup that appears with more than the one above it gained was there before, and hidden: it counts from now on.
  * - Where a sum would fall, since two cgroups are not read at one moment, it stays until it has been made up for.
+ * - A unit that has used nothing and holds nothing, as most slices, is left out until it does.
  * - A unit whose cgroups are all gone stays with no processes for {@link GONE_KEPT_MILLIS}.
  *
  * Bound: {@link UNITS_MAX} units; those beyond are one, {@link OTHER_UNITS}.
@@ -20,6 +21,9 @@ export const OTHER_UNITS = "(other units)"
 const GONE_KEPT_MILLIS = 3_600_000
 /** By how much the root's own time, which is counted in ticks, may lag behind that of a cgroup. Microseconds. */
 const TICKS_MICROS = 100_000
+
+/** Less memory than this does not make a unit worth a row: the kernel's own for an empty slice. */
+const NOTHING_BYTES = 1024 * 1024
 
 const WIDTH = COUNTERS.length
 /** What a cgroup counts of those below it, too: `cpu`, `read`, `written` come first. */
@@ -75,6 +79,7 @@ export class UnitCounters {
   /** The units as of the last scan, by name. */
   units(): ReadonlyArray<UnitState> {
     return [...this.#rows.values()]
+      .filter(isSomething)
       .map(({ cgroups, levels, shown, slice, told, unit }) => ({
         unit,
         slice,
@@ -185,5 +190,8 @@ const addLevels = (row: Row, { children, reading: { levels } }: ReadCgroup, isRe
     else row.levels[limit] = before === undefined || its === undefined ? undefined : before + its
   }
 }
+
+const isSomething = ({ levels: { memory = 0, processes = 0 }, shown }: Row): boolean =>
+  shown[0]! > 0 || processes > 0 || memory >= NOTHING_BYTES
 
 const orZero = (value: number): number => (Number.isNaN(value) ? 0 : value)
