@@ -5,6 +5,7 @@
  * Pure and repeatable: what a server did at a moment follows from its name and the moment alone, so that history and live
  * rows continue each other. Counters are kept by `Machine`, which walks through time.
  */
+import { type ProgramStep, placeOf, UnitBook } from "./demo-units.ts"
 
 /** A group of processes: how busy it is at a moment. `hour` is of the fleet's own day, `t` epoch seconds. */
 interface Program {
@@ -268,6 +269,7 @@ interface Counters {
 export class Machine {
   readonly server: DemoServer
   private readonly counters = new Map<string, Counters>()
+  private readonly units = new UnitBook()
   private readonly modes = { user: 4e5, system: 9e4, idle: 2e7, iowait: 8e3, steal: 120 }
   private readonly totals = {
     read: 4e11,
@@ -296,6 +298,7 @@ export class Machine {
   ): {
     readonly host: Readonly<Record<string, number>>
     readonly groups: ReadonlyArray<{ readonly since: number; readonly row: Readonly<Record<string, string | number>> }>
+    readonly units: ReadonlyArray<Readonly<Record<string, string | number | null>>>
   } | null {
     const { cores, memoryMb, name, programs } = this.server
     const moment = momentAt(name, t, now)
@@ -306,6 +309,7 @@ export class Machine {
     const kernel = 0.03 + 0.05 * moment.noise("kernel") + 0.06 * sum
     // A machine has as many cores as it has.
     const squeeze = Math.min(1, (cores * 0.985) / (sum + kernel))
+    const steps: Array<ProgramStep> = []
     const groups = programs.flatMap((program, index) => {
       const here = program.here?.(moment) ?? true
       const since = program.since?.(moment) ?? now - this.server.bootDays * 86_400
@@ -318,20 +322,28 @@ export class Machine {
       // What has just begun has used nothing before.
       kept.cpu += wanted[index]! * squeeze * Math.max(0, Math.min(dt, t - kept.since))
       this.counters.set(program.name, kept)
+      const memoryBytes = here ? Math.round(Math.max(1, program.memory(moment)) * 256) * 4_096 : 0
+      // A unit that starts its program again and again is there all the time, and counts each of them to its end.
+      if (here || program.since !== undefined) {
+        const procs = here ? program.procs : 0
+        steps.push({ name: program.name, cpu: wanted[index]! * squeeze * dt, memoryBytes, procs })
+      }
       if (!here) return []
       return [
         {
           since: kept.since,
           row: {
             name: program.name,
+            unit: placeOf(program.name).unit,
             num_procs: program.procs,
             cpu_seconds_total: round(kept.cpu, 4),
-            memory_bytes: Math.round(Math.max(1, program.memory(moment)) * 256) * 4_096
+            memory_bytes: memoryBytes
           }
         }
       ]
     })
     const usedCpu = sum * squeeze
+    const units = this.units.rows(steps, dt, kernel * squeeze * dt, 1 - squeeze)
     const io = 0.02 + 0.12 * moment.noise("io", 60) + (sum > cores * 0.8 ? 0.2 : 0)
     this.modes.user += usedCpu * 0.86 * dt
     this.modes.system += (usedCpu * 0.14 + kernel * squeeze) * dt
@@ -339,15 +351,7 @@ export class Machine {
     this.modes.steal += 0.002 * dt
     this.modes.idle += Math.max(0, cores - usedCpu - kernel - io * 0.3) * dt
     const network = (0.3 + day(moment)) * (0.7 + 0.6 * moment.noise("net", 40)) * cores
-    this.totals.read += io * 9e6 * dt
-    this.totals.written += io * 16e6 * dt
-    this.totals.reads += io * 210 * dt
-    this.totals.writes += io * 480 * dt
-    this.totals.io += Math.min(1, io) * 0.6 * dt
-    this.totals.rx += network * 9e5 * dt
-    this.totals.tx += network * 1.7e6 * dt
-    this.totals.rxp += network * 1_100 * dt
-    this.totals.txp += network * 1_400 * dt
+    this.move(dt, io, network)
     if (this.isSilent(t - now)) return null
     const resident = groups.reduce((total, { row }) => total + Number(row.memory_bytes), 0)
     const total = memoryMb * 2 ** 20
@@ -358,6 +362,7 @@ export class Machine {
     const diskUsed = disk * (0.41 + 0.12 * hash(name)) + 2e9 * ((t / 86_400) % 7)
     return {
       groups,
+      units,
       host: {
         cpu_idle_seconds: round(this.modes.idle, 2),
         cpu_iowait_seconds: round(this.modes.iowait, 2),
@@ -402,6 +407,19 @@ export class Machine {
         ...this.pressure(dt, Math.min(1, (0.25 * usedCpu) / cores + 2 * (1 - squeeze)), io)
       }
     }
+  }
+
+  /** What disks and network moved in the meantime. */
+  private move(dt: number, io: number, network: number): void {
+    this.totals.read += io * 9e6 * dt
+    this.totals.written += io * 16e6 * dt
+    this.totals.reads += io * 210 * dt
+    this.totals.writes += io * 480 * dt
+    this.totals.io += Math.min(1, io) * 0.6 * dt
+    this.totals.rx += network * 9e5 * dt
+    this.totals.tx += network * 1.7e6 * dt
+    this.totals.rxp += network * 1_100 * dt
+    this.totals.txp += network * 1_400 * dt
   }
 
   /** `since`: seconds since the moment that counts as now. */

@@ -29,6 +29,7 @@ import { announceReceiver, watchFleet } from "./demo-watch.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
 const GROUPS = config.exporters.find((exporter) => exporter.top !== undefined)!
+const UNITS = config.exporters.find((exporter) => exporter.units !== undefined)!
 const BATCH = 5_000
 const INTERVAL = 15
 const ADMIN = "demo"
@@ -137,13 +138,15 @@ const populate = (url: string, dataDir: string, options: DemoOptions) =>
         const rows = machine.at(t, now)
         if (rows === null) return Effect.void
         const timestamp = new Date(t * 1000).toISOString()
+        const booted = new Date((now - machine.server.bootDays * 86_400) * 1000).toISOString()
         return ask(url, "POST", "/metrics/prometheus", token, {
           [HOST.name]: [{ timestamp, ...rows.host }],
           [GROUPS.name]: rows.groups.map(({ row, since }) => ({
             timestamp,
             counters_since: new Date(since * 1000).toISOString(),
             ...row
-          }))
+          })),
+          [UNITS.name]: rows.units.map((row) => ({ timestamp, counters_since: booted, ...row }))
         }).pipe(Effect.catchCause(() => Effect.void))
       })
     }
@@ -155,13 +158,18 @@ const insertHistory = Effect.fnUntraced(function* (
   now: number
 ) {
   const rows = yield* SnapshotRows
-  const columns = new Map([HOST, GROUPS].map((exporter) => [exporter.name, Object.entries(exporter.table.columns)]))
+  const columns = new Map(
+    [HOST, GROUPS, UNITS].map((exporter) => [exporter.name, Object.entries(exporter.table.columns)])
+  )
   const ofServer = Effect.fnUntraced(function* (id: string, machine: Machine) {
-    const waiting = new Map<string, Array<Snapshot>>([HOST, GROUPS].map(({ name }) => [name, []]))
+    const waiting = new Map<string, Array<Snapshot>>([HOST, GROUPS, UNITS].map(({ name }) => [name, []]))
     const add = (exporter: string, t: number, since: number, row: Readonly<Record<string, unknown>>) => {
       const values = columns
         .get(exporter)!
-        .map(([name, column]) => (row[wireName(name, column)] ?? null) as string | number | null)
+        .map(
+          ([name, column]) =>
+            (row[wireName(name, column)] ?? (column.kind === "label" ? "" : null)) as string | number | null
+        )
       const batch = waiting.get(exporter)!
       batch.push({ exporter, serverId: id, timestamp: t * 1e6, countersSince: since * 1e6, values })
       return batch.length
@@ -172,12 +180,14 @@ const insertHistory = Effect.fnUntraced(function* (
         const batch = waiting.get(exporter)!.splice(0)
         return batch.length === 0 ? Effect.void : Effect.asVoid(rows.insert(exporter, batch))
       },
-      { concurrency: 2, discard: true }
+      { concurrency: 3, discard: true }
     )
     for (const t of moments) {
       const said = machine.at(t, now)
       if (said === null) continue
-      let most = add(HOST.name, t, now - machine.server.bootDays * 86_400, said.host)
+      const booted = now - machine.server.bootDays * 86_400
+      let most = add(HOST.name, t, booted, said.host)
+      for (const row of said.units) most = Math.max(most, add(UNITS.name, t, booted, row))
       for (const { row, since } of said.groups) most = Math.max(most, add(GROUPS.name, t, since, row))
       if (most >= BATCH) yield* flush
     }
