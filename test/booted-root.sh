@@ -161,10 +161,15 @@ boot() {
       if [ -w "$cgroup/$file" ] && [ "$limits" = limits ] && ! is_unified; then cat "$cgroup/../$file" >"$cgroup/$file"; fi
     done
   done
+  # Beside the machine's other processes it counts as four, not as one: what its services do to each other is to be seen.
+  for cgroup in $own; do
+    if [ "$limits" = limits ] && [ -w "$cgroup/cpu.shares" ]; then echo 4096 >"$cgroup/cpu.shares"; fi
+  done
   if [ "$limits" = limits ] && is_unified; then
     for controller in cpu memory io pids; do
       echo "+$controller" 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control || true
     done
+    echo 400 >"$own/cpu.weight"
   fi
   (
     for cgroup in $own; do echo "$BASHPID" >"$cgroup/cgroup.procs"; done

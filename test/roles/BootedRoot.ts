@@ -4,9 +4,9 @@
  * The tarball of the root is kept in NODEPULSE_TEST_CACHE (else `~/.cache/nodepulse`) between runs.
  */
 import { execFile, execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 
 const script = join(import.meta.dirname, "..", "booted-root.sh")
 
@@ -81,6 +81,13 @@ export class BootedRoot {
   /** Path of a file of it, seen from outside. */
   path(inside: string): string {
     return join(this.folder, inside)
+  }
+
+  /** Its cgroup, seen from outside, in the hierarchy that counts the CPU of all units. */
+  get cgroup(): string {
+    const name = `nodepulse-test-${basename(this.folder)}`
+    const unified = join("/sys/fs/cgroup", "unified", name)
+    return existsSync(unified) ? unified : join("/sys/fs/cgroup", name)
   }
 
   async stop(): Promise<void> {

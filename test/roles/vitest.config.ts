@@ -11,6 +11,8 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     bail: 1,
+    // Both wait most of their time, for installations and for services that run.
+    maxWorkers: 2,
     reporters: process.env.CI === "true" ? ["verbose", ["json", { outputFile }]] : ["verbose"]
   }
 })
