@@ -14,6 +14,7 @@
 import { Effect, Layer } from "effect"
 import type { StageView } from "../src/engine/Stage.ts"
 import { AgentStatus, type AgentStatusView } from "./AgentStatus.ts"
+import { watchBudget } from "./budget/BudgetWatch.ts"
 import { MachineClock } from "./clock/MachineClock.ts"
 import { Collectors } from "./collector/Collector.ts"
 import { AgentConfig, type AgentConfigShape } from "./config/AgentConfig.ts"
@@ -34,7 +35,8 @@ export interface AgentChild {
 }
 
 export interface Agent {
-  /** `scrape:<exporter>` for each enabled exporter, then `push`, the recorder's, then `metrics` where they are served. */
+  /** `scrape:<exporter>` for each enabled exporter, then `push`, the recorder's, `budget` where there is one, then
+   * `metrics` where they are served. */
   readonly children: ReadonlyArray<AgentChild>
   /** A last delivery of what is in the spool: ends when it is empty, or at the first request that fails. */
   readonly drain: Effect.Effect<void>
@@ -53,7 +55,8 @@ export const layerStatus: Layer.Layer<AgentStatus | MachineClock, never, AgentCo
 export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(function* () {
   const config = yield* AgentConfig
   const services = yield* Effect.context<AgentServices>()
-  const recorder = yield* recorderOf(config)
+  const status = yield* AgentStatus
+  const recorder = yield* recorderOf(config, () => !status.current().budget.restraint.recorder)
   const push = yield* Effect.provideService(makePush, PushAnswered, recorder.answered)
   for (const warning of config.warnings) yield* Effect.logWarning(warning)
   if (config.server === undefined)
@@ -63,19 +66,22 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
     run: Effect.provideContext(runScraper(settings), services)
   }))
   const children: Array<AgentChild> = [...scrapers, { name: "push", run: push.run }, ...recorder.children]
+  const { budget } = config
+  if (budget?.cpuPercent !== undefined || budget?.memoryBytes !== undefined) {
+    children.push({ name: "budget", run: Effect.provideContext(watchBudget(budget), services) })
+  }
   if (config.metrics !== undefined) {
     children.push({ name: "metrics", run: Effect.provideContext(serveMetrics(config.metrics), services) })
   }
-  const status = yield* AgentStatus
   const spool = yield* Spool
   return { children, drain: push.flush, stages: () => stagesOf(status.current(), spool.level()) }
 })
 
 /** The flight recorder, on Linux and where there is a server to send to; unless it is switched off. */
-const recorderOf = Effect.fnUntraced(function* ({ recorder, server }: AgentConfigShape) {
+const recorderOf = Effect.fnUntraced(function* ({ recorder, server }: AgentConfigShape, isResting: () => boolean) {
   const { available } = yield* Collectors
   if (server === undefined || !available || recorder?.enabled === false) return NO_RECORDER
-  return yield* makeRecorder(server, machineSources())
+  return yield* makeRecorder(server, machineSources(), isResting)
 })
 
 const NO_RECORDER: Recorder = { children: [], answered: () => {} }

@@ -8,12 +8,14 @@ import { Effect } from "effect"
 import {
   AgentStatus,
   type AgentStatusView,
+  type BudgetStatus,
   type ClockStatus,
   type ExporterState,
   type ExporterStatus,
   type PushState,
   type PushStatus
 } from "./AgentStatus.ts"
+import type { Resource } from "./budget/Budget.ts"
 import { type Family, renderExposition } from "./collector/ExpositionText.ts"
 import { Spool, type SpoolStats } from "./spool/Spool.ts"
 
@@ -38,10 +40,14 @@ const EXPORTER_STATES: ReadonlyArray<ExporterState> = [
 const PUSH_STATES: ReadonlyArray<PushState> = ["idle", "delivering", "retrying", "misconfigured", "unconfigured"]
 
 /** Names end in their unit; times are in seconds since the epoch. */
-const agentFamilies = ({ clock, exporters, push }: AgentStatusView, spool: SpoolStats): ReadonlyArray<Family> => [
+const agentFamilies = (
+  { budget, clock, exporters, push }: AgentStatusView,
+  spool: SpoolStats
+): ReadonlyArray<Family> => [
   ...exporterFamilies(exporters),
   ...pushFamilies(push),
   ...clockFamilies(clock),
+  ...budgetFamilies(budget),
   ...spoolFamilies(spool)
 ]
 
@@ -177,6 +183,42 @@ const clockFamilies = (clock: ClockStatus): ReadonlyArray<Family> => [
     "gauge",
     clock.skewSeconds
   )
+]
+
+const RESOURCES: ReadonlyArray<Resource> = ["cpu", "memory"]
+
+const budgetFamilies = ({ causes, restraint, usage }: BudgetStatus): ReadonlyArray<Family> => [
+  single(
+    "nodepulse_agent_cpu_ratio",
+    "CPU that the agent used in the last minute, in cores.",
+    "gauge",
+    usage === null ? null : usage.cpuSeconds / usage.seconds
+  ),
+  single(
+    "nodepulse_agent_memory_bytes",
+    "Memory that the agent held, without rows that wait in memory.",
+    "gauge",
+    usage?.memoryBytes ?? null
+  ),
+  {
+    name: "nodepulse_agent_restrained",
+    help: "1 where the agent does without something to keep within its budget.",
+    type: "gauge",
+    samples: RESOURCES.map((resource) => [{ budget: resource }, causes.includes(resource) ? 1 : 0] as const)
+  },
+  single(
+    "nodepulse_agent_interval_factor",
+    "How many times longer the time between two scrapes is than configured.",
+    "gauge",
+    restraint.interval
+  ),
+  single(
+    "nodepulse_agent_groups_limit",
+    "Groups kept apart; absent: as many as ever.",
+    "gauge",
+    restraint.groups ?? null
+  ),
+  single("nodepulse_agent_recorder_off", "1 where nothing is recorded.", "gauge", restraint.recorder ? 0 : 1)
 ]
 
 const spoolFamilies = (spool: SpoolStats): ReadonlyArray<Family> => [

@@ -6,6 +6,7 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import type { RefusedExporter } from "../src/protocol/AgentHello.ts"
+import { type Resource, type Restraint, UNRESTRAINED, type Usage } from "./budget/Budget.ts"
 import { AgentConfig } from "./config/AgentConfig.ts"
 import { redactedUrl } from "./config/ShownUrl.ts"
 
@@ -130,11 +131,21 @@ export interface ClockStatus {
   readonly skewSeconds: number | null
 }
 
+/** What the agent used in the last minute, and what it does without to keep within its budget. */
+export interface BudgetStatus {
+  /** Null before the first minute, and where nobody watches. */
+  readonly usage: Usage | null
+  readonly restraint: Restraint
+  /** What it does without something for. */
+  readonly causes: ReadonlyArray<Resource>
+}
+
 export interface AgentStatusView {
   readonly serverName: string
   readonly exporters: ReadonlyArray<ExporterStatus>
   readonly push: PushStatus
   readonly clock: ClockStatus
+  readonly budget: BudgetStatus
 }
 
 /** What changed in the push; absent fields stay. Counts are added. */
@@ -163,6 +174,7 @@ export class AgentStatus extends Context.Service<
     readonly scraped: (exporter: string, outcome: ScrapeOutcome) => Effect.Effect<ExporterStatus>
     /** Resolves to the state before. */
     readonly pushed: (change: PushChange) => Effect.Effect<PushStatus>
+    readonly restrained: (budget: BudgetStatus) => Effect.Effect<void>
     readonly clockStepped: (seconds: number) => Effect.Effect<void>
     readonly clockSkew: (millis: number) => Effect.Effect<void>
   }
@@ -201,7 +213,14 @@ const make = Effect.gen(function* () {
     rejections: []
   }
   let machine: ClockStatus = { steps: 0, lastStepSeconds: null, skewSeconds: null }
-  const current = () => ({ serverName: config.serverName, exporters: [...exporters.values()], push, clock: machine })
+  let budget: BudgetStatus = { usage: null, restraint: UNRESTRAINED, causes: [] }
+  const current = () => ({
+    serverName: config.serverName,
+    exporters: [...exporters.values()],
+    push,
+    clock: machine,
+    budget
+  })
   return AgentStatus.of({
     view: Effect.sync(current),
     current,
@@ -217,6 +236,10 @@ const make = Effect.gen(function* () {
         const before = push
         push = afterPush(before, change, clock.currentTimeMillisUnsafe())
         return before
+      }),
+    restrained: (status) =>
+      Effect.sync(() => {
+        budget = status
       }),
     clockStepped: (seconds) =>
       Effect.sync(() => {

@@ -261,6 +261,22 @@ describe.skipIf(executablePath === undefined)("the page tells of a server's agen
       )
     )
 
+    it.effect(
+      "that the agent holds back to keep within its budget: what it does without, and the setting to change",
+      () =>
+        troubled(
+          "held",
+          (push) => push({ restrained: { causes: ["cpu"], interval: 4, groups: 500, recorder: false } }),
+          async (page) => {
+            const [banner] = await page.locator(".server-head .banner").allTextContents()
+            expect(banner).toMatch(/^This server's agent holds back: it scrapes 4 times less often, keeps 500 groups/)
+            expect(banner).toContain("records nothing second by second, since it used more CPU than its budget.")
+            expect(banner).toContain("raise budget.cpu in its nodepulse.yml")
+          },
+          "its agent holds back"
+        )
+    )
+
     it.effect("that it sends an exporter which is not enabled here, legibly, and what becomes of the rows", () =>
       troubled(
         "newer",

@@ -588,6 +588,20 @@ const SERVERS: ReadonlyArray<Broken> = [
     }
   },
   {
+    host: "where an agent holds back to keep within its budget",
+    part: "server",
+    break: () =>
+      Effect.flatMap(pushing, (push) =>
+        push("web-1", 1, { restrained: { causes: ["cpu"], interval: 2, groups: null, recorder: true } })
+      ),
+    finds: {
+      check: "agents",
+      state: "warning",
+      saw: /^hold back to keep within their budget on web-1/,
+      cure: /budget\.cpu or budget\.memory in nodepulse\.yml/
+    }
+  },
+  {
     host: "whose data folder, which only the unit knows, belongs to root",
     needs: "root",
     part: "server",

@@ -34,6 +34,8 @@ export class Collectors extends Context.Service<
   {
     /** Whether there are built-in collectors for this machine. */
     readonly available: boolean
+    /** From now on the collector of processes keeps at most so many groups apart; undefined: as many as ever. Absent: it cannot. */
+    readonly limit?: (groups: number | undefined) => void
     readonly open: (kind: BuiltInCollector) => Effect.Effect<OpenCollector, CollectorUnavailable>
   }
 >()("nodepulse/agent/Collectors") {}

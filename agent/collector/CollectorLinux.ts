@@ -27,14 +27,24 @@ export const layerProc = (root: string, sys?: string, disk?: string): Layer.Laye
       const unitOf = (): ((pid: number) => string) =>
         (disk === undefined ? undefined : makeUnitOfProcess(new ProcFiles(root), new ProcFiles(disk), clock)) ??
         (() => "")
+      let groups: number | undefined
       return Collectors.of({
         available: true,
+        limit: (most) => {
+          groups = most
+        },
         open: (kind) => {
           switch (kind) {
             case "node":
               return openNodeCollector(new ProcFiles(root), clock, sys === undefined ? undefined : new ProcFiles(sys))
             case "process":
-              return openProcessCollector(new ProcFiles(root), clock, { names, unitOf: unitOf() }, accounts)
+              return openProcessCollector(
+                new ProcFiles(root),
+                clock,
+                { names, unitOf: unitOf() },
+                accounts,
+                () => groups
+              )
             case "accounting":
               return accounts?.open ?? Effect.fail(new CollectorUnavailable({ reason: NO_FILE }))
             case "units":

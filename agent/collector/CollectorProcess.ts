@@ -39,7 +39,8 @@ export const openProcessCollector = (
   files: ProcFiles,
   clock: Clock.Clock,
   naming: ProcessNaming = NAMED_BY_COMM,
-  accounts?: Accounts
+  accounts?: Accounts,
+  groupsLimit: () => number | undefined = () => undefined
 ): Effect.Effect<OpenCollector, CollectorUnavailable> =>
   Effect.sync(() => {
     const units = kernelUnits(files)
@@ -75,6 +76,7 @@ export const openProcessCollector = (
         bootSeen = boot
         bootedAt = files.bootedAt() ?? boot
       }
+      groups.limit(Math.min(GROUPS_MAX, groupsLimit() ?? GROUPS_MAX))
       const members = groups.place(upTicks, processes, placesOf(files, naming, bootedAt, units))
       reader.begin(upTicks)
       for (const [index, stat] of members.flat().entries()) {

@@ -85,6 +85,25 @@ class Machine {
 }
 
 describe("process groups", () => {
+  it("are fewer where their limit falls: the largest stay, the others count in other from then on, and come back from 0", () => {
+    const { groups, scan } = new Machine()
+    const at = (ticks: number) => [
+      process(10, "big", { residentPages: 900, userTicks: ticks }),
+      process(11, "small", { residentPages: 5, userTicks: ticks }),
+      process(12, "middle", { residentPages: 50, userTicks: ticks })
+    ]
+    scan(...at(0))
+    scan(...at(100))
+    groups.limit(2)
+    assert.deepStrictEqual(scan(...at(130)), { big: [1, 130, 900], middle: [1, 130, 50], other: [1, 30, 5] })
+    groups.limit(2)
+    assert.deepStrictEqual(scan(...at(150)), { big: [1, 150, 900], middle: [1, 150, 50], other: [1, 50, 5] })
+    groups.limit(100)
+    assert.deepStrictEqual(scan(...at(157)), {
+      ...{ big: [1, 157, 900], middle: [1, 157, 50], other: [0, 50, 0], small: [1, 7, 5] }
+    })
+  })
+
   it("count processes and memory, and CPU from the first scan on", () => {
     const { scan } = new Machine()
     const first = scan(process(10, "nginx", { userTicks: 500 }), process(11, "nginx", { userTicks: 70 }))

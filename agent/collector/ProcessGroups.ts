@@ -95,7 +95,7 @@ interface Tracked {
 const UNIT_SECONDS = 60
 
 export class ProcessGroups {
-  readonly #groupsMax: number
+  #groupsMax: number
   readonly #ticksPerSecond: number
   readonly #tracked = new Map<number, Tracked>()
   readonly #departed = new Map<number, Tracked>()
@@ -109,6 +109,21 @@ export class ProcessGroups {
   constructor(groupsMax: number, ticksPerSecond: number) {
     this.#groupsMax = groupsMax
     this.#ticksPerSecond = ticksPerSecond
+  }
+
+  /**
+   * From the next scan on there are so many groups, and one more. Where there are more now, the largest stay; what the
+   * processes of the others use from then on counts in `other`.
+   */
+  limit(groupsMax: number): void {
+    this.#groupsMax = groupsMax
+    const named = [...this.#groups].filter(([, { name, unit }]) => !(name === OTHER && unit === ""))
+    if (named.length <= groupsMax) return
+    named.sort(([, one], [, two]) => sizeOf(two) - sizeOf(one))
+    for (const [key] of named.slice(groupsMax)) this.#groups.delete(key)
+    for (const tracked of [...this.#tracked.values(), ...this.#departed.values()]) {
+      if (tracked.group !== undefined && !this.#groups.has(keyOf(tracked.group))) tracked.group = undefined
+    }
   }
 
   /**
@@ -251,7 +266,7 @@ export class ProcessGroups {
   }
 
   #groupOf(name: string, unit: string): Group {
-    const key = `${unit}\0${name}`
+    const key = keyOf({ name, unit })
     const there = this.#groups.get(key)
     if (there !== undefined) return there
     const room = this.#groups.size < this.#groupsMax || this.#forget()
@@ -327,6 +342,11 @@ const shown = ({ counted, members, name, told, unit }: Group): ProcessGroup => {
   for (const counter of COUNTERS) if (!Number.isNaN(told[counter])) group[counter] = counted[counter]
   return group
 }
+
+const keyOf = ({ name, unit }: Pick<Group, "name" | "unit">): string => `${unit}\0${name}`
+
+/** Those without processes are the smallest. */
+const sizeOf = ({ members, told }: Group): number => (members.length === 0 ? -1 : told.residentPages || 0)
 
 const compare = (one: string, two: string): number => (one < two ? -1 : one > two ? 1 : 0)
 

@@ -91,6 +91,41 @@ describe("an exporter that is off unless it is asked for", () => {
   })
 })
 
+describe("the agent's budget", () => {
+  const budgetOf = (text: string) =>
+    withDefaults(Result.getOrThrow(readConfigDocument(text, [])), [], undefined, []).budget
+
+  it("has a default for each, and can be set, or switched off", () => {
+    assert.deepStrictEqual(budgetOf("{}"), { cpuPercent: 3, memoryBytes: 192 * 1024 ** 2 })
+    assert.deepStrictEqual(budgetOf('budget: {cpu: "0.5%", memory: 96MiB}'), {
+      ...{ cpuPercent: 0.5, memoryBytes: 96 * 1024 ** 2 }
+    })
+    assert.deepStrictEqual(budgetOf("budget: {cpu: none, memory: none}"), {
+      ...{ cpuPercent: undefined, memoryBytes: undefined }
+    })
+  })
+
+  it("is refused by name where it can be no budget", () => {
+    for (const [text, problem] of [
+      ["budget: {cpu: 5}", /budget\.cpu \(line 1\) is 5, .* between "0\.1%" and "100%", or "none"/],
+      ['budget: {cpu: "0.01%"}', /budget\.cpu/],
+      ['budget: {cpu: "101%"}', /budget\.cpu/],
+      ["budget: {memory: 1MiB}", /budget\.memory \(line 1\) is "1MiB", .*64 MiB/],
+      ["budget: {memroy: 96MiB}", /budget\.memroy.*memory/]
+    ] as const) {
+      assert.match(problemsOf(text).join(), problem)
+    }
+  })
+
+  it.effect("is not that of an agent inside a server, whose process is the server's", () =>
+    Effect.gen(function* () {
+      const { budget, warnings } = yield* load({ [FILE]: 'budget: {cpu: "1%"}' }, {}, { embedded: true })
+      assert.deepStrictEqual(budget, { cpuPercent: undefined, memoryBytes: undefined })
+      assert.include(warnings.join(), "budget in")
+    })
+  )
+})
+
 describe("the agent's config", () => {
   it.effect("of the request is understood as it stands", () =>
     Effect.gen(function* () {

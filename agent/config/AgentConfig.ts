@@ -16,6 +16,9 @@
  *   max_age: "24h"
  * labels:
  *   server_name: "web-1"                # what the agent calls itself; absent: the host name
+ * budget:                               # docs/deployment.md: what the agent does without where it needs more
+ *   cpu: "3%"                           # of one core, 0.1 % to 100 %, or none
+ *   memory: "192MiB"                    # 64 MiB to 16 GiB, or none
  * accounting:
  *   file: "/var/log/account/pacct"      # names short-lived processes; absent: not (docs/short-lived.md)
  * recorder:
@@ -52,6 +55,7 @@ import { Context, Duration, Effect, Layer, Redacted, Result, Schema } from "effe
 import type { Exporter } from "../../src/plugins/Exporter.ts"
 import { Registry } from "../../src/plugins/Registry.ts"
 import { type FileOwner, readSecretFile } from "../../src/SecretFile.ts"
+import type { Budget } from "../budget/Budget.ts"
 import type { ProcessNames } from "../collector/names/ProcessNames.ts"
 import { userNames } from "../collector/names/UserNames.ts"
 import type { Connection } from "../scrape/Dial.ts"
@@ -135,6 +139,8 @@ export interface AgentConfigShape {
   }
   /** Where the agent serves its own metrics; undefined: nowhere. */
   readonly metrics?: { readonly host: string; readonly port: number } | undefined
+  /** What the agent's process may use; absent: nobody watches. */
+  readonly budget?: Budget | undefined
   /** The file of the kernel's process accounting; undefined: it is not read. */
   readonly accounting?: { readonly file: string } | undefined
   /** The flight recorder; absent: it is enabled. */
@@ -180,17 +186,18 @@ export const loadAgentConfig = (
     const { exporters } = yield* Registry
     const path = options.path ?? DEFAULT_CONFIG_PATH
     const refuse = (...problems: ReadonlyArray<string>) => new AgentConfigInvalid({ path, problems })
+    const empty = options.embedded === true ? embedded({}) : {}
     const file = yield* readConfigText(path, TEXT_BYTES_MAX)
     if (Result.isFailure(file)) {
       if (options.embedded === true && options.path === undefined && file.failure.code === "EACCES") {
         const warning = `${path} may not be read by this user: all settings have their defaults`
-        return withDefaults({}, exporters, undefined, [warning])
+        return withDefaults(empty, exporters, undefined, [warning])
       }
       if (file.failure.code !== "ENOENT" || options.path !== undefined) {
         return yield* refuse(`the file cannot be read (${file.failure.code})`)
       }
       const missing = options.embedded === true ? [] : [`there is no ${path}: all settings have their defaults`]
-      return withDefaults({}, exporters, undefined, missing)
+      return withDefaults(empty, exporters, undefined, missing)
     }
     const document = readConfigDocument(
       file.success,
@@ -229,11 +236,16 @@ export const loadAgentConfig = (
 /** What holds for the agent inside a server. */
 const embedded = ({ buffer, server: _, ...rest }: ConfigDocument): ConfigDocument => {
   const { path: __, ...bounds } = buffer ?? {}
-  return { ...rest, buffer: bounds }
+  // What the process uses is the server's.
+  return { ...rest, buffer: bounds, budget: { cpu: null, memory: null } }
 }
 
-const unused = (path: string, { buffer, server }: ConfigDocument): Array<string> => {
-  const keys = [...(server === undefined ? [] : ["server"]), ...(buffer?.path === undefined ? [] : ["buffer.path"])]
+const unused = (path: string, { budget, buffer, server }: ConfigDocument): Array<string> => {
+  const keys = [
+    ...(server === undefined ? [] : ["server"]),
+    ...(buffer?.path === undefined ? [] : ["buffer.path"]),
+    ...(budget === undefined ? [] : ["budget"])
+  ]
   return keys.length === 0
     ? []
     : [
@@ -276,6 +288,10 @@ export const withDefaults = (
       maxAge: Duration.millis(buffer?.max_age ?? BUFFER_MILLIS)
     },
     metrics: metrics?.listen,
+    budget: {
+      cpuPercent: orNone(document.budget?.cpu, BUDGET_CPU_PERCENT),
+      memoryBytes: orNone(document.budget?.memory, BUDGET_MEMORY_BYTES)
+    },
     accounting: document.accounting,
     recorder: { enabled: recorder?.enabled ?? true },
     exporters: enabled.map((exporter) => agentExporter(exporter, sections.get(exporter.name))),
@@ -283,6 +299,10 @@ export const withDefaults = (
     warnings: server === undefined ? warnings : [...warnings, ...unencrypted(server.url)]
   }
 }
+
+/** What is not set has its default, what is set to none is undefined. */
+const orNone = (value: number | null | undefined, usual: number): number | undefined =>
+  value === undefined ? usual : (value ?? undefined)
 
 interface Connections {
   readonly server: Effect.Effect<Connection>
@@ -337,6 +357,9 @@ const connected = (config: AgentConfigShape, { exporters, server }: Connections)
   })
 })
 
+/** Some three times what it uses with 500 processes and all that is built in (bench/README.md). */
+const BUDGET_CPU_PERCENT = 3
+const BUDGET_MEMORY_BYTES = 192 * 1024 * 1024
 const PUSH_TIMEOUT_MILLIS = 10_000
 const BUFFER_BYTES = 256 * 1024 * 1024
 const BUFFER_MILLIS = 24 * 3600 * 1000

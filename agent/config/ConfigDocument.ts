@@ -6,7 +6,15 @@ import { Duration, type Result, Schema } from "effect"
 import { closest, type Place, readYaml, valueText } from "../../src/YamlDocument.ts"
 import { BytesBetween, CountBetween, DurationBetween, FilePath, HttpUrl, Switch } from "../../src/YamlValue.ts"
 import { SCRAPE_LIMITS_RANGE } from "../scrape/ScrapeLimits.ts"
-import { EndpointUrl, HeaderToken, ListenAddress, MachineName, ProxyText } from "./ConfigValue.ts"
+import {
+  CpuBudget,
+  EndpointUrl,
+  HeaderToken,
+  ListenAddress,
+  MachineName,
+  MemoryBudget,
+  ProxyText
+} from "./ConfigValue.ts"
 import { namesProblems } from "./ProcessNamesSetting.ts"
 
 const SECOND = 1000
@@ -34,6 +42,11 @@ const LabelsSection = Schema.Struct({ server_name: Schema.optionalKey(MachineNam
 
 const MetricsSection = Schema.Struct({ listen: Schema.optionalKey(ListenAddress) })
 
+const BudgetSection = Schema.Struct({
+  cpu: Schema.optionalKey(CpuBudget),
+  memory: Schema.optionalKey(MemoryBudget)
+})
+
 const AccountingSection = Schema.Struct({ file: FilePath })
 const RecorderSection = Schema.Struct({ enabled: Schema.optionalKey(Switch) })
 
@@ -59,6 +72,7 @@ const ConfigSchema = Schema.Struct({
   labels: Schema.optionalKey(LabelsSection),
   metrics: Schema.optionalKey(MetricsSection),
   accounting: Schema.optionalKey(AccountingSection),
+  budget: Schema.optionalKey(BudgetSection),
   recorder: Schema.optionalKey(RecorderSection),
   exporters: Schema.optionalKey(Schema.Array(ExporterSection)),
   /** Looked at by `ProcessNamesSetting.ts`, which says what is wrong with an entry. */
@@ -75,6 +89,7 @@ const KNOWN_KEYS: ReadonlyArray<readonly [path: RegExp, keys: ReadonlyArray<stri
   [/^buffer$/, Object.keys(BufferSection.fields)],
   [/^labels$/, Object.keys(LabelsSection.fields)],
   [/^metrics$/, Object.keys(MetricsSection.fields)],
+  [/^budget$/, Object.keys(BudgetSection.fields)],
   [/^accounting$/, Object.keys(AccountingSection.fields)],
   [/^recorder$/, Object.keys(RecorderSection.fields)],
   [/^exporters\[\d+\]$/, Object.keys(ExporterSection.fields)]

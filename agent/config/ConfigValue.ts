@@ -2,7 +2,7 @@
  * The values that only the agent's file has: exporters, proxies, tokens, names. What every file has is `src/YamlValue.ts`.
  */
 import { Schema } from "effect"
-import { parsed } from "../../src/YamlValue.ts"
+import { parseBytes, parsed } from "../../src/YamlValue.ts"
 import { isSocketAddress, socketAddress } from "./SocketAddress.ts"
 
 /** An address that is scraped: may have a query, as process_exporter's neighbours sometimes do, or be a socket. */
@@ -50,4 +50,29 @@ export const MachineName = parsed(
   "a name of 1 to 255 characters, without control characters",
   (value) =>
     typeof value === "string" && /^[^\x00-\x1f\x7f]{1,255}$/.test(value) && value.trim() === value ? value : undefined
+)
+
+/** A share of one core, decoded to percent; null: none is set. */
+export const CpuBudget = parsed(
+  Schema.NullOr(Schema.Number),
+  'a part of one core between "0.1%" and "100%", or "none"',
+  (value) => {
+    if (value === "none") return null
+    const found = typeof value === "string" ? /^(\d{1,3}(?:\.\d{1,3})?) ?%$/.exec(value) : null
+    const percent = Number(found?.[1])
+    return percent >= 0.1 && percent <= 100 ? percent : undefined
+  }
+)
+
+const MEBI = 1024 * 1024
+
+/** A size in bytes; null: none is set. */
+export const MemoryBudget = parsed(
+  Schema.NullOr(Schema.Number),
+  'a size between 64 MiB and 16 GiB, such as "192MiB", or "none"',
+  (value) => {
+    if (value === "none") return null
+    const bytes = parseBytes(value)
+    return bytes !== undefined && bytes >= 64 * MEBI && bytes <= 16_384 * MEBI ? bytes : undefined
+  }
 )

@@ -2,10 +2,17 @@ import { gunzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Logger, Redacted, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
 import { AGENT_HEADER, parseHello } from "../../src/protocol/AgentHello.ts"
 import { layerStatus } from "../Agent.ts"
 import { AgentStatus } from "../AgentStatus.ts"
-import { AgentConfig, type AgentServer, TokenUnreadable } from "../config/AgentConfig.ts"
+import {
+  AgentConfig,
+  type AgentExporter,
+  type AgentServer,
+  TokenUnreadable,
+  withDefaults
+} from "../config/AgentConfig.ts"
 import { closedPort, type HttpPeer, httpPeer, type PeerRequest, tcpPeer } from "../scrape/HttpPeer.fixture.ts"
 import { packArray, packRows } from "../spool/PackedRows.ts"
 import { type NewSpoolRecord, Spool } from "../spool/Spool.ts"
@@ -24,7 +31,11 @@ const serverAt = (url: string, changes: Partial<AgentServer> = {}): AgentServer 
   ...changes
 })
 
-const services = (server: AgentServer | undefined, logged: Array<string> = []) =>
+const services = (
+  server: AgentServer | undefined,
+  logged: Array<string> = [],
+  exporters: ReadonlyArray<AgentExporter> = []
+) =>
   layerStatus.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
@@ -32,7 +43,7 @@ const services = (server: AgentServer | undefined, logged: Array<string> = []) =
           serverName: "web-1",
           server,
           buffer: { path: undefined, maxBytes: 1e9, maxAge: Duration.days(1) },
-          exporters: [],
+          exporters,
           disabled: [],
           warnings: []
         }),
@@ -145,6 +156,30 @@ describe("while there is nothing to send", () => {
         const hello = parseHello(request.headers[AGENT_HEADER])
         assert.deepStrictEqual(hello?.refused, [{ exporter: "process_exporter", limit: "series", most: 50_000 }])
       }
+    })
+  )
+
+  it.effect("says with each request what it does without, and the longer interval that it keeps", () =>
+    Effect.gen(function* () {
+      const peer = yield* httpPeer((request, response) => response.writeHead(202).end(accepted(request)))
+      yield* Effect.gen(function* () {
+        const { restrained, scraped } = yield* AgentStatus
+        const over = { limit: "series", most: 50_000 } as const
+        yield* scraped("process_exporter", { ...outcome, state: "refused", over, error: "sends too much" })
+        const fiber = yield* Effect.forkChild((yield* makePush).run)
+        yield* restrained({
+          usage: null,
+          restraint: { interval: 4, groups: undefined, recorder: true },
+          causes: ["cpu"]
+        })
+        yield* minutes(1, peer, "202")
+        yield* Fiber.interrupt(fiber)
+      }).pipe(
+        Effect.provide(services(serverAt(peer.url), [], withDefaults({}, [processExporter()], undefined, []).exporters))
+      )
+      const hello = parseHello(peer.requests[0]?.headers[AGENT_HEADER])
+      assert.deepStrictEqual(hello?.restrained, { causes: ["cpu"], interval: 4, groups: null, recorder: true })
+      assert.strictEqual(hello?.intervalSeconds, 60)
     })
   )
 

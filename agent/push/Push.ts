@@ -26,7 +26,7 @@
  * the rows sent (`ANSWER_BYTES_PER_ROW`), and the configured time-out.
  */
 import { Clock, Duration, Effect, Option, Random, Redacted, Result, Semaphore } from "effect"
-import { AGENT_HEADER, formatHello } from "../../src/protocol/AgentHello.ts"
+import { AGENT_HEADER, type AgentHello, formatHello } from "../../src/protocol/AgentHello.ts"
 import { WANTS_HEADER } from "../../src/protocol/AgentWants.ts"
 import { printable } from "../../src/protocol/PrintableText.ts"
 import { AgentStatus, type PushChange } from "../AgentStatus.ts"
@@ -34,6 +34,7 @@ import { MachineClock } from "../clock/MachineClock.ts"
 import { AgentConfig, type AgentServer, connectionOf, type TokenUnreadable } from "../config/AgentConfig.ts"
 import { redactedUrl } from "../config/ShownUrl.ts"
 import { PushAnswered } from "../recorder/PushAnswered.ts"
+import { restrainedMillis } from "../scrape/Cadence.ts"
 import { type ExchangeFailed, type ExchangeResponse, exchange } from "../scrape/HttpExchange.ts"
 import { Spool, type SpoolRecord } from "../spool/Spool.ts"
 import { makeIdentity } from "./Identity.ts"
@@ -97,9 +98,12 @@ const makePushTo = Effect.fnUntraced(function* (server: AgentServer) {
   const url = `${server.url}/metrics/prometheus`
   /** The address as it may be shown. */
   const shownUrl = redactedUrl(url)
-  const intervals = exporters.map(({ interval }) => Duration.toSeconds(interval))
-  const intervalSeconds = intervals.length === 0 ? 15 : Math.max(1, Math.min(...intervals))
-  const toldAfter = Duration.seconds(Math.max(TOLD_AFTER_SECONDS, 3 * intervalSeconds))
+  const intervalSeconds = () => {
+    const { restraint } = status.current().budget
+    const intervals = exporters.map((exporter) => restrainedMillis(exporter, restraint) / 1_000)
+    return intervals.length === 0 ? 15 : Math.max(1, Math.min(...intervals))
+  }
+  const toldAfter = Duration.seconds(Math.max(TOLD_AFTER_SECONDS, 3 * intervalSeconds()))
   const monotonic = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   let bodyBytes = BODY_BYTES_FIRST
   /** Kinds of refusals that were logged: once each. */
@@ -138,16 +142,23 @@ const makePushTo = Effect.fnUntraced(function* (server: AgentServer) {
     }
   }
 
+  /** What the agent does without. */
+  const restraint = (): Pick<AgentHello, "restrained"> => {
+    const { causes, restraint } = status.current().budget
+    return causes.length === 0 ? {} : { restrained: { ...restraint, causes, groups: restraint.groups ?? null } }
+  }
+
   const hasTroubles = () => Object.values(troubles()).some((exporters) => exporters.length > 0)
 
   const headersFor = (correction: number) => ({
     [AGENT_HEADER]: formatHello({
       ...identity.next(),
       name: serverName,
-      intervalSeconds,
+      intervalSeconds: intervalSeconds(),
       sent: clock.currentTimeMillisUnsafe() / 1_000,
       step: machine.step(),
       corrected: correction === 0 ? undefined : correction / 1_000,
+      ...restraint(),
       ...troubles()
     }),
     "user-agent": `nodepulse-agent (${serverName.replace(/[^\x20-\x7e]|[()\\]/g, "?")})`

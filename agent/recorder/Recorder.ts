@@ -57,7 +57,12 @@ const processNaming = (files: ProcFiles): ProcessNaming => {
   }
 }
 
-export const makeRecorder = Effect.fnUntraced(function* (server: AgentServer, sources: RecorderSources) {
+/** `isResting`: whether it is to take no samples for now. */
+export const makeRecorder = Effect.fnUntraced(function* (
+  server: AgentServer,
+  sources: RecorderSources,
+  isResting: () => boolean = () => false
+) {
   const clock = yield* Clock.Clock
   const boot = yield* Effect.map(BootClock, (read) => () => read(clock))
   const recorder = new FlightRecorder(sources)
@@ -109,7 +114,7 @@ export const makeRecorder = Effect.fnUntraced(function* (server: AgentServer, so
       const period = recorder.budget.now.periodMillis
       const now = boot()
       yield* Effect.sleep(Duration.millis(Math.max(1, (Math.floor(now / period) + 1) * period - now)))
-      yield* tick()
+      if (!isResting()) yield* tick()
     }
   })
 

@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { jitterOf, nextTick, Timestamps } from "./Cadence.ts"
+import { Duration } from "effect"
+import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
+import { UNRESTRAINED } from "../budget/Budget.ts"
+import { jitterOf, nextTick, restrainedMillis, Timestamps } from "./Cadence.ts"
 
 const INTERVAL = 15_000
 
@@ -53,6 +56,26 @@ describe("nextTick", () => {
       assert.isTrue(tick > now && tick - now <= 1.5 * interval, `seed 42, run ${run}`)
       if (last !== null && last <= now) assert.isTrue(tick - last >= interval / 2, `seed 42, run ${run}`)
     }
+  })
+})
+
+describe("the time between two scrapes under a restraint", () => {
+  const of = (interval: Duration.Input, factor: 1 | 2 | 4) =>
+    restrainedMillis(
+      { exporter: processExporter(), interval: Duration.fromInputUnsafe(interval) },
+      {
+        ...UNRESTRAINED,
+        interval: factor
+      }
+    )
+
+  it("is longer by the factor", () => {
+    assert.deepStrictEqual([of("15 seconds", 1), of("15 seconds", 2), of("15 seconds", 4)], [15_000, 30_000, 60_000])
+  })
+
+  it("is never so long that the server sees a gap, but where it is configured so", () => {
+    assert.strictEqual(of("1 minute", 4), 100_000)
+    assert.strictEqual(of("4 minutes", 4), 240_000)
   })
 })
 

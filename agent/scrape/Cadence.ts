@@ -5,6 +5,9 @@
  * evenly over the interval. All exporters of a host share its offset (as a fraction of their interval), so that those
  * with equal intervals are scraped together and travel in one request.
  */
+import { Duration } from "effect"
+import type { Restraint } from "../budget/Budget.ts"
+import type { AgentExporter } from "../config/AgentConfig.ts"
 
 /** Where in the interval a host has its place: 0 ≤ fraction < 1, from FNV-1a (32 bits) of its name. */
 export const jitterOf = (host: string): number => {
@@ -29,6 +32,22 @@ export const nextTick = (now: number, last: number | null, interval: number, jit
   const sinceLast = last === null || last > now ? Number.POSITIVE_INFINITY : tick - last
   return sinceLast < interval / 2 ? tick + interval : tick
 }
+
+/**
+ * The time between two scrapes under a restraint, in milliseconds. Never so long that the server sees a gap, for an exporter
+ * whose own is not so long already.
+ */
+export const restrainedMillis = (
+  { exporter, interval }: Pick<AgentExporter, "exporter" | "interval">,
+  restraint: Restraint
+): number => {
+  const own = Duration.toMillis(interval)
+  const longest = Duration.toMillis(exporter.table.staleAfter) / SCRAPES_WITHOUT_GAP
+  return Math.min(own * restraint.interval, Math.max(own, longest))
+}
+
+/** One may be lost without a gap. */
+const SCRAPES_WITHOUT_GAP = 3
 
 /** How many timestamps a `Timestamps` remembers: four hours at 15 seconds. */
 const REMEMBERED = 1024

@@ -7,6 +7,7 @@ import { processExporter } from "../../src/plugins/process-exporter/ProcessExpor
 import { makeWire } from "../../src/plugins/Wire.ts"
 import { layerStatus } from "../Agent.ts"
 import { AgentStatus } from "../AgentStatus.ts"
+import { UNRESTRAINED } from "../budget/Budget.ts"
 import { type Collection, Collectors, CollectorUnavailable, layerNone } from "../collector/Collector.ts"
 import { AgentConfig, type AgentExporter } from "../config/AgentConfig.ts"
 import { unpackRows } from "../spool/PackedRows.ts"
@@ -117,6 +118,24 @@ describe("the scraper's clock", () => {
         assert.strictEqual(time % 15_000, offset)
         if (index > 0) assert.strictEqual(time - rest[index - 1]!, 15_000)
       }
+    }).pipe(Effect.provide(services(settings, countingCollectors(opened))))
+  )
+
+  it.effect("scrapes less often while it is restrained, from the next tick on, and as often as ever after", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_700_000_000_123)
+      const { restrained } = yield* AgentStatus
+      const restraint = { ...UNRESTRAINED, interval: 4 } as const
+      yield* restrained({ usage: null, restraint, causes: ["cpu"] })
+      const fiber = yield* Effect.forkChild(runScraper(settings))
+      yield* TestClock.adjust("5 minutes")
+      yield* restrained({ usage: null, restraint: UNRESTRAINED, causes: [] })
+      yield* TestClock.adjust("5 minutes")
+      yield* Fiber.interrupt(fiber)
+      const times = yield* timestamps
+      const steps = times.slice(2).map((time, index) => (time - times[index + 1]!) / 1_000)
+      assert.deepStrictEqual(steps.slice(0, 3), [60, 60, 60])
+      assert.deepStrictEqual(steps.slice(-10), Array(10).fill(15))
     }).pipe(Effect.provide(services(settings, countingCollectors(opened))))
   )
 

@@ -27,7 +27,7 @@ import { AgentConfig, type AgentExporter } from "../config/AgentConfig.ts"
 import { redactedUrl } from "../config/ShownUrl.ts"
 import { packRows } from "../spool/PackedRows.ts"
 import { type NewSpoolRecord, Spool } from "../spool/Spool.ts"
-import { jitterOf, nextTick, Timestamps } from "./Cadence.ts"
+import { jitterOf, nextTick, restrainedMillis, Timestamps } from "./Cadence.ts"
 import {
   emptySentence,
   limitOf,
@@ -53,13 +53,14 @@ export const runScraper = (
 ): Effect.Effect<never, never, AgentConfig | AgentStatus | Collectors | MachineClock | Spool> =>
   Effect.gen(function* () {
     const config = yield* AgentConfig
+    const status = yield* AgentStatus
     const { steadyMillis } = yield* MachineClock
     const scrape = yield* makeScrape(settings)
     const jitter = jitterOf(config.serverName)
-    const interval = Duration.toMillis(settings.interval)
     let last: number | null = null
     while (true) {
       const now = steadyMillis()
+      const interval = restrainedMillis(settings, status.current().budget.restraint)
       if (last !== null) {
         const tick = nextTick(now, last, interval, jitter)
         yield* Effect.sleep(Duration.millis(tick - now))

@@ -17,7 +17,7 @@
  * Silence is measured from the rival's first attempt (`contended`), or from `seenAt`, which is at most `REFRESH_MILLIS`
  * behind: so a holder that reports costs no write per push.
  */
-import type { AgentHello, AgentIdentity, ClockStep, RefusedExporter } from "../protocol/AgentHello.ts"
+import type { AgentHello, AgentIdentity, ClockStep, RefusedExporter, RestrainedAgent } from "../protocol/AgentHello.ts"
 
 /** Times in epoch milliseconds of the server's clock. */
 export interface AgentState {
@@ -51,6 +51,8 @@ export interface AgentState {
   readonly unmatched?: ReadonlyArray<string>
   /** Exporters whose scrapes are over a limit of the agent's; absent: none. */
   readonly refused?: ReadonlyArray<RefusedExporter>
+  /** What the agent does without to keep within its budget; absent: nothing. */
+  readonly restrained?: RestrainedAgent
   /** Exporters that it sends and this server does not know. */
   readonly unknown: ReadonlyArray<{ readonly exporter: string; readonly at: number }>
 }
@@ -195,13 +197,15 @@ const refreshed = (state: AgentState, hello: AgentHello, now: number): AgentStat
 /** What a push tells beside who it is from; the same state where that is nothing new. */
 const toldBy = (state: AgentState, hello: AgentHello, now: number): AgentState => {
   const told = clockOf(state, hello, now)
-  const { refused: refusedBefore = [], unmatched: unmatchedBefore = [], ...rest } = told
-  const { refused = [], unmatched = [] } = hello
-  if (unmatchedBefore.join() === unmatched.join() && isSame(refusedBefore, refused)) return told
+  const { refused: refusedBefore = [], restrained: restrainedBefore, unmatched: unmatchedBefore = [], ...rest } = told
+  const { refused = [], restrained, unmatched = [] } = hello
+  const isRestrainedAlike = JSON.stringify(restrainedBefore) === JSON.stringify(restrained)
+  if (isRestrainedAlike && unmatchedBefore.join() === unmatched.join() && isSame(refusedBefore, refused)) return told
   return {
     ...rest,
     ...(unmatched.length === 0 ? {} : { unmatched }),
-    ...(refused.length === 0 ? {} : { refused })
+    ...(refused.length === 0 ? {} : { refused }),
+    ...(restrained === undefined ? {} : { restrained })
   }
 }
 

@@ -76,6 +76,14 @@ const StateText = Schema.fromJsonString(
         })
       )
     ),
+    restrained: Schema.optionalKey(
+      Schema.Struct({
+        causes: Schema.Array(Schema.Literals(["cpu", "memory"])),
+        interval: Schema.Literals([1, 2, 4]),
+        groups: Schema.NullOr(Schema.Finite),
+        recorder: Schema.Boolean
+      })
+    ),
     unknown: Schema.Array(Schema.Struct({ exporter: Schema.String, at: Schema.Finite }))
   })
 )

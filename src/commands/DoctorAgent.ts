@@ -405,6 +405,13 @@ const verdictOfMetrics = (text: string, isOnDisk: boolean, now: number): Finding
     const cure = "the server was away for longer than the spool lasts"
     return doubtful("agent", `runs, but has dropped ${dropped} scrapes`, cure)
   }
+  const factor = valueOf("nodepulse_agent_interval_factor")
+  const over = ["cpu", "memory"].filter((budget) => valueOf(`nodepulse_agent_restrained{budget="${budget}"}`) === 1)
+  if (over.length > 0) {
+    const less = factor > 1 ? `, and scrapes ${factor} times less often` : ""
+    const cure = `${over.map((each) => `budget.${each}`).join(", ")} in nodepulse.yml lets it use more; nodepulse_agent_ metrics say what it uses`
+    return doubtful("agent", `runs, and holds back to keep within its budget of ${over.join(" and ")}${less}`, cure)
+  }
   const delivered = valueOf("nodepulse_agent_push_last_success_timestamp_seconds")
   if (Number.isNaN(delivered)) {
     return doubtful("agent", "runs, but has delivered nothing yet", "wait for 30 s; else the lines above say why")

@@ -186,7 +186,7 @@ const checkMigrations = Effect.fnUntraced(function* (applied: ReadonlySet<string
   ]
 })
 
-/** Whether two machines report with one token, and which exporters agents refuse. */
+/** Whether two machines report with one token, which exporters agents refuse, and which agents hold back. */
 const checkAgents = (now: number) =>
   Effect.gen(function* () {
     const states = yield* (yield* Agents).all
@@ -198,7 +198,7 @@ const checkAgents = (now: number) =>
       const cure = `nodepulse token create --kind enrolment; on ${conflict.name}, with what that prints: nodepulse-agent agent enroll --replace`
       return [wrong("token", printable(saw), printable(cure))]
     })
-    return [...conflicts, ...refusedExporters(states)]
+    return [...conflicts, ...refusedExporters(states), ...restrainedAgents(states)]
   }).pipe(
     Effect.provide(AgentsPostgres.layer),
     // Its table comes with a migration that may not be applied yet.
@@ -217,13 +217,30 @@ const refusedExporters = (states: ReadonlyMap<string, AgentState>): ReadonlyArra
     }
   }
   const kinds = [...servers].sort(([, a], [, b]) => b.length - a.length)
-  const told = kinds.slice(0, REFUSED_TOLD).map(([kind, ids]) => {
-    const more = ids.length > SERVERS_TOLD ? ` and ${ids.length - SERVERS_TOLD} more` : ""
-    const on = `${ids.slice(0, SERVERS_TOLD).join(", ")}${more}`
-    return doubtful("agents", printable(`${kind} on ${on}: its scrapes are refused there`), RAISE)
-  })
+  const told = kinds
+    .slice(0, REFUSED_TOLD)
+    .map(([kind, ids]) =>
+      doubtful("agents", printable(`${kind} on ${namesOf(ids)}: its scrapes are refused there`), RAISE)
+    )
   const rest = kinds.length - told.length
   return rest === 0 ? told : [...told, doubtful("agents", `${rest} more limits are exceeded on other servers`, RAISE)]
+}
+
+/** Agents that hold back, in one line. */
+const restrainedAgents = (states: ReadonlyMap<string, AgentState>): ReadonlyArray<Finding> => {
+  const ids = [...states].filter(([, { restrained }]) => restrained !== undefined).map(([serverId]) => serverId)
+  return ids.length === 0
+    ? []
+    : [doubtful("agents", printable(`hold back to keep within their budget on ${namesOf(ids)}`), LET)]
+}
+
+const LET =
+  "nodepulse-agent doctor there says of which; budget.cpu or budget.memory in nodepulse.yml lets them use more"
+
+/** The first few, and how many more. */
+const namesOf = (ids: ReadonlyArray<string>): string => {
+  const more = ids.length > SERVERS_TOLD ? ` and ${ids.length - SERVERS_TOLD} more` : ""
+  return `${ids.slice(0, SERVERS_TOLD).join(", ")}${more}`
 }
 
 const REFUSED_TOLD = 5

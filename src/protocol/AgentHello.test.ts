@@ -53,6 +53,26 @@ describe("what an agent says of itself", () => {
     assert.notInclude(formatHello({ ...hello, refused: [evil, { ...evil, most: Number.NaN }] }), "refused")
   })
 
+  it("says what it does without to keep within its budget, and is believed in nothing else", () => {
+    for (const restrained of [
+      { causes: ["cpu"], interval: 2, groups: null, recorder: true },
+      { causes: ["cpu", "memory"], interval: 4, groups: 500, recorder: false },
+      { causes: ["memory"], interval: 1, groups: 250, recorder: true }
+    ] as const) {
+      assert.deepStrictEqual(parseHello(formatHello({ ...hello, restrained }))?.restrained, restrained)
+    }
+    assert.include(
+      formatHello({ ...hello, restrained: { causes: ["cpu"], interval: 4, groups: 500, recorder: false } }),
+      "; restrained=cpu,interval:4,groups:500,recorder:off"
+    )
+    const told = (text: string) => parseHello(`${formatHello(hello)}; restrained=${text}`)?.restrained
+    for (const odd of ["", "interval:4", "disk,interval:4", "CPU", "cpu:1"]) assert.isUndefined(told(odd), odd)
+    assert.deepStrictEqual(told("cpu,interval:3,groups:-1,groups:1e9,groups:0,recorder:maybe,x"), {
+      ...{ causes: ["cpu"], interval: 1, groups: null, recorder: true }
+    })
+    assert.isUndefined(told(`${"x,".repeat(99)}cpu`))
+  })
+
   it("fits into a header, and tells no id but its hash, whatever the machine is called", () => {
     const text = formatHello({
       ...hello,

@@ -16,6 +16,8 @@
  *   of this request, seconds.
  * - `unmatched`: exporters that answer there and report nothing though they should.
  * - `refused`: exporters whose scrapes are over a limit of the agent's, as `exporter/limit/most`, such as `…/series/50000`.
+ * - `restrained`: what the agent does without to keep within its budget, and for which resource, such as
+ *   `cpu,interval:4,groups:500,recorder:off`.
  *
  * Guarantee: reading never fails. A header that says no identity, or is longer than `HEADER_LENGTH_MAX`, is as good as none,
  * an unknown or unreadable part is left out: an older or a newer agent works without it.
@@ -47,6 +49,17 @@ export interface RefusedExporter {
   readonly most: number
 }
 
+/** What an agent does without to keep within its budget. */
+export interface RestrainedAgent {
+  readonly causes: ReadonlyArray<"cpu" | "memory">
+  /** How many times longer the time between two scrapes is. */
+  readonly interval: 1 | 2 | 4
+  /** How many groups it keeps apart; null: as many as ever. */
+  readonly groups: number | null
+  /** Whether the flight recorder runs. */
+  readonly recorder: boolean
+}
+
 export interface AgentHello extends AgentIdentity {
   /** What the machine is called there: printable ASCII. */
   readonly name: string
@@ -62,6 +75,8 @@ export interface AgentHello extends AgentIdentity {
   readonly unmatched?: ReadonlyArray<string>
   /** Absent: none. */
   readonly refused?: ReadonlyArray<RefusedExporter>
+  /** Absent: it does all that it is asked to. */
+  readonly restrained?: RestrainedAgent
 }
 
 /** What is sent of an id. */
@@ -82,6 +97,7 @@ export const formatHello = (hello: AgentHello): string => {
     ...(hello.step === undefined ? [] : [`step=${hello.step.seconds.toFixed(3)}@${hello.step.at.toFixed(3)}`]),
     ...(hello.corrected === undefined ? [] : [`corrected=${hello.corrected.toFixed(3)}`]),
     ...listed("unmatched", unmatchedOf(hello.unmatched)),
+    ...listed("restrained", restrainedTexts(hello.restrained)),
     ...listed("refused", (hello.refused ?? []).map(refusedText).filter(isRefusal).slice(0, EXPORTERS_MAX))
   ]
   return parts.join("; ")
@@ -104,6 +120,7 @@ export const parseHello = (header: string | ReadonlyArray<string> | undefined): 
     .filter(isRefusal)
     .slice(0, EXPORTERS_MAX)
     .map(refusedOf)
+  const restrained = restrainedOf(parts.get("restrained"))
   return {
     name: nameOf(parts.get("name") ?? ""),
     machine,
@@ -119,9 +136,39 @@ export const parseHello = (header: string | ReadonlyArray<string> | undefined): 
     step: step.seconds === undefined || step.at === undefined ? undefined : { seconds: step.seconds, at: step.at },
     corrected: numberOf(parts.get("corrected")),
     ...(unmatched.length === 0 ? {} : { unmatched }),
-    ...(refused.length === 0 ? {} : { refused })
+    ...(refused.length === 0 ? {} : { refused }),
+    ...(restrained === undefined ? {} : { restrained })
   }
 }
+
+const CAUSES = ["cpu", "memory"] as const
+
+const restrainedTexts = (restrained: RestrainedAgent | undefined): ReadonlyArray<string> => {
+  if (restrained === undefined) return []
+  const { causes, groups, interval, recorder } = restrained
+  return [
+    ...CAUSES.filter((cause) => causes.includes(cause)),
+    ...(interval === 1 ? [] : [`interval:${interval}`]),
+    ...(groups === null ? [] : [`groups:${groups}`]),
+    ...(recorder ? [] : ["recorder:off"])
+  ]
+}
+
+/** Undefined where it names no resource: whatever else it says is as good as nothing. */
+const restrainedOf = (text = ""): RestrainedAgent | undefined => {
+  const found = text.split(",", RESTRAINED_PARTS_MAX)
+  const causes = CAUSES.filter((cause) => found.includes(cause))
+  if (causes.length === 0) return undefined
+  const groups = found.map((part) => /^groups:([1-9]\d{0,5})$/.exec(part)?.[1]).find((count) => count !== undefined)
+  return {
+    causes,
+    interval: found.includes("interval:4") ? 4 : found.includes("interval:2") ? 2 : 1,
+    groups: groups === undefined ? null : Number(groups),
+    recorder: !found.includes("recorder:off")
+  }
+}
+
+const RESTRAINED_PARTS_MAX = 8
 
 /** Names of exporters, as a registry has them. */
 const unmatchedOf = (names: ReadonlyArray<string> = []): ReadonlyArray<string> =>

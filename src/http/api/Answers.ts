@@ -74,6 +74,18 @@ const agentFields = {
   ).annotate({
     description: "Exporters that serve more than the agent's limits allow: nothing of their scrapes is taken."
   }),
+  restrained: Schema.NullOr(
+    Schema.Struct({
+      causes: Schema.Array(Schema.Literals(["cpu", "memory"])).annotate({ description: "What it used too much of." }),
+      interval_factor: Schema.Finite.annotate({
+        description: "How many times longer the time between two scrapes is."
+      }),
+      groups_max: Schema.NullOr(Schema.Finite).annotate({
+        description: "How many groups of processes it keeps apart; null: as many as ever."
+      }),
+      recorder: Schema.Boolean.annotate({ description: "Whether the flight recorder runs." })
+    })
+  ).annotate({ description: "What the agent does without, to keep within its budget; null: nothing." }),
   unknown_exporters: Schema.Array(Schema.String).annotate({
     description: "Exporters that the agent sends and this server does not know: their rows wait in its spool."
   })

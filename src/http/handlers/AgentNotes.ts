@@ -38,6 +38,15 @@ export const agentFields = (
       setting: `${limit}_limit` as const,
       most
     })),
+    restrained:
+      state?.restrained === undefined
+        ? null
+        : {
+            causes: state.restrained.causes,
+            interval_factor: state.restrained.interval,
+            groups_max: state.restrained.groups,
+            recorder: state.restrained.recorder
+          },
     unknown_exporters: state === undefined ? [] : unknownOf(state, nowMillis)
   }
 }

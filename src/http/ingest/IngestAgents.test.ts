@@ -160,6 +160,25 @@ describe("an exporter that serves more than its agent takes", () => {
   )
 })
 
+describe("an agent that holds back", () => {
+  it.live("is told of, by what it used and what it does without, until it does all again", () =>
+    Effect.gen(function* () {
+      const server = yield* startServer()
+      const push = agent("web-1")
+      const body = { process_exporter: [row("a")] }
+      for (const interval of [2, 4] as const) {
+        const restrained = { causes: ["cpu", "memory"], interval, groups: 500, recorder: false } as const
+        expect((yield* server.push(body, push({ restrained }))).status).toBe(202)
+        expect((yield* entryOf(server)).restrained).toEqual({
+          ...{ causes: ["cpu", "memory"], interval_factor: interval, groups_max: 500, recorder: false }
+        })
+      }
+      expect((yield* server.push(body, push())).status).toBe(202)
+      expect((yield* entryOf(server)).restrained).toBeNull()
+    })
+  )
+})
+
 describe("an exporter that answers and matches nothing", () => {
   it.live("is told with what mends it, until it is mended", () =>
     Effect.gen(function* () {

@@ -30,6 +30,12 @@ export interface AgentNotes {
     readonly setting: "body_limit" | "series_limit"
     readonly most: number
   }>
+  readonly restrained: {
+    readonly causes: ReadonlyArray<"cpu" | "memory">
+    readonly interval_factor: number
+    readonly groups_max: number | null
+    readonly recorder: boolean
+  } | null
   readonly unknown_exporters: ReadonlyArray<string>
 }
 
@@ -52,6 +58,7 @@ export const agentWord = (notes: AgentNotes): string | undefined => {
   if (unmatched !== undefined) return `${unmatched.exporter} reports nothing`
   const [refused] = notes.refused_exporters
   if (refused !== undefined) return `${refused.exporter} serves too much`
+  if (notes.restrained !== null) return "its agent holds back"
   const [unknown] = notes.unknown_exporters
   return unknown === undefined ? undefined : `sends ${legible(unknown, 40)}, not known here`
 }
@@ -98,6 +105,7 @@ export const AgentTrouble = ({ notes, now }: { readonly notes: AgentNotes; reado
           <code>{setting}</code> of this exporter in the agent's <code>nodepulse.yml</code>.
         </p>
       ))}
+      {notes.restrained !== null && <Restrained {...notes.restrained} />}
       {unknown.length > 0 && (
         <p className="banner stale" role="status">
           <b>
@@ -108,6 +116,29 @@ export const AgentTrouble = ({ notes, now }: { readonly notes: AgentNotes; reado
         </p>
       )}
     </>
+  )
+}
+
+/** What the agent does without, so that it is never what weighs on its server. */
+const Restrained = ({ causes, groups_max, interval_factor, recorder }: NonNullable<AgentNotes["restrained"]>) => {
+  const does = [
+    ...(interval_factor === 1 ? [] : [`scrapes ${interval_factor} times less often`]),
+    ...(groups_max === null ? [] : [`keeps ${number(groups_max)} groups of processes apart, the rest in “other”`]),
+    ...(recorder ? [] : ["records nothing second by second"])
+  ]
+  const used = causes.map((cause) => (cause === "cpu" ? "CPU" : "memory")).join(" and ")
+  return (
+    <p className="banner stale" role="status">
+      <b>This server's agent holds back:</b> it {does.join(", ")}, since it used more {used} than its budget. It comes
+      back by itself. To let it use more, raise{" "}
+      {causes.map((cause, index) => (
+        <span key={cause}>
+          {index === 0 ? "" : " and "}
+          <code>budget.{cause}</code>
+        </span>
+      ))}{" "}
+      in its <code>nodepulse.yml</code>.
+    </p>
   )
 }
 
