@@ -357,7 +357,7 @@ const connected = (config: AgentConfigShape, { exporters, server }: Connections)
   })
 })
 
-/** Some three times what it uses with 500 processes and all that is built in (bench/README.md). */
+/** Several times what it uses with 500 processes in 80 units and all that is built in (bench/agent-whole.ts). */
 const BUDGET_CPU_PERCENT = 3
 const BUDGET_MEMORY_BYTES = 192 * 1024 * 1024
 const PUSH_TIMEOUT_MILLIS = 10_000
