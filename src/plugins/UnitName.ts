@@ -151,14 +151,18 @@ const HASH = /(?<![0-9A-Za-z])[0-9a-f]{16,255}(?![0-9A-Za-z])/g
 /** Of systemd-run: `run-r<32 hex>`, `run-u12`, `run-p12-i34`, `run-12`. */
 const RUN = /^run-(?:r[0-9a-f]{32}|u\d{1,20}|p\d{1,20}-i\d{1,20}|\d{1,20})(?=\.)/
 /** An instance for each connection (`5-10.0.0.1:22-10.0.0.2:5123`), each crash (`12-3456-0`), each bus name (`:1.23`). */
-const CONNECTION = /@\d{1,10}-[^@]{1,200}(?=\.service$)/
+const INSTANCE = /@\d{1,10}-([^@]{1,200})(?=\.service$)/
 const BUS_NAME = /:\d{1,10}\.\d{1,10}/g
+
+/** Whether what is behind an instance's number is two numbers, or two addresses with their ports. */
+const isMadeUp = (rest: string): boolean =>
+  /^\d{1,10}-\d{1,10}$/.test(rest) || (rest.split(":").length >= 3 && /:\d{1,5}$/.test(rest))
 
 /** Without what is another each time. */
 const folded = (name: string): string =>
   name
     .replace(RUN, "run-#")
-    .replace(CONNECTION, (instance) => (/^@\d+-(?:\d+-\d+|.*:\d+-.*:\d+)$/.test(instance) ? "@#" : instance))
+    .replace(INSTANCE, (instance, rest: string) => (isMadeUp(rest) ? "@#" : instance))
     .replace(BUS_NAME, ":#")
     .replace(UUID, "#")
     .replace(HASH, "#")

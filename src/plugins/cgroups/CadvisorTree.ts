@@ -90,8 +90,8 @@ const measureOf = (told: Told, { cpu, device = "", operation }: Sample["labels"]
 
 /** Notes what a container is called, where its labels say more than its id. */
 const nameContainer = (containers: Map<string, string>, path: string, labels: Sample["labels"]): void => {
-  const id = /([0-9a-f]{64})(?:\.scope)?$/.exec(path)?.[1]
-  if (id === undefined || containers.has(id)) return
+  const id = (path.endsWith(".scope") ? path.slice(0, -".scope".length) : path).slice(-64)
+  if (!/^[0-9a-f]{64}$/.test(id) || containers.has(id)) return
   const name = nameIn(labels)
   if (name !== undefined && name !== id) containers.set(id, name)
 }
