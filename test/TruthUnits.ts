@@ -142,7 +142,7 @@ const rowOf =
   })
 
 /** Rows by column names; `t` and `since` in seconds since `EPOCH`. */
-const taskRow = rowOf(tasks)
+export const taskRow = rowOf(tasks)
 export const cellRow = rowOf(cells)
 const exitRow = rowOf(exits)
 
