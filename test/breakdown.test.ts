@@ -121,6 +121,11 @@ layer(live)("a breakdown", (it) => {
         ["unknown", null, 252]
       ])
       assert.deepInclude(answer, { partial: [], belowZero: [] })
+      // All exporters were asked at the same moments: there are no edges, only ticks.
+      assert.deepStrictEqual(
+        answer.lines.map(({ errorSeconds, errors }) => errorSeconds - errors.ticks),
+        answer.lines.map(() => 0)
+      )
     })
   )
 

@@ -30,7 +30,7 @@ export const brokenDown = (window: Window, limit: number): BreakdownAnswer => {
     groups: sums({ 1: 900, 2: 300, 3: 60 }),
     common: { busy: 1_800, seconds: 3_600, unknown: 0 },
     cores: 4,
-    host: { counters: 2, interval: 15 },
+    host: { counters: 2, interval: 15, seen: undefined },
     units: { sums: sums({ 4: 1_650, 5: 110 }), members: sums({ 4: 1_250, 5: 10 }), byUnit: true, kernel: "(kernel)" },
     shortLived: sums({ 6: 240 }, 1_312),
     resources: { groups: "processes", units: "units", shortLived: "short_lived" }

@@ -5,7 +5,7 @@
  * An error is what the source of it can do at most, but for the edges and what is unknown: these are taken at the rate of the rest.
  */
 import type { BreakdownAnswer, LineErrors, LineKind } from "./Breakdown.ts"
-import type { Sums, Usage } from "./BreakdownSums.ts"
+import type { Span, Sums, Usage } from "./BreakdownSums.ts"
 import type { Common } from "./HostSteps.ts"
 import { CLAMP_SLACK } from "./Increases.ts"
 import type { Window } from "./Rankings.ts"
@@ -24,7 +24,7 @@ export interface BreakdownParts {
   readonly common: Common
   readonly cores: number | null
   /** How many counters the host's busy CPU is the sum of, and how far apart its scrapes are, in seconds. */
-  readonly host: { readonly counters: number; readonly interval: number } | undefined
+  readonly host: { readonly counters: number; readonly interval: number; readonly seen: Span | undefined } | undefined
   /** Undefined where nothing tells of units. */
   readonly units: UnitParts | undefined
   readonly shortLived: Sums | undefined
@@ -56,7 +56,7 @@ export const total = (usages: Usages, field: keyof Usage): number =>
   usages.reduce((sum, usage) => sum + usage[field], 0)
 
 /** How far apart scrapes were, in seconds. */
-export const stepOf = ({ covered, scrapes }: Sums): number => (scrapes === 0 ? 0 : covered / scrapes)
+const stepOf = ({ covered, scrapes }: Sums): number => (scrapes === 0 ? 0 : covered / scrapes)
 
 /** Cores, over the time that both exporters saw. */
 export const rateOf = ({ shared }: Sums, seconds: number): number => (shared === 0 ? 0 : Math.abs(seconds) / shared)
@@ -77,9 +77,23 @@ export const countedErrors = ({ cores }: BreakdownParts, sums: Sums, usages: Usa
   clamped: total(usages, "clamped") * (cores ?? 0) * CLAMP_SLACK * stepOf(sums)
 })
 
+/** How far apart scrapes are, in seconds, and where what they saw begins and ends. */
+interface Paced {
+  readonly step: number
+  readonly seen: Span | undefined
+}
+
+export const pacedOf = (sums: Sums): Paced => ({ step: stepOf(sums), seen: sums.seen })
+
 /**
- * At each end of a window up to one interval of the slower of two exporters, and the time that only one of them saw, at the rate of the
- * time that both did.
+ * At each end of a window the time that only one of two exporters saw, where that is known, and no more than an interval of the slower one;
+ * at the rate of the time that both saw. `unshared` is what else only one of them saw, in seconds.
  */
-export const edgesOf = (rate: number, intervals: readonly [number, number], unshared: number): number =>
-  rate * (2 * Math.max(...intervals) + Math.abs(unshared))
+export const edgesOf = (rate: number, [one, other]: readonly [Paced, Paced], unshared: number): number => {
+  const most = Math.max(one.step, other.step)
+  const edge = (end: keyof Span) =>
+    one.seen === undefined || other.seen === undefined
+      ? most
+      : Math.min(most, Math.abs(one.seen[end] - other.seen[end]) / 1_000_000)
+  return rate * (edge("from") + edge("to") + Math.abs(unshared))
+}

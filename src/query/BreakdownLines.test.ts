@@ -41,7 +41,7 @@ const broken = (parts: Partial<BreakdownParts>): BreakdownAnswer =>
       groups: sums({}),
       common: { busy: 0, seconds: COVERED, unknown: 0 },
       cores: 4,
-      host: { counters: 2, interval: STEP },
+      host: { counters: 2, interval: STEP, seen: undefined },
       units: undefined,
       shortLived: undefined,
       resources: { groups: "tasks", units: "cells", shortLived: "ended" },
@@ -277,5 +277,17 @@ describe("the error of a line", () => {
     const { edges, unknown } = line(answer, "unknown").errors
     expect(edges).toBeCloseTo(0.2 * (2 * STEP + 300), 9)
     expect(unknown).toBeCloseTo(2 * STEP * 0.2, 9)
+  })
+
+  it("is no more than the time at the edges that only one of two exporters saw, where that is known", () => {
+    const of = (from: number, to: number) => ({ from: from * 1_000_000, to: to * 1_000_000 })
+    const answer = broken({
+      groups: sums({ 1: 90 }, { seen: of(0, 900) }),
+      common: { busy: 180, seconds: COVERED, unknown: 0 },
+      host: { counters: 2, interval: STEP, seen: of(2, 901) },
+      units: units(sums({ 101: 90 }, { seen: of(-100, 895) }), sums({ 101: 45 }, { seen: of(0, 900) }))
+    })
+    expect(line(answer, "remainder", "n101").errors.edges).toBeCloseTo(0.1 * (STEP + 5), 9)
+    expect(line(answer, "unknown").errors.edges).toBeCloseTo(0.2 * (2 + 1) + 0.1 * (STEP + 5), 9)
   })
 })

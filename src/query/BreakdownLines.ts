@@ -10,7 +10,7 @@ import {
   type Draft,
   edgesOf,
   hostTicks,
-  stepOf,
+  pacedOf,
   ticksOf,
   total,
   type Usages
@@ -118,7 +118,9 @@ const unknownLine = (parts: BreakdownParts, busy: number, known: ReadonlyArray<D
     seconds: busy - known.reduce((sum, { seconds }) => sum + seconds, 0),
     errors: {
       ticks: hostTicks(parts) + (ofUnits.length > 0 ? 0 : sumOf("ticks", known)),
-      edges: edgesOf(rate, [interval, stepOf(groups)], groups.covered - common.seconds) + sumOf("edges", beside),
+      edges:
+        edgesOf(rate, [{ step: interval, seen: host?.seen }, pacedOf(groups)], groups.covered - common.seconds) +
+        sumOf("edges", beside),
       unknown: common.unknown * interval * rate + sumOf("unknown", beside),
       clamped: sumOf("clamped", beside),
       attribution: 0

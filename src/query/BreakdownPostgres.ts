@@ -15,7 +15,7 @@ import { Aggregate, aggregating } from "./Aggregate.ts"
 import { Breakdowns, NothingToBreakDown } from "./Breakdown.ts"
 import type { BreakdownParts } from "./BreakdownErrors.ts"
 import { breakdownOf, candidatesOf } from "./BreakdownLines.ts"
-import { SharedSums, type Sums, sumsOf } from "./BreakdownSums.ts"
+import { SharedSums, type Span, type Sums, spanOf, sumsOf } from "./BreakdownSums.ts"
 import { namesOf, type Regrouping } from "./grouping/Regrouping.ts"
 import { makeHostFacts } from "./HostFacts.ts"
 import type { Measured, Measures } from "./Increases.ts"
@@ -78,6 +78,7 @@ const make = Effect.gen(function* () {
   /** Units, their groups and short-lived processes over the time that they share, from rows. */
   const fromRows = Effect.fnUntraced(function* (server: number, window: Window) {
     const [members, ofUnits, short] = [new SharedSums(), new SharedSums(), new SharedSums()]
+    let ofHost: Span | undefined
     for (let from = window.from; from < window.to; from += PIECE_MICROS) {
       const piece = { from, to: Math.min(window.to, from + PIECE_MICROS) }
       const [inside, outside, exited] = yield* Effect.all(
@@ -91,8 +92,9 @@ const make = Effect.gen(function* () {
       members.add(inside.measured, outside.spans)
       ofUnits.add(outside.measured, inside.spans)
       short.add(exited.measured, inside.spans)
+      for (const step of inside.steps) ofHost = spanOf(ofHost, step)
     }
-    return { members, units: ofUnits, short, byUnit: unit !== undefined }
+    return { members, units: ofUnits, short, ofHost, byUnit: unit !== undefined }
   })
 
   /** The same as a whole, from roll-ups: only where units and groups were seen for as long. */
@@ -107,6 +109,7 @@ const make = Effect.gen(function* () {
       members: sumsOf(inside, shared),
       units: isAlike ? sumsOf(outside, shared) : new SharedSums(),
       short: sumsOf(short, short.covered),
+      ofHost: undefined,
       byUnit: false
     }
   })
@@ -136,13 +139,17 @@ const make = Effect.gen(function* () {
     const parts: BreakdownParts = {
       window,
       limit,
-      groups: sumsOf(sums, sums.covered),
+      groups: { ...sumsOf(sums, sums.covered), seen: found?.members.seen },
       common: sums.common,
       cores: facts.get(server)?.cores ?? null,
       host:
         host === undefined
           ? undefined
-          : { counters: host.host!.cpuBusy.length, interval: Duration.toSeconds(host.scrape.interval) },
+          : {
+              counters: host.host!.cpuBusy.length,
+              interval: Duration.toSeconds(host.scrape.interval),
+              seen: found?.ofHost
+            },
       units:
         ofUnits === undefined
           ? undefined
@@ -183,21 +190,23 @@ const makeReaders = Effect.fnUntraced(function* (exporter: Exporter, measures: M
   }
 })
 
-/** The measured scrapes of a span, and when their exporter covered it. */
+/** The measured scrapes of a span, when their exporter covered it, and what the host did meanwhile. */
 const rowsOf = (reader: WindowReader | undefined, server: number, window: Window) => {
   const measured: Array<Measured> = []
-  let covered: ReadonlyArray<Window> = []
+  let covered: ReadonlyArray<Span> = []
+  let steps: ReadonlyArray<Span> = []
   const visitor = {
     scrape: (scrape: Measured) => {
       measured.push(scrape)
     },
     bucket: () => {},
-    host: (_: unknown, spans: ReadonlyArray<Window>) => {
+    host: (ofHost: ReadonlyArray<Span>, spans: ReadonlyArray<Span>) => {
       covered = spans
+      steps = ofHost
     }
   }
   return (reader === undefined ? Effect.void : reader.read([server], window, () => visitor)).pipe(
-    Effect.map(() => ({ measured, spans: covered }))
+    Effect.map(() => ({ measured, spans: covered, steps }))
   )
 }
 

@@ -10,6 +10,12 @@ import type { Measured } from "./Increases.ts"
 
 const SECOND = 1_000_000
 
+/** A stretch of time, epoch microseconds. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
 /** What a group used, and how well that is known. */
 export interface Usage {
   /** Core-seconds. */
@@ -30,12 +36,8 @@ export interface Sums {
   /** Seconds, and how many of them the other covered as well. */
   readonly covered: number
   readonly shared: number
-}
-
-/** A stretch of time, epoch microseconds. */
-interface Span {
-  readonly from: number
-  readonly to: number
+  /** Where what it saw begins and ends, epoch microseconds; undefined where that is not known. */
+  readonly seen?: Span | undefined
 }
 
 const nothing = (): Usage => ({ seconds: 0, runs: 0, processes: 1, clamped: 0, unknown: 0 })
@@ -46,6 +48,7 @@ export class SharedSums implements Sums {
   scrapes = 0
   covered = 0
   shared = 0
+  seen: Span | undefined
 
   /** Adds scrapes; `spans` is when the other covered, in order and apart. */
   add(scrapes: ReadonlyArray<Measured>, spans: ReadonlyArray<Span>): void {
@@ -54,6 +57,7 @@ export class SharedSums implements Sums {
       const { at, coveredFrom } = scrape
       const length = Number.isNaN(coveredFrom) ? 0 : (at - coveredFrom) / SECOND
       const shared = length === 0 ? 0 : overlap(coveredFrom, at, spans) / SECOND
+      if (length > 0) this.seen = spanOf(this.seen, { from: coveredFrom, to: at })
       this.covered += length
       this.shared += shared
       this.addGroups(scrape, length === 0 ? 0 : shared / length)
@@ -73,6 +77,9 @@ export class SharedSums implements Sums {
     }
   }
 }
+
+/** From where the one begins to where the other ends. */
+export const spanOf = (first: Span | undefined, last: Span): Span => ({ from: first?.from ?? last.from, to: last.to })
 
 /** How much of (from, to] lies in spans that do not overlap. */
 const overlap = (from: number, to: number, spans: ReadonlyArray<Span>): number =>

@@ -10,9 +10,9 @@ import {
   countedErrors,
   type Draft,
   edgesOf,
+  pacedOf,
   rateOf,
   recordTicks,
-  stepOf,
   ticksOf,
   total,
   type UnitParts,
@@ -93,7 +93,7 @@ const beyond = (
     seconds,
     errors: {
       ticks: ticksOf(inside),
-      edges: edgesOf(rateOf(sums, used), [stepOf(sums), stepOf(members)], 0),
+      edges: edgesOf(rateOf(sums, used), [pacedOf(sums), pacedOf(members)], 0),
       unknown: mine.unknown + theirs.unknown,
       clamped: mine.clamped + theirs.clamped,
       attribution: Math.min(unplaced, Math.abs(seconds))
@@ -115,7 +115,7 @@ export const shortLivedLine = (parts: BreakdownParts, sums: Sums): Draft => {
     errors: {
       ...countedErrors(parts, sums, usages),
       ticks: recordTicks(runs, seconds),
-      edges: edgesOf(rateOf(sums, seconds), [stepOf(sums), stepOf(parts.groups)], 0),
+      edges: edgesOf(rateOf(sums, seconds), [pacedOf(sums), pacedOf(parts.groups)], 0),
       attribution: 0
     }
   }
