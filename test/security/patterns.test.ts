@@ -65,6 +65,7 @@ describe("no pattern on text from outside is more than linear", () => {
   test("no pattern is put together from text, but from lists of our own", () => {
     const { code, shipped } = checkout([])
     expect(shipped.filter((path) => code(path).includes("RegExp("))).toEqual([
+      "agent/collector/names/Secrets.ts",
       "src/alerts/delivery/NotifyFile.ts",
       "src/commands/DoctorAgent.ts",
       "src/plugins/node-exporter/Devices.ts",

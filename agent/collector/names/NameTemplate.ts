@@ -44,8 +44,8 @@ export const compileTemplate = (text: string): Result.Result<NameTemplate, strin
     if (cause instanceof TemplateRefused) return Result.fail(cause.message)
     throw cause
   }
-  // A field of `with .` or `range` cannot be one of the process: what is said, is said by its name.
-  const said = (field: Field): boolean => new RegExp(`\\.${field}\\b`).test(text)
+  // Whether its name is there at all: one that is only text costs a file to read, and nothing else.
+  const said = (field: Field): boolean => text.includes(`.${field}`)
   return Result.succeed({ says: said, render: (values) => render(body, values) })
 }
 

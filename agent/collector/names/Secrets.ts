@@ -34,8 +34,19 @@ export const withoutSecrets = (
       text.replace(pattern, (found: string, ...groups: ReadonlyArray<unknown>) =>
         known.some((one) => one.includes(found)) ? found : replace(found, groups)
       ),
-    bare
+    withoutOptions(bare)
   )
+}
+
+/** `--password x` within the name itself. */
+const withoutOptions = (name: string): string => {
+  // Words and, at every other place, the blanks between them.
+  const words = name.split(/(\s+)/)
+  return words
+    .map((word, at) =>
+      at >= 2 && SECRET_OPTION.test(words[at - 2]!) && word !== "" && !NO_SECRET.test(word) ? HIDDEN : word
+    )
+    .join("")
 }
 
 /** A short plain word is hidden where it stands alone: `--auth docker` says nothing of `docker-proxy`. */
@@ -100,10 +111,7 @@ type Replace = (found: string, groups: ReadonlyArray<unknown>) => string
 const WORDS: ReadonlyArray<readonly [pattern: RegExp, replace: Replace]> = [
   [/:\/\/[^/?#\s@]{1,512}@/g, () => `://${HIDDEN}@`],
   [
-    new RegExp(
-      `((?:${ANY})["']?\\s?=\\s?|(?:${STRONG})["']?\\s?:\\s?|-(?:[\\w.-]{0,64}[-_.])?(?:${ANY})\\s)([^\\s,;&]+)`,
-      "gi"
-    ),
+    new RegExp(`((?:${ANY})["']?\\s?=\\s?|(?:${STRONG})["']?\\s?:\\s?)([^\\s,;&]+)`, "gi"),
     (_, [key, value]) => `${key}${NO_SECRET.test(String(value)) ? value : HIDDEN}`
   ],
   [
@@ -114,7 +122,7 @@ const WORDS: ReadonlyArray<readonly [pattern: RegExp, replace: Replace]> = [
   [/\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|npm_|hv[sb]\.|dop_v1_|shpat_)[A-Za-z0-9_.-]{10,}/g, () => HIDDEN],
   [/\b(?:sk|pk|rk)[-_](?:live|test|ant|proj)?[-_]?[A-Za-z0-9_-]{16,}/g, () => HIDDEN],
   [/\bAIza[A-Za-z0-9_-]{30,}/g, () => HIDDEN],
-  [/\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}/g, () => HIDDEN],
+  [/(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}/g, () => HIDDEN],
   [/-----BEGIN [A-Z ]{0,40}-----[^-]*(?:-----END [A-Z ]{0,40}-----)?/g, () => HIDDEN],
   [/(?<![A-Za-z0-9])[0-9a-fA-F]{32,}(?![A-Za-z0-9])/g, () => HIDDEN],
   // 40 characters with slashes are how AWS writes a secret key; a path begins with one.

@@ -50,7 +50,7 @@ export const printed = (value: Value, missing = "<no value>"): string => {
 /** `2026-11-30 10:12:37.05 +0000 UTC` */
 const momentText = (millis: number): string => {
   const iso = new Date(Math.floor(millis)).toISOString()
-  const fraction = iso.slice(20, 23).replace(/0+$/, "")
+  const fraction = iso.slice(20, 23).replace(/0{1,3}$/, "")
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)}${fraction === "" ? "" : `.${fraction}`} +0000 UTC`
 }
 
