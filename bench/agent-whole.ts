@@ -3,7 +3,7 @@
  * units, a scrape of everything every 15 s.
  *
  * The bundle, with the environment of its unit, a spool on disk and its own metrics, every built-in collector on, and the flight
- * recorder; the server is in this process. Debian's `prometheus-process-exporter` and `prometheus-node-exporter` are asked
+ * recorder (what that costs alone: recorder.ts); the server is in this process. Debian's `prometheus-process-exporter` and `prometheus-node-exporter` are asked
  * every 15 s too, by this process. One process in ten is awake: it works a little every second, so that it has to be read anew. The
  * units are cgroups that are made for the run and removed after it, in every hierarchy that this machine has. Needs root
  * for them; without, the units are those of the machine.
@@ -40,7 +40,6 @@ import { claimPort } from "../test/Ports.ts"
 const INTERVAL_SECONDS = 15
 const SETTLE_SECONDS = 2 * INTERVAL_SECONDS
 const CLOCK_TICKS = 100
-const SECONDS_A_DAY = 86_400
 /** One in so many processes is awake. */
 const AWAKE = 10
 const root = join(import.meta.dirname, "..")
@@ -99,12 +98,14 @@ const slices = (): ReadonlyArray<string> => {
   return hierarchies.flatMap((hierarchy) => {
     try {
       accessSync(hierarchy, constants.W_OK)
-      return [join(hierarchy, "nodepulsebench.slice")]
+      return [join(hierarchy, `nodepulsebench${process.pid}.slice`)]
     } catch {
       return []
     }
   })
 }
+/** A killed process is in its cgroup until it is gone: at most so many tenths of a second. */
+const REMOVE_ATTEMPTS = 600
 const made: Array<string> = []
 const makeUnits = (): void => {
   for (const slice of slices()) {
@@ -120,16 +121,23 @@ const moveInto = (unit: number, pid: number): void => {
     if (existsSync(file)) writeFileSync(file, String(pid))
   }
 }
-/** A word for a number: groups that differ in digits alone are one group. */
-const name = (n: number): string => (n < 26 ? "" : name(Math.floor(n / 26) - 1)) + String.fromCharCode(97 + (n % 26))
+/** A word for a number, none that looks like digits or a hash: such names are folded into one. */
+const name = (n: number): string => {
+  const letters = "ghjkmnpqrstvwxyz"
+  return (n < letters.length ? "" : name(Math.floor(n / letters.length) - 1)) + letters[n % letters.length]
+}
 
 const startProcesses = (): void => {
-  const awake = "while (1) { select(undef, undef, undef, 1); my $n = 0; $n++ while $n < 20000 }"
+  const awake = "while (1) { select(undef, undef, undef, 1); my $n = 0; $n++ while $n < 20000 }\n"
   for (let n = 0; n < processes; n++) {
-    const [program, args] = n % AWAKE === 0 ? ["/usr/bin/perl", ["-e", awake]] : ["/bin/sleep", ["100000"]]
     const path = join(folder, `${n % AWAKE === 0 ? "awake" : "idle"}-${name(n)}`)
-    symlinkSync(program as string, path)
-    const { pid } = start(path, args as ReadonlyArray<string>)
+    let command: readonly [string, string] = [path, "100000"]
+    if (n % AWAKE === 0) {
+      // A script, which is named by its own file and not by its interpreter.
+      writeFileSync(path, awake)
+      command = ["/usr/bin/perl", path]
+    } else symlinkSync("/bin/sleep", path)
+    const { pid } = start(command[0], [command[1]])
     if (pid !== undefined) moveInto(n % units, pid)
   }
 }
@@ -171,7 +179,6 @@ const measure = async (): Promise<void> => {
     })
   }).listen(0, "127.0.0.1")
   await once(server, "listening")
-  const metricsPort = await claimPort()
   const file = join(folder, "nodepulse.yml")
   const collected = config.exporters.map(({ name, scrape }) =>
     scrape.collector === undefined
@@ -180,7 +187,7 @@ const measure = async (): Promise<void> => {
   )
   const text = `server: {url: "http://127.0.0.1:${(server.address() as AddressInfo).port}", token: bench}
 buffer: {path: "${folder}/spool"}
-metrics: {listen: "127.0.0.1:${metricsPort}"}
+metrics: {listen: "127.0.0.1:0"}
 exporters:
 ${collected.join("")}`
   writeFileSync(file, text, { mode: 0o600 })
@@ -223,22 +230,13 @@ ${collected.join("")}`
   print("rows", `${((rows - rowsBefore) / elapsed).toFixed(1)} a second`)
   print("on the wire", `${((bytes - bytesBefore) / Math.max(1, rows - rowsBefore)).toFixed(1)} B a row`)
   if (values.wire) print("the last request", last)
-  const own = await fetch(`http://127.0.0.1:${metricsPort}/metrics`).then((response) => response.text())
-  const recorder = /^nodepulse_agent_recorder_cpu_seconds_total (\S+)$/m.exec(own)?.[1]
-  const alive = SETTLE_SECONDS + elapsed
-  print(
-    "flight recorder",
-    recorder === undefined
-      ? "the agent does not say"
-      : `${((Number(recorder) / alive) * SECONDS_A_DAY).toFixed(0)} s of CPU a day, by its own account`
-  )
   clearInterval(asking)
   server.close()
   server.closeAllConnections()
 }
 
 const removeUnits = async (): Promise<void> => {
-  for (let attempt = 0; made.length > 0 && attempt < 50; attempt++) {
+  for (let attempt = 0; made.length > 0 && attempt < REMOVE_ATTEMPTS; attempt++) {
     await sleep(100)
     for (const path of made.splice(0).reverse()) {
       try {
