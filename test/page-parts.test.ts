@@ -27,6 +27,7 @@ const exporterWith = (rankings: ReadonlyArray<Ranking>): Exporter => ({
   endpoint: "",
   interval_seconds: 15,
   retention_seconds: null,
+  opt_in: false,
   stale_after_seconds: 300,
   columns: [],
   history: [],

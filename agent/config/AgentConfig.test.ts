@@ -96,7 +96,7 @@ describe("the agent's budget", () => {
     withDefaults(Result.getOrThrow(readConfigDocument(text, [])), [], undefined, []).budget
 
   it("has a default for each, and can be set, or switched off", () => {
-    assert.deepStrictEqual(budgetOf("{}"), { cpuPercent: 3, memoryBytes: 192 * 1024 ** 2 })
+    assert.deepStrictEqual(budgetOf("{}"), { cpuPercent: 5, memoryBytes: 192 * 1024 ** 2 })
     assert.deepStrictEqual(budgetOf('budget: {cpu: "0.5%", memory: 96MiB}'), {
       ...{ cpuPercent: 0.5, memoryBytes: 96 * 1024 ** 2 }
     })

@@ -17,7 +17,7 @@
  * labels:
  *   server_name: "web-1"                # what the agent calls itself; absent: the host name
  * budget:                               # docs/deployment.md: what the agent does without where it needs more
- *   cpu: "3%"                           # of one core, 0.1 % to 100 %, or none
+ *   cpu: "5%"                           # of one core, 0.1 % to 100 %, or none
  *   memory: "192MiB"                    # 64 MiB to 16 GiB, or none
  * accounting:
  *   file: "/var/log/account/pacct"      # names short-lived processes; absent: not (docs/short-lived.md)
@@ -357,8 +357,8 @@ const connected = (config: AgentConfigShape, { exporters, server }: Connections)
   })
 })
 
-/** Several times what it uses with 500 processes in 80 units and all that is built in (bench/agent-whole.ts). */
-const BUDGET_CPU_PERCENT = 3
+/** Twice what it uses with 500 processes in 80 units on a machine that is overloaded, and more where that is idle (bench/agent-whole.ts). */
+const BUDGET_CPU_PERCENT = 5
 const BUDGET_MEMORY_BYTES = 192 * 1024 * 1024
 const PUSH_TIMEOUT_MILLIS = 10_000
 const BUFFER_BYTES = 256 * 1024 * 1024

@@ -58,6 +58,7 @@ export const CatalogEntry = Schema.Struct({
   table: Schema.String,
   endpoint: Schema.String.annotateKey({ description: "Where agents look for it unless configured otherwise." }),
   interval_seconds: Schema.Finite,
+  opt_in: Schema.Boolean.annotateKey({ description: "Whether an agent scrapes it only where it is asked to." }),
   retention_seconds: Schema.NullOr(Schema.Finite).annotateKey({ description: "Null: kept for ever." }),
   stale_after_seconds: Schema.Finite,
   columns: Schema.Array(CatalogColumn),
@@ -149,6 +150,7 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
   table: exporter.table.name,
   endpoint: exporter.scrape.endpoint,
   interval_seconds: Duration.toSeconds(exporter.scrape.interval),
+  opt_in: exporter.scrape.optIn,
   retention_seconds: Duration.isFinite(exporter.table.retention) ? Duration.toSeconds(exporter.table.retention) : null,
   stale_after_seconds: Duration.toSeconds(exporter.table.staleAfter),
   columns: Object.entries(exporter.table.columns).map(([name, column]) => ({

@@ -67,10 +67,13 @@ describe("the collector of short-lived processes", () => {
       assert.deepStrictEqual(yield* rows, [])
       yield* processes.collect
       for (let n = 0; n < 300; n++) ended(1_000 + n, "ls", 10, 0)
+      for (let n = 0; n < 9; n++) ended(2_000 + n, `job-${n}0217`, 4_000, 0)
       process(10, "deploy.sh", 1, 5_000, 30, 300 + 60)
       up(115)
       yield* processes.collect
       const [[command, parent, runs, seconds]] = (yield* rows) as [[string, string, number, number]]
+      for (let scan = 0; scan < 3; scan++) yield* processes.collect
+      assert.deepStrictEqual((yield* rows)[0], ["job-#", "unknown", 9, 0])
       assert.deepStrictEqual([command, parent, runs], ["ls", "deploy.sh", 300])
       assert.closeTo(seconds, 0.6, 1e-9)
     })

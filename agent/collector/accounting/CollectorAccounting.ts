@@ -13,6 +13,7 @@
 import { type Clock, Effect } from "effect"
 import { type Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
 import { renderExposition } from "../ExpositionText.ts"
+import { foldedName } from "../names/FoldedName.ts"
 import { type KernelUnits, kernelUnits, type ProcFiles } from "../ProcFiles.ts"
 import { type ProcStat, parseProcStat } from "../ProcStat.ts"
 import { AccountingFile } from "./AccountingFile.ts"
@@ -61,7 +62,7 @@ export const makeAccounts = (path: string, files: ProcFiles, clock: Clock.Clock)
     records += taken.records.length
     skipped += taken.skipped
     problem = taken.problem
-    ledger.exited(taken.records)
+    ledger.exited(taken.records.map((record) => ({ ...record, command: foldedName(record.command, true) })))
   }
 
   const pass = ({ nameOf, processes, units, upSeconds }: Scan): ReadonlyArray<LastTicks> => {
@@ -107,7 +108,7 @@ const scannedOf =
     startSeconds: startTicks / ticksPerSecond,
     cpuSeconds: (userTicks + systemTicks) / ticksPerSecond,
     childSeconds: childTicks / ticksPerSecond,
-    name: nameOf(pid) ?? comm
+    name: nameOf(pid) ?? foldedName(comm, true)
   })
 
 /** A scan of its own. */

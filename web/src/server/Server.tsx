@@ -35,10 +35,17 @@ export const ServerPage = ({ id }: { readonly id: string }) => {
       <ServerHead id={id} host={host} main={main} />
       {main === undefined ? <RangePicker /> : <Explorer id={id} exporter={main} pace={paceOf(main, server.value)} />}
       {host !== undefined && <HostStrip id={id} exporter={host} />}
-      <MoreResources id={id} exporters={exporters.filter((exporter) => exporter !== main)} />
+      <MoreResources
+        id={id}
+        exporters={exporters.filter((exporter) => exporter !== main && isAskedFor(exporter, server.value))}
+      />
     </div>
   )
 }
+
+/** One that few servers have is told of where it was heard of. */
+const isAskedFor = ({ name, opt_in }: Exporter, server: Answer<"servers.get"> | undefined): boolean =>
+  !opt_in || server?.exporters.some((seen) => seen.name === name) === true
 
 const ServerHead = ({
   host,
