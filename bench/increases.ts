@@ -39,7 +39,7 @@ const median = (run: () => unknown): number => {
 
 const run = async (): Promise<void> => {
   const exporter = processExporter()
-  const measurer = makeMeasurer(exporter, topMeasures(exporter))
+  const measurer = makeMeasurer(exporter, topMeasures(exporter, exporter.top!.default))
   const cores = makeCores([{ at: 0, cores: 4 }])
   const rule = median(() =>
     measurer.measure(scrapes, { after: -1, upto: SCRAPES * 15 * SECOND, cores, isFirst: undefined })

@@ -26,6 +26,7 @@ import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { demoFleet, Machine } from "./demo-fleet.ts"
 import { announceReceiver, watchFleet } from "./demo-watch.ts"
+import { absent } from "../src/plugins/Storable.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
 const GROUPS = config.exporters.find((exporter) => exporter.top !== undefined)!
@@ -166,10 +167,7 @@ const insertHistory = Effect.fnUntraced(function* (
     const add = (exporter: string, t: number, since: number, row: Readonly<Record<string, unknown>>) => {
       const values = columns
         .get(exporter)!
-        .map(
-          ([name, column]) =>
-            (row[wireName(name, column)] ?? (column.kind === "label" ? "" : null)) as string | number | null
-        )
+        .map(([name, column]) => (row[wireName(name, column)] ?? absent(column) ?? null) as string | number | null)
       const batch = waiting.get(exporter)!
       batch.push({ exporter, serverId: id, timestamp: t * 1e6, countersSince: since * 1e6, values })
       return batch.length

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Duration } from "effect"
 import config from "../plugins.config.ts"
+import { rankingsOf } from "../src/plugins/Catalog.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
 
 const path = join(import.meta.dirname, "..", "docs", "exporters.md")
@@ -20,23 +21,26 @@ const exportersDocument = (exporters: ReadonlyArray<Exporter>): string =>
     ""
   ].join("\n")
 
-const section = ({ name, resource, scrape, table, title, top }: Exporter): ReadonlyArray<string> => [
-  "",
-  `## ${name}`,
-  "",
-  `${title}. Scraped at \`${scrape.endpoint}\` every ${Duration.format(scrape.interval)}, kept for`,
-  `${Duration.format(table.retention)}, read at \`/api/servers/{id}/${resource}\`${rankings(top)}.`,
-  "",
-  "| column | kind | unit | |",
-  "|---|---|---|---|",
-  ...Object.entries(table.columns).map(([column, declared]) => {
-    const unit = declared.kind === "label" ? "" : (declared.unit ?? "")
-    return `| \`${column}\` | ${declared.kind} | ${unit} | ${declared.doc.replaceAll("|", "\\|")} |`
-  })
-]
+const section = (exporter: Exporter): ReadonlyArray<string> => {
+  const { name, resource, scrape, table, title } = exporter
+  return [
+    "",
+    `## ${name}`,
+    "",
+    `${title}. Scraped at \`${scrape.endpoint}\` every ${Duration.format(scrape.interval)}, kept for`,
+    `${Duration.format(table.retention)}, read at \`/api/servers/{id}/${resource}\`${rankings(exporter)}.`,
+    "",
+    "| column | kind | unit | |",
+    "|---|---|---|---|",
+    ...Object.entries(table.columns).map(([column, declared]) => {
+      const unit = declared.kind === "label" ? "" : (declared.unit ?? "")
+      return `| \`${column}\` | ${declared.kind} | ${unit} | ${declared.doc.replaceAll("|", "\\|")} |`
+    })
+  ]
+}
 
-const rankings = (top: Exporter["top"]): string => {
-  const names = Object.keys(top?.rankings ?? {})
+const rankings = (exporter: Exporter): string => {
+  const names = rankingsOf(exporter).map(({ key }) => key)
   return names.length === 0 ? "" : `, ranked by ${names.map((name) => `\`${name}\``).join(", ")}`
 }
 

@@ -8,8 +8,8 @@
 import type { Column } from "../src/plugins/Column.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
-import { rankingFields } from "../src/plugins/TopQuery.ts"
-import type { HistoryAnswer, RankedRow, TopAnswer, Window } from "../src/query/Rankings.ts"
+import { type AnyRanking, rankingFields } from "../src/plugins/TopQuery.ts"
+import type { HistoryAnswer, LabelFilter, RankedRow, TopAnswer, Window } from "../src/query/Rankings.ts"
 import { labelOf, mostBusy, SECOND, type Seen, type Step, seenOf, staleAfter, stepsOf, valueOf } from "./TruthSteps.ts"
 
 /** The top answer for one server. */
@@ -22,6 +22,7 @@ export const truthTop = (
     readonly metric: string
     readonly limit: number
     readonly window: Window
+    readonly only?: LabelFilter | undefined
   }
 ): TopAnswer => {
   const { window } = request
@@ -29,18 +30,24 @@ export const truthTop = (
   const top = exporter.top!
   const seen = seenOf(rows, exporter, request.serverId)
   const host = hostOf(exporters, rows, request.serverId)
+  const counts = (row: Snapshot) => isOnly(exporter, row, request.only)
+  const rankings = Object.entries<AnyRanking>({
+    ...top.rankings,
+    ...Object.fromEntries(Object.entries<AnyRanking>(top.onDemand ?? {}).filter(([key]) => key === request.metric))
+  })
   const scrapes = seen.times.filter((at) => at > window.from && at <= window.to)
   const latest = scrapes.at(-1)
   const covered = coveredSeconds(seen, window)
   const lastSeen = seen.times.findLast((at) => at <= window.to) ?? null
 
-  const listed = seen.rows.filter((row) => row.timestamp > window.from && row.timestamp <= window.to)
+  const listed = seen.rows.filter((row) => row.timestamp > window.from && row.timestamp <= window.to && counts(row))
   const names = [...new Set(listed.map((row) => groupOf(exporter, row)))]
-  const counters = new Set<string>(
-    Object.values(top.rankings).flatMap((ranking) => (ranking.by === "rate" ? [ranking.column] : []))
-  )
+  const counters = new Set<string>(rankings.flatMap(([, ranking]) => (ranking.by === "rate" ? [ranking.column] : [])))
   const steps = new Map(
-    [...counters].map((column) => [column, within(stepsOf(seen, column, coresOver(host)), window)] as const)
+    [...counters].map((column) => {
+      const all = stepsOf(seen, column, coresOver(host)).filter(({ row }) => counts(row))
+      return [column, within(all, window)] as const
+    })
   )
   const groups = names.map((name) => {
     const inWindow = listed.filter((row) => groupOf(exporter, row) === name)
@@ -48,13 +55,19 @@ export const truthTop = (
     const gone = top.presence !== undefined && sumOf(now.map((row) => valueOf(exporter, row, top.presence!) ?? 0)) === 0
     const fields: Record<string, number | null> = {}
     const keys: Record<string, number | null> = {}
-    for (const [key, ranking] of Object.entries(top.rankings)) {
+    for (const [key, ranking] of rankings) {
       const column = exporter.table.columns[ranking.column]!
       const shown = rankingFields(key, ranking.by, column)
       if (ranking.by === "rate") {
         const own = steps.get(ranking.column)!.filter(({ row }) => groupOf(exporter, row) === name)
         const rates = new Map(ratesOf(own))
         const total = sumOf(own.map((step) => step.increase ?? 0))
+        const nullable = column.kind !== "label" && column.nullable
+        if (nullable && own.every(({ increase }) => increase === null)) {
+          keys[key] = null
+          for (const field of [shown.total!, shown.average, shown.peak, shown.now]) fields[field] = null
+          continue
+        }
         keys[key] = total
         fields[shown.total!] = total * shown.totalScale
         fields[shown.average] = covered === 0 ? 0 : (total / covered) * shown.scale
@@ -69,20 +82,21 @@ export const truthTop = (
         keys[key] = peak
         fields[shown.peak] = scaled(peak, shown.scale)
         fields[shown.average] = scraped === 0 ? null : (sumOf(known) / scraped) * shown.scale
-        fields[shown.now] = scaled(latestGauge(exporter, now, ranking.column), shown.scale)
+        fields[shown.now] = peak === null ? null : scaled(latestGauge(exporter, now, ranking.column), shown.scale)
       }
     }
     for (const [column, declared] of unrankedGauges(exporter)) {
-      fields[declared.from ?? column] = latestGauge(exporter, now, column)
+      const absent = now.length === 0 && declared.kind === "gauge" && declared.nullable
+      fields[declared.from ?? column] = absent ? null : latestGauge(exporter, now, column)
     }
-    return { name, fields, key: keys[request.metric]! }
+    return { name, fields, labels: labelsOf(exporter, now), key: keys[request.metric]! }
   })
   groups.sort((a, b) => descending(a.key, b.key) || compareBytes(a.name, b.name))
   const listedGroups = groups.slice(0, request.limit)
   const others = groups.slice(request.limit)
 
   const other: Record<string, number> & { groups: number } = { groups: others.length }
-  for (const [key, ranking] of Object.entries(top.rankings)) {
+  for (const [key, ranking] of rankings) {
     const shown = rankingFields(key, ranking.by, exporter.table.columns[ranking.column]!)
     for (const field of [shown.total, shown.average, shown.now]) {
       if (field !== undefined) other[field] = sumOf(others.map((group) => group.fields[field] ?? 0))
@@ -91,9 +105,17 @@ export const truthTop = (
 
   const all = [...steps.values()].flat()
   const cpu = cpuColumn(exporter)
-  const hostBusy = host === undefined || cpu === undefined ? [] : within(busyOf(host), window)
+  const isPart = request.only !== undefined
+  const hostBusy = host === undefined || cpu === undefined || isPart ? [] : within(busyOf(host), window)
   return {
-    rows: listedGroups.map(({ fields, name }): RankedRow => ({ name, ...fields })),
+    rows: listedGroups.map(
+      ({ fields, labels, name }): RankedRow => ({
+        name,
+        ...fields,
+        ...labels,
+        ...(top.monitoring?.includes(name) === true ? { monitoring: true } : {})
+      })
+    ),
     window,
     coveredSeconds: covered,
     coverage: Math.min(1, (covered * SECOND) / (window.to - window.from)),
@@ -124,12 +146,15 @@ export const truthHistory = (
     readonly window: Window
     /** Width of a step, epoch-aligned, microseconds. */
     readonly step: number
+    readonly only?: LabelFilter | undefined
   }
 ): HistoryAnswer => {
   const { step, window } = request
   const exporter = named(exporters, request.exporter)
   const seen = seenOf(rows, exporter, request.serverId)
-  const series = seen.rows.filter((row) => request.name === undefined || groupOf(exporter, row) === request.name)
+  const isIt = (row: Snapshot) =>
+    (request.name === undefined || groupOf(exporter, row) === request.name) && isOnly(exporter, row, request.only)
+  const series = seen.rows.filter(isIt)
   const cores = coresOver(hostOf(exporters, rows, request.serverId))
   const steps: Array<Window> = []
   for (let from = Math.floor(window.from / step) * step; from < window.to; from += step) {
@@ -138,9 +163,7 @@ export const truthHistory = (
   const result: Record<string, Array<number | null>> = {}
   const ranked = new Set<string>()
   const rates = (column: string, scale: number, nullable: boolean) => {
-    const all = stepsOf(seen, column, cores).filter(
-      ({ row }) => request.name === undefined || groupOf(exporter, row) === request.name
-    )
+    const all = stepsOf(seen, column, cores).filter(({ row }) => isIt(row))
     const own = all.filter(({ increase }) => increase !== null)
     const unknown = all.filter(({ increase }) => increase === null)
     const found = steps.map((part) => ({
@@ -183,7 +206,7 @@ export const truthHistory = (
       })
     }
   }
-  for (const [key, ranking] of Object.entries(exporter.top?.rankings ?? {})) {
+  for (const [key, ranking] of Object.entries(allRankings(exporter))) {
     ranked.add(ranking.column)
     const column = exporter.table.columns[ranking.column]!
     const shown = rankingFields(key, ranking.by, column)
@@ -194,7 +217,7 @@ export const truthHistory = (
     result[shown.peak] = found.peak
   }
   for (const [key, column] of Object.entries(exporter.table.columns)) {
-    if (ranked.has(key) || column.kind === "label" || column.kind === "fingerprint") continue
+    if (ranked.has(key) || column.kind === "label" || column.kind === "fingerprint" || isEpoch(column)) continue
     const wire = column.from ?? key
     if (column.kind === "gauge") result[wire] = levels(key, 1).average
     else result[`${wire.replace(/_total$/, "")}_per_second`] = rates(key, 1, column.nullable).average
@@ -256,7 +279,32 @@ const gaugeAt = (
 const latestGauge = (exporter: Exporter, now: ReadonlyArray<Snapshot>, column: string): number | null => {
   if (now.length === 0) return 0
   const known = now.map((row) => valueOf(exporter, row, column)).filter((value) => value !== null)
-  return known.length === 0 ? null : sumOf(known)
+  if (known.length === 0) return null
+  return isEpoch(exporter.table.columns[column]!) ? Math.min(...known) : sumOf(known)
+}
+
+/** A gauge that is a moment. */
+const isEpoch = (column: Column): boolean => column.kind === "gauge" && column.unit === "epoch_seconds"
+
+const allRankings = ({ top }: Exporter): Readonly<Record<string, AnyRanking>> => ({
+  ...top?.rankings,
+  ...top?.onDemand
+})
+
+/** Whether a row has the value of a label that was asked for. */
+const isOnly = (exporter: Exporter, row: Snapshot, only: LabelFilter | undefined): boolean =>
+  only === undefined || labelOf(exporter, row, only.label) === only.value
+
+/** The values of the labels beside the ranked one, of a group's rows in the latest scrape: the first three, and how many. */
+const labelsOf = (exporter: Exporter, now: ReadonlyArray<Snapshot>): Record<string, ReadonlyArray<string> | number> => {
+  const fields: Record<string, ReadonlyArray<string> | number> = {}
+  for (const [name, column] of Object.entries(exporter.table.columns)) {
+    if (column.kind !== "label" || name === exporter.top?.per) continue
+    const values = [...new Set(now.map((row) => labelOf(exporter, row, name)))].filter((value) => value !== "")
+    fields[`${column.from ?? name}s`] = values.sort(compareBytes).slice(0, 3)
+    fields[`${column.from ?? name}s_total`] = values.length
+  }
+  return fields
 }
 
 const hostOf = (exporters: ReadonlyArray<Exporter>, rows: ReadonlyArray<Snapshot>, serverId: string) => {
@@ -356,7 +404,7 @@ const groupOf = (exporter: Exporter, row: Snapshot): string =>
   exporter.top === undefined ? "" : labelOf(exporter, row, exporter.top.per)
 
 const unrankedGauges = (exporter: Exporter): ReadonlyArray<readonly [string, Column]> => {
-  const ranked = new Set<string>(Object.values(exporter.top?.rankings ?? {}).map((ranking) => ranking.column))
+  const ranked = new Set<string>(Object.values(allRankings(exporter)).map((ranking) => ranking.column))
   return Object.entries(exporter.table.columns).filter(([name, column]) => column.kind === "gauge" && !ranked.has(name))
 }
 

@@ -80,13 +80,20 @@ export const processRow = (
   t: number,
   name: string,
   cpuSeconds: number,
-  options: { readonly memory?: number; readonly procs?: number; readonly since?: number | undefined } = {}
+  options: {
+    readonly memory?: number
+    readonly procs?: number
+    readonly since?: number | undefined
+    /** The columns beside these. */
+    readonly more?: Readonly<Record<string, string | number | null>>
+  } = {}
 ): Snapshot => ({
   exporter: "process_exporter",
   serverId,
   timestamp: microsAt(t),
   countersSince: sinceOf(options),
   values: processValues(name, {
+    ...options.more,
     num_procs: options.procs ?? 1,
     cpu_seconds_total: cpuSeconds,
     memory_bytes: options.memory ?? 0

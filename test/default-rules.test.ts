@@ -16,6 +16,7 @@ import { wireName } from "../src/plugins/Wire.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { exporters, store } from "./TruthRows.ts"
+import { absent } from "../src/plugins/Storable.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const live = Layer.mergeAll(BacktestPostgres.layer, SnapshotRowsPostgres.layer).pipe(
@@ -49,7 +50,7 @@ const rowOf = (
   timestamp: t * 1e6,
   countersSince: since * 1e6,
   values: Object.entries(exporter.table.columns).map(
-    ([name, column]) => (row[wireName(name, column)] ?? null) as string | number | null
+    ([name, column]) => (row[wireName(name, column)] ?? absent(column) ?? null) as string | number | null
   )
 })
 

@@ -11,6 +11,7 @@ const CPU: Ranking = {
   share: "cpu",
   unit: "percent",
   ranked_by: "",
+  on_demand: false,
   fields: { now: "", average: "", peak: "", total: null }
 }
 const MEMORY: Ranking = { ...CPU, key: "memory", by: "peak", share: "memory", unit: "mb" }

@@ -16,6 +16,7 @@ const rankingOf = (key: string, by: "rate" | "peak"): Ranking => ({
   share: null,
   unit: "bytes",
   ranked_by: key,
+  on_demand: false,
   fields: { now: key, average: `avg_${key}`, peak: `peak_${key}`, total: null }
 })
 
@@ -37,7 +38,9 @@ const exporterWith = (rankings: ReadonlyArray<Ranking>): Exporter => ({
     default: rankings[0]!.key,
     presence: "count",
     rankings,
-    also: [{ field: "count", column: "count", unit: "", doc: "" }]
+    labels: [],
+    monitoring: [],
+    also: [{ field: "count", column: "count", unit: "", doc: "", nullable: false }]
   }
 })
 

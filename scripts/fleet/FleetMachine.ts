@@ -8,6 +8,7 @@
  *
  * Cost: the text of a row that did not change is kept, so a scrape of 150 groups is mostly put together.
  */
+import { rankingsOf } from "../../src/plugins/Catalog.ts"
 import type { Column } from "../../src/plugins/Column.ts"
 import type { Exporter } from "../../src/plugins/Exporter.ts"
 import { wireName } from "../../src/plugins/Wire.ts"
@@ -148,7 +149,7 @@ const stepGroup = (
 ): void => {
   if (used === 0 && group.leak === 0) return
   row.text = undefined
-  const rankings = Object.values(exporter.top?.rankings ?? {})
+  const rankings = rankingsOf(exporter).map(({ ranking }) => ranking)
   for (const [field, name, column] of columns) {
     const value = row.fields[field]
     if (typeof value !== "number") continue

@@ -125,7 +125,7 @@ describe("a file of rules", () => {
       ],
       [
         rule("metric: cpus", "above: 8"),
-        'rules[0].metric (line 4) is "cpus", which is no metric of processes, did you mean "cpu"? (known: cpu, memory, unaccounted, num_procs)'
+        `rules[0].metric (line 4) is "cpus", which is no metric of processes, did you mean "cpu"? (known: ${[...metricsOf(processExporter()).keys()].join(", ")})`
       ],
       [
         rule("metric: cpu", "above: 8", "resolve: 9"),
@@ -149,7 +149,7 @@ describe("a file of rules", () => {
       ],
       [
         rule("metric: cpu", "growth_above: 50"),
-        'rules[0].metric (line 4) is "cpu", but growth is that of a level in bytes (memory)'
+        'rules[0].metric (line 4) is "cpu", but growth is that of a level in bytes (memory, swap, pss_bytes)'
       ],
       [
         rule("metric: memory", "growth_above: 50", "resolve: 60"),

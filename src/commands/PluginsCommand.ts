@@ -4,6 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Clock, DateTime, Duration, Effect, Option, Result } from "effect"
 import { Argument, Command } from "effect/cli"
+import { rankingsOf } from "../plugins/Catalog.ts"
 import { formatOfBody } from "../plugins/Exposition.ts"
 import { readBody } from "../plugins/Reading.ts"
 import { Registry } from "../plugins/Registry.ts"
@@ -19,7 +20,7 @@ const list = Command.make(
   Effect.fnUntraced(function* () {
     const { exporters } = yield* Registry
     for (const exporter of exporters) {
-      const rankings = Object.keys(exporter.top?.rankings ?? {})
+      const rankings = rankingsOf(exporter).map(({ key }) => key)
       yield* say(
         [
           `${exporter.name}: ${exporter.title}`,

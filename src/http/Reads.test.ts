@@ -90,6 +90,10 @@ describe("the answer to who is on top", () => {
     ["at=yesterday", "at", "yesterday", /RFC 3339/],
     ["at=2025-02-30T00:00:00Z", "at", "2025-02-30T00:00:00Z", /RFC 3339/],
     ["at=2099-01-01T00:00:00Z", "at", "2099-01-01T00:00:00.000000Z", /not in the future/],
+    ["unit=a&unit=b", "unit", ["a", "b"], /once/],
+    ["unit=%00", "unit", "\0", /without NUL/],
+    ["unit=a&hours=24.1", "hours", 24.1, /at most 24/],
+    ["process_name=a", "process_name", "a", /metric, limit, hours, at, grouping, unit/],
     ["limt=5", "limt", "5", /metric, limit, hours, at/],
     ["%00=1", "\0", "1", /metric, limit, hours, at/],
     ["__proto__=1", "__proto__", "1", /metric, limit, hours, at/]
@@ -107,6 +111,22 @@ describe("the answer to who is on top", () => {
       })
     )
   }
+
+  it.live("asks for the groups of one value of another label, whatever it is made of", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      const get = (path: string) => ask(`/api/servers/alpha/processes/${path}`, { token: READ })
+      expect((yield* get("top?unit=nginx.service")).status).toBe(200)
+      expect((yield* get("top?unit=user%20%C3%A9&hours=24&limit=3")).status).toBe(200)
+      expect((yield* get("top?unit=")).status).toBe(200)
+      expect((yield* get("history?name=a&unit=a%26b")).status).toBe(200)
+      expect((yield* get("top")).status).toBe(200)
+      const only = (value: string) => ({ only: { label: "unit", value } })
+      const [first, second, third, fourth, fifth] = world.asked
+      expect([first, second, third, fourth]).toMatchObject(["nginx.service", "user é", "", "a&b"].map(only))
+      expect(fifth).toMatchObject({ only: undefined })
+    })
+  )
 
   it.live("the longest window is the longest retention, said in one place", () =>
     Effect.gen(function* () {

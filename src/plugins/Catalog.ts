@@ -6,7 +6,7 @@
  * query and this catalog agree on them.
  */
 import { Duration, Schema } from "effect"
-import type { Column } from "./Column.ts"
+import { type Column, isMoment } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
 import { type AnyRanking, rankingFields } from "./TopQuery.ts"
 import { wireName } from "./Wire.ts"
@@ -47,7 +47,18 @@ const CatalogRanking = Schema.Struct({
   unit: Schema.String,
   /** The field that decides the order. */
   ranked_by: Schema.String,
+  on_demand: Schema.Boolean.annotateKey({
+    description: "Whether its fields are in an answer only where `metric=` names it."
+  }),
   fields: Schema.Struct({ now: Schema.String, average: Schema.String, peak: Schema.String, total: Nullable })
+})
+
+const CatalogLabel = Schema.Struct({
+  /** The parameter, and the field of a row on the wire. */
+  name: Schema.String,
+  /** The field of a ranked row that lists its values. */
+  field: Schema.String,
+  doc: Schema.String
 })
 
 /** One exporter of the catalog. */
@@ -68,7 +79,17 @@ export const CatalogEntry = Schema.Struct({
       default: Schema.String,
       presence: Nullable.annotateKey({ description: "The field whose 0 says that a group is gone." }),
       rankings: Schema.Array(CatalogRanking),
-      also: Schema.Array(CatalogField).annotateKey({ description: "Fields beside those of the rankings." })
+      labels: Schema.Array(CatalogLabel).annotateKey({
+        description:
+          "Labels beside the ranked one: a parameter of their name asks for the groups of one of their values."
+      }),
+      monitoring: Schema.Array(Schema.String).annotateKey({
+        description: "Names of groups that are monitoring itself."
+      }),
+      also: Schema.Array(Schema.Struct({ ...CatalogField.fields, nullable: Schema.Boolean })).annotateKey({
+        description:
+          "Fields beside those of the rankings, of the latest scrape; `nullable` where not every sender tells it."
+      })
     })
   ),
   history: Schema.Array(CatalogSeries).annotateKey({ description: "The series of the history answer." }),
@@ -95,26 +116,67 @@ export const catalog = (exporters: ReadonlyArray<Exporter>): Catalog => ({ expor
 /** A ranking of an exporter with its column and the fields that it adds to the answer. */
 export interface RankedBy {
   readonly key: string
+  readonly onDemand: boolean
   readonly ranking: AnyRanking
   readonly column: Exclude<Column, { readonly kind: "label" }>
   readonly fields: ReturnType<typeof rankingFields>
 }
 
-/** The rankings of an exporter in the order of their declaration; none where it declares no top query. */
-export const rankingsOf = (exporter: Exporter): ReadonlyArray<RankedBy> =>
-  Object.entries<AnyRanking>(exporter.top?.rankings ?? {}).flatMap(([key, ranking]) => {
+const ranked = (exporter: Exporter, rankings: Readonly<Record<string, AnyRanking>>, onDemand: boolean) =>
+  Object.entries(rankings).flatMap(([key, ranking]): ReadonlyArray<RankedBy> => {
     const column = exporter.table.columns[ranking.column]
     if (column === undefined || column.kind === "label") return []
-    return [{ key, ranking, column, fields: rankingFields(key, ranking.by, column) }]
+    return [{ key, onDemand, ranking, column, fields: rankingFields(key, ranking.by, column) }]
+  })
+
+/** The rankings of an exporter in the order of their declaration, those on demand last; none where it declares no top query. */
+export const rankingsOf = (exporter: Exporter): ReadonlyArray<RankedBy> => [
+  ...ranked(exporter, exporter.top?.rankings ?? {}, false),
+  ...ranked(exporter, exporter.top?.onDemand ?? {}, true)
+]
+
+/** The ranking of a metric that the exporter has. */
+export const rankingOf = (exporter: Exporter, metric: string): RankedBy => {
+  const found = rankingsOf(exporter).find(({ key }) => key === metric)
+  if (found === undefined) throw new Error(`${exporter.name} has no ranking "${metric}"`)
+  return found
+}
+
+/** The rankings whose fields an answer by this metric has. */
+export const rankingsFor = (exporter: Exporter, metric: string): ReadonlyArray<RankedBy> =>
+  rankingsOf(exporter).filter(({ key, onDemand }) => !onDemand || key === metric)
+
+/** The metric that stands for all whose answers have the same fields: itself where it is on demand, else the default. */
+export const answeredAs = (exporter: Exporter, metric: string): string =>
+  Object.hasOwn(exporter.top?.onDemand ?? {}, metric) ? metric : (exporter.top?.default ?? metric)
+
+/** The metrics that stand for all. */
+export const answers = ({ top }: Exporter): ReadonlyArray<string> =>
+  top === undefined ? [] : [top.default, ...Object.keys(top.onDemand ?? {})]
+
+/** The labels beside the ranked one, with the field of a ranked row that lists their values. */
+export const otherLabels = (exporter: Exporter) =>
+  Object.entries(exporter.table.columns).flatMap(([name, column]) => {
+    if (column.kind !== "label" || exporter.top === undefined || name === exporter.top.per) return []
+    const wire = wireName(name, column)
+    return [{ label: name, name: wire, field: `${wire}s`, doc: column.doc }]
   })
 
 /** Gauges that no ranking shows: they appear in the answer under their wire name, with the value of the latest scrape. */
-export const answerFields = (exporter: Exporter): ReadonlyArray<CatalogField> => {
+export const answerFields = (exporter: Exporter): ReadonlyArray<CatalogField & { readonly nullable: boolean }> => {
   const ranked = new Set(rankingsOf(exporter).map(({ ranking }) => ranking.column))
   return Object.entries(exporter.table.columns).flatMap(([name, column]) =>
     column.kind !== "gauge" || ranked.has(name)
       ? []
-      : [{ field: wireName(name, column), column: name, unit: column.unit ?? "", doc: column.doc }]
+      : [
+          {
+            field: wireName(name, column),
+            column: name,
+            unit: column.unit ?? "",
+            doc: column.doc,
+            nullable: column.nullable
+          }
+        ]
   )
 }
 
@@ -133,7 +195,7 @@ export const historyFields = (exporter: Exporter): ReadonlyArray<CatalogSeries> 
     doc: column.doc
   }))
   const others = Object.entries(exporter.table.columns).flatMap(([name, column]) => {
-    if (column.kind === "label" || column.kind === "fingerprint" || ranked.has(name)) return []
+    if (column.kind === "label" || column.kind === "fingerprint" || isMoment(column) || ranked.has(name)) return []
     const field = wireName(name, column)
     const about = { peak: null, column: name, doc: column.doc }
     if (column.kind === "gauge") return [{ ...about, field, unit: column.unit ?? "" }]
@@ -170,8 +232,11 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
           per: exporter.top.per,
           default: exporter.top.default,
           presence: fieldOf(exporter, exporter.top.presence),
-          rankings: rankingsOf(exporter).map(({ fields, key, ranking }) => ({
+          labels: otherLabels(exporter).map(({ doc, field, name }) => ({ name, field, doc })),
+          monitoring: exporter.top.monitoring ?? [],
+          rankings: rankingsOf(exporter).map(({ fields, key, onDemand, ranking }) => ({
             key,
+            on_demand: onDemand,
             column: ranking.column,
             by: ranking.by,
             share: ranking.share ?? null,

@@ -12,7 +12,7 @@ import { Duration, Result, Schema } from "effect"
 import type { Columns, NamesOf, ParsedRow, Row } from "./Column.ts"
 import type { Sample } from "./Exposition.ts"
 import { storable } from "./Storable.ts"
-import type { TopQuery } from "./TopQuery.ts"
+import type { AnyTopQuery, TopQuery } from "./TopQuery.ts"
 
 /** The scrape as a whole says nothing that this exporter understands: the wrong exporter, or a version that is too old. */
 export class ParseError extends Schema.TaggedError<ParseError>()("ParseError", {
@@ -120,7 +120,7 @@ export interface EmptyScrape {
   readonly remedy: ReadonlyArray<string>
 }
 
-export interface Declaration<C extends Columns, R extends string> {
+export interface Declaration<C extends Columns, R extends string, D extends string = never> {
   /** Wire name, metric label and config key, such as `redis_exporter`. */
   readonly name: string
   /** What a person calls it: "Processes". */
@@ -167,7 +167,7 @@ export interface Declaration<C extends Columns, R extends string> {
     samples: ReadonlyArray<Sample>,
     scrapedAt: Date
   ) => Result.Result<ParsedScrape<ParsedRow<NoInfer<C>>>, ParseError>
-  readonly top?: TopQuery<NoInfer<C>, R>
+  readonly top?: TopQuery<NoInfer<C>, R, D>
   readonly host?: HostFacts<NoInfer<C>>
   readonly units?: UnitFacts<NoInfer<C>>
   readonly shortLived?: ShortLivedFacts<NoInfer<C>>
@@ -200,7 +200,7 @@ export interface Exporter {
     samples: ReadonlyArray<Sample>,
     scrapedAt: Date
   ) => Result.Result<ParsedScrape<Row<Columns>>, ParseError>
-  readonly top: TopQuery<Columns, string> | undefined
+  readonly top: AnyTopQuery | undefined
   readonly host: HostFacts<Columns> | undefined
   readonly units: UnitFacts<Columns> | undefined
   readonly shortLived: ShortLivedFacts<Columns> | undefined
@@ -225,7 +225,9 @@ export type ExporterFactory = (options?: ExporterOptions) => Exporter
  * through `storable`, which turns them into null where the column allows it and else leaves the row out, with a note.
  */
 export const defineExporter =
-  <const C extends Columns, const R extends string = never>(declaration: Declaration<C, R>): ExporterFactory =>
+  <const C extends Columns, const R extends string = never, const D extends string = never>(
+    declaration: Declaration<C, R, D>
+  ): ExporterFactory =>
   (options = {}) => ({
     name: declaration.name,
     title: declaration.title,
@@ -251,7 +253,7 @@ export const defineExporter =
       Result.map(declaration.parse(samples, scrapedAt), (parsed) =>
         storable(declaration.table.columns, parsed, scrapedAt)
       ),
-    top: declaration.top as TopQuery<Columns, string> | undefined,
+    top: declaration.top as AnyTopQuery | undefined,
     host: declaration.host as HostFacts<Columns> | undefined,
     units: declaration.units as UnitFacts<Columns> | undefined,
     shortLived: declaration.shortLived as ShortLivedFacts<Columns> | undefined

@@ -7,7 +7,8 @@
  * listed in `plugins.config.ts`.
  */
 import { Context, Duration, Effect, Layer, Result, Schema } from "effect"
-import type { Column, Columns } from "./Column.ts"
+import { otherLabels } from "./Catalog.ts"
+import { type Column, type Columns, isMoment } from "./Column.ts"
 import type { Exporter } from "./Exporter.ts"
 import { IDENTIFIER_RULE, isIdentifier, RESERVED_COLUMNS, tableTakenBy } from "./Names.ts"
 import { type AnyRanking, rankingFields } from "./TopQuery.ts"
@@ -195,12 +196,22 @@ const checkColumns = (columns: Columns, rule: Rule) => {
   }
 }
 
-const checkTop = ({ table: { columns }, top }: Exporter, rule: Rule) => {
+/** What every question about ranked groups takes: a label of such a name could not be asked for. */
+const TOP_PARAMETERS: ReadonlySet<string> = new Set([
+  ...["metric", "limit", "hours", "at", "grouping", "name", "points"]
+])
+
+const checkTop = (exporter: Exporter, rule: Rule) => {
+  const {
+    table: { columns },
+    top
+  } = exporter
   if (top === undefined) return
   const per = columnOf(columns, top.per)
   rule("top.per", top.per, per?.kind === "label" && !per.optional, "must be a label of the table that is not optional")
-  const rankings: ReadonlyArray<[string, AnyRanking]> = Object.entries(top.rankings)
-  rule("top.rankings", rankings.length, rankings.length > 0, "must be at least one")
+  const always: ReadonlyArray<[string, AnyRanking]> = Object.entries(top.rankings)
+  const onDemand: ReadonlyArray<[string, AnyRanking]> = Object.entries(top.onDemand ?? {})
+  rule("top.rankings", always.length, always.length > 0, "must be at least one")
   const present = top.presence === undefined ? undefined : columnOf(columns, top.presence)
   rule(
     "top.presence",
@@ -209,22 +220,30 @@ const checkTop = ({ table: { columns }, top }: Exporter, rule: Rule) => {
     "must be a gauge of the table"
   )
   rule("top.default", top.default, Object.hasOwn(top.rankings, top.default), "must be one of the rankings")
-  const fields = new Set(["name"])
+  const fields = new Set(["name", "monitoring", "peak_is_bound"])
   const take = (at: string, field: string) => {
     rule(at, field, !fields.has(field), "is a field that the answer has already")
     fields.add(field)
   }
-  for (const [key, ranking] of rankings) {
-    const at = `top.rankings.${key}`
+  for (const { field, name } of otherLabels(exporter)) {
+    const at = `table.columns.${name}`
+    rule(at, name, !TOP_PARAMETERS.has(name), "is a parameter of every question")
+    for (const taken of [field, `${field}_total`]) take(at, taken)
+  }
+  for (const [key, ranking] of [...always, ...onDemand]) {
+    const isOnDemand = Object.hasOwn(top.onDemand ?? {}, key)
+    const at = `top.${isOnDemand ? "onDemand" : "rankings"}.${key}`
+    rule(at, ranking.share, !isOnDemand || ranking.share === undefined, "is a share of the host, so it is always read")
     const kind = ranking.by === "rate" ? "counter" : "gauge"
     const column = columnOf(columns, ranking.column)
     identifier(rule, at, key)
     rule(`${at}.column`, ranking.column, column?.kind === kind, `must be a ${kind} of the table`)
     if (column?.kind !== kind) continue
+    rule(`${at}.column`, ranking.column, !isMoment(column), "is a moment, which cannot be ranked")
     const { average, now, peak, total } = rankingFields(key, ranking.by, column)
     for (const field of [now, average, peak, ...(total === undefined ? [] : [total])]) take(at, field)
   }
-  const ranked = new Set<string>(rankings.map(([, { column }]) => column))
+  const ranked = new Set<string>([...always, ...onDemand].map(([, { column }]) => column))
   for (const [name, column] of Object.entries(columns)) {
     if (column.kind === "gauge" && !ranked.has(name)) take(`table.columns.${name}`, wireName(name, column))
   }

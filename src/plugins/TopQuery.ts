@@ -40,21 +40,31 @@ export type Ranking<C extends Columns> = Rate<NamesOf<C, "counter">> | Peak<Name
 export type AnyRanking = Rate | Peak
 
 /** The top-N query of an exporter. */
-export interface TopQuery<C extends Columns, R extends string> {
+export interface TopQuery<C extends Columns, R extends string, D extends string = never> {
   /** The resource in the address: `GET /api/servers/{id}/{resource}/top`; also the name of the list in the answer. */
   readonly resource: string
   /** The label whose values are ranked; none that a row may lack. */
   readonly per: Exclude<NamesOf<C, "label">, OptionalIn<C>>
   /** Rankings by the name that `metric=` takes. */
   readonly rankings: Readonly<Record<R, Ranking<C>>>
-  /** The ranking used where the request names none. */
+  /**
+   * Rankings that are read, and whose fields are in an answer, only where `metric=` names them: so that what everybody asks for
+   * costs nothing for what few do. None of them is a share of the host.
+   */
+  readonly onDemand?: Readonly<Record<D, Ranking<C>>>
+  /** The ranking used where the request names none; not one that is on demand. */
   readonly default: NoInfer<R>
   /**
    * A gauge whose 0 says that the group is gone although the exporter still lists it, such as the number of its
    * processes: a rate that the latest scrape would still show is then 0.
    */
   readonly presence?: NamesOf<C, "gauge">
+  /** Groups that are monitoring itself, by their names: rows of them say so. */
+  readonly monitoring?: ReadonlyArray<string>
 }
+
+/** The top-N query of any exporter. */
+export type AnyTopQuery = TopQuery<Columns, string, string>
 
 /**
  * The fields that a ranking adds to each row of the answer.

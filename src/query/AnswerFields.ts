@@ -1,24 +1,23 @@
 /**
  * From an aggregate to the fields of an answer: what `docs/numbers.md` says about ranking, averages, shares and units. Pure.
  */
-import type { RankedBy } from "../plugins/Catalog.ts"
+import { type RankedBy, rankingsFor } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
-import { type RankingFields, rankingFields } from "../plugins/TopQuery.ts"
+import type { RankingFields } from "../plugins/TopQuery.ts"
 import { wireName } from "../plugins/Wire.ts"
 import type { Aggregate } from "./Aggregate.ts"
 import type { Measures } from "./Increases.ts"
 import type { RankedRow, TopAnswer } from "./Rankings.ts"
 
-/** What the top answer needs of the rows: every ranked counter, every gauge. */
-export const topMeasures = (exporter: Exporter): Measures => {
-  const ranked = Object.values(exporter.top?.rankings ?? {})
-  const columns = Object.entries(exporter.table.columns)
-  return {
-    counters: columns.flatMap(([name]) =>
-      ranked.some((ranking) => ranking.by === "rate" && ranking.column === name) ? [name] : []
-    ),
-    gauges: columns.flatMap(([name, column]) => (column.kind === "gauge" ? [name] : []))
-  }
+/** What an answer by a metric needs of the rows of its window: what its rankings rank, and whether a group is there. */
+export const topMeasures = (exporter: Exporter, metric: string): Measures => {
+  const ranked = rankingsFor(exporter, metric).map(({ ranking }) => ranking)
+  const columnsBy = (by: "rate" | "peak") => new Set(ranked.flatMap((one) => (one.by === by ? [one.column] : [])))
+  const [rates, peaks] = [columnsBy("rate"), columnsBy("peak")]
+  if (exporter.top?.presence !== undefined) peaks.add(exporter.top.presence)
+  // In the order of the table, whatever the metric: measures that are the same are read by the same statement.
+  const inOrder = (names: ReadonlySet<string>) => Object.keys(exporter.table.columns).filter((name) => names.has(name))
+  return { counters: inOrder(rates), gauges: inOrder(peaks) }
 }
 
 /** The measures of one ranking, and the gauge that tells whether a group is there. */
@@ -37,33 +36,32 @@ export interface AnswerShape {
     readonly key: string
     readonly by: "rate" | "peak"
     readonly share: "cpu" | "memory" | undefined
+    /** Whether some rows lack the value: of a group of which nothing is known nothing is told, not 0. */
+    readonly nullable: boolean
     /** The index of the counter or gauge among the measures. */
     readonly n: number
     readonly fields: RankingFields
   }>
-  /** Gauges that no ranking ranks, by their names on the wire. */
-  readonly unranked: ReadonlyArray<{ readonly field: string; readonly n: number }>
   /** The gauge whose 0 says that a group is gone. */
-  readonly presence: number | undefined
+  readonly presence: { readonly field: string; readonly n: number } | undefined
 }
 
-/** The fields of an exporter's top answer over these measures. */
-export const answerShape = (exporter: Exporter, measures: Measures): AnswerShape => {
-  const rankings = Object.entries(exporter.top?.rankings ?? {}).map(([key, ranking]) => ({
-    key,
-    by: ranking.by,
-    share: ranking.share,
-    n: (ranking.by === "rate" ? measures.counters : measures.gauges).indexOf(ranking.column),
-    fields: rankingFields(key, ranking.by, exporter.table.columns[ranking.column]!)
-  }))
-  const ranked = new Set<number>(rankings.flatMap(({ by, n }) => (by === "peak" ? [n] : [])))
+/** The fields of an exporter's answer by a metric over its {@link topMeasures}. */
+export const answerShape = (exporter: Exporter, measures: Measures, metric: string): AnswerShape => {
   const presence = exporter.top?.presence
   return {
-    rankings,
-    unranked: measures.gauges.flatMap((column, n) =>
-      ranked.has(n) ? [] : [{ field: wireName(column, exporter.table.columns[column]!), n }]
-    ),
-    presence: presence === undefined ? undefined : measures.gauges.indexOf(presence)
+    rankings: rankingsFor(exporter, metric).map(({ column, fields, key, ranking }) => ({
+      key,
+      by: ranking.by,
+      share: ranking.share,
+      nullable: column.nullable,
+      n: (ranking.by === "rate" ? measures.counters : measures.gauges).indexOf(ranking.column),
+      fields
+    })),
+    presence:
+      presence === undefined
+        ? undefined
+        : { field: wireName(presence, exporter.table.columns[presence]!), n: measures.gauges.indexOf(presence) }
   }
 }
 
@@ -75,12 +73,16 @@ export interface Reading {
   readonly lastSeen: number | null
   /** Of regrouped names: whether a peak of a group is the sum of peaks that need not have been at the same time. */
   readonly peakIsBound?: ((slot: number) => boolean) | undefined
+  /** What the latest scrape says of a group beside what is ranked. */
+  readonly details?: ((slot: number) => Readonly<Record<string, RankedRow[string]>>) | undefined
 }
 
 /** What a group is ranked by; NaN where it is not known, which comes last. */
 export const rankedBy = ({ shape, sums }: Reading, metric: string, slot: number): number => {
-  const { by, n } = shape.rankings.find(({ key }) => key === metric)!
-  return by === "rate" ? orZero(sums.counters[n]!.increase[slot]!) : sums.gauges[n]!.max[slot]!
+  const { by, n, nullable } = shape.rankings.find(({ key }) => key === metric)!
+  if (by === "peak") return sums.gauges[n]!.max[slot]!
+  const increase = sums.counters[n]!.increase[slot]!
+  return nullable ? increase : orZero(increase)
 }
 
 /** Whether the group is in the server's latest scrape. */
@@ -90,7 +92,7 @@ const isHere = ({ lastSeen, sums }: Reading, slot: number): boolean => sums.grou
 const rateNow = (reading: Reading, n: number, slot: number): number => {
   const { shape, sums } = reading
   if (!isHere(reading, slot)) return 0
-  if (shape.presence !== undefined && sums.gauges[shape.presence]!.last[slot] === 0) return 0
+  if (shape.presence !== undefined && sums.gauges[shape.presence.n]!.last[slot] === 0) return 0
   return orZero(sums.counters[n]!.now[slot]!)
 }
 
@@ -112,8 +114,10 @@ export const averageOf = (reading: Reading, { by, n }: AnswerShape["rankings"][n
 export const rowOf = (reading: Reading, name: string, slot: number): RankedRow => {
   const { shape, sums } = reading
   const fields: Record<string, RankedRow[string]> = { name }
-  for (const { by, fields: shown, n } of shape.rankings) {
-    if (by === "rate") {
+  for (const { by, fields: shown, n, nullable } of shape.rankings) {
+    if (by === "rate" && nullable && Number.isNaN(sums.counters[n]!.increase[slot]!)) {
+      for (const field of [shown.total!, shown.average, shown.peak, shown.now]) fields[field] = null
+    } else if (by === "rate") {
       const total = orZero(sums.counters[n]!.increase[slot]!)
       fields[shown.total!] = total * shown.totalScale
       fields[shown.average] = sums.covered === 0 ? 0 : (total / sums.covered) * shown.scale
@@ -122,12 +126,16 @@ export const rowOf = (reading: Reading, name: string, slot: number): RankedRow =
     } else {
       fields[shown.peak] = scaled(sums.gauges[n]!.max[slot]!, shown.scale)
       fields[shown.average] = scaled(meanLevel(reading, n, slot), shown.scale)
-      fields[shown.now] = isHere(reading, slot) ? scaled(sums.gauges[n]!.last[slot]!, shown.scale) : 0
+      const gone = sums.gauges[n]!.count[slot] === 0 ? null : 0
+      fields[shown.now] = isHere(reading, slot) ? scaled(sums.gauges[n]!.last[slot]!, shown.scale) : gone
     }
   }
-  for (const { field, n } of shape.unranked) {
-    fields[field] = isHere(reading, slot) ? scaled(sums.gauges[n]!.last[slot]!, 1) : 0
+  const { presence } = shape
+  if (presence !== undefined) {
+    const ranked = shape.rankings.some(({ by, n }) => by === "peak" && n === presence.n)
+    if (!ranked) fields[presence.field] = isHere(reading, slot) ? scaled(sums.gauges[presence.n]!.last[slot]!, 1) : 0
   }
+  if (reading.details !== undefined) Object.assign(fields, reading.details(slot))
   if (reading.peakIsBound !== undefined) fields.peak_is_bound = reading.peakIsBound(slot)
   return fields as RankedRow
 }

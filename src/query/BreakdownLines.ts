@@ -17,7 +17,7 @@ import {
 } from "./BreakdownErrors.ts"
 import type { Sums } from "./BreakdownSums.ts"
 import { areToldApart, explained, shortLivedLine, unitLines } from "./BreakdownUnits.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
+import { compareBytes } from "./ByteOrder.ts"
 
 /** How many short-lived commands are listed. */
 const COMMANDS_LISTED = 5

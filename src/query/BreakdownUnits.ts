@@ -19,7 +19,7 @@ import {
   type Usages
 } from "./BreakdownErrors.ts"
 import type { Sums } from "./BreakdownSums.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
+import { compareBytes } from "./ByteOrder.ts"
 
 /** How many units have a line of their own. */
 const UNITS_LISTED = 3

@@ -5,8 +5,8 @@ import { answerShape, topMeasures } from "./AnswerFields.ts"
 import { type ChangesAnswer, changesOf, ledgerOf } from "./Changes.ts"
 
 const exporter = config.exporters.find(({ top }) => top?.presence !== undefined)!
-const measures = topMeasures(exporter)
-const shape = answerShape(exporter, measures)
+const measures = topMeasures(exporter, "cpu")
+const shape = answerShape(exporter, measures, "cpu")
 const NAMES = new Map([
   [1, "b"],
   [2, "a"],

@@ -9,9 +9,9 @@ import type { UnknownServer } from "../access/Servers.ts"
 import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
 import type { Aggregate } from "./Aggregate.ts"
 import { type AnswerShape, averageOf, levelNow, orZero } from "./AnswerFields.ts"
+import { compareBytes } from "./ByteOrder.ts"
 import type { Regrouping } from "./grouping/Regrouping.ts"
 import type { Window } from "./Rankings.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
 
 /** Below this coverage of a window the answer is partial. */
 const COVERAGE_MIN = 0.8
@@ -180,13 +180,13 @@ export const changesOf = (
 /** Whether a group came, went or began anew, and how many there were of it. */
 const lifeOf = ({ after, before, shape }: Ledger, { slotAfter, slotBefore }: Pair) => {
   const ran = (sums: Aggregate, slot: number | undefined) =>
-    slot !== undefined && (shape.presence === undefined || sums.gauges[shape.presence]!.max[slot] !== 0)
+    slot !== undefined && (shape.presence === undefined || sums.gauges[shape.presence.n]!.max[slot] !== 0)
   const count = (sums: Aggregate, slot: number | undefined) =>
     shape.presence === undefined
       ? null
       : slot === undefined
         ? 0
-        : levelNow({ shape, sums, lastSeen: sums.lastAt }, shape.presence, slot)
+        : levelNow({ shape, sums, lastSeen: sums.lastAt }, shape.presence.n, slot)
   const [was, is] = [ran(before.sums, slotBefore), ran(after.sums, slotAfter)]
   return {
     appeared: is && !was,

@@ -1,6 +1,7 @@
 /** What changed between two windows, from PostgreSQL: read as every window is (`WindowReader.ts`), compared in `Changes.ts`. */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
+import { answeredAs, answers, rankingsOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { answering } from "../sinks/postgres/Database.ts"
@@ -18,7 +19,9 @@ const make = Effect.gen(function* () {
   const { exporters, get, host } = yield* Registry
   const readers = new Map<string, Effect.Success<ReturnType<typeof makeSums>>>()
   for (const exporter of exporters) {
-    if (exporter.top !== undefined) readers.set(exporter.name, yield* makeSums(exporter, topMeasures(exporter), host))
+    for (const metric of answers(exporter)) {
+      readers.set(`${exporter.name} ${metric}`, yield* makeSums(exporter, topMeasures(exporter, metric), host))
+    }
   }
   const waitingColumns: ReadonlyArray<string> = Object.values(host?.host?.cpuWaits ?? {})
   const waitingOf =
@@ -26,8 +29,10 @@ const make = Effect.gen(function* () {
 
   const between = Effect.fn("Changes.between")(function* (request: ChangesRequest) {
     const exporter = get(request.exporter)
-    const reader = readers.get(request.exporter)
-    const ranking = exporter?.top?.rankings[request.metric]
+    const ranking =
+      exporter === undefined ? undefined : rankingsOf(exporter).find(({ key }) => key === request.metric)?.ranking
+    const reader =
+      exporter === undefined ? undefined : readers.get(`${exporter.name} ${answeredAs(exporter, request.metric)}`)
     if (exporter === undefined || reader === undefined || ranking === undefined) {
       return yield* Effect.die(new Error(`${request.exporter} has no ranking "${request.metric}"`))
     }
@@ -50,7 +55,7 @@ const make = Effect.gen(function* () {
       { concurrency: 2 }
     )
     const ledger = ledgerOf(
-      answerShape(exporter, reader.measures),
+      answerShape(exporter, reader.measures, request.metric),
       request.metric,
       { ...request.before, sums: before! },
       { ...request.after, sums: after! },

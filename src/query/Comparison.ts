@@ -7,14 +7,15 @@
  */
 import { Context, type Effect } from "effect"
 import type { UnknownServer } from "../access/Servers.ts"
+import { rankingOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
-import { type HostShare, rankingFields } from "../plugins/TopQuery.ts"
+import type { HostShare } from "../plugins/TopQuery.ts"
 import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
+import { compareBytes } from "./ByteOrder.ts"
 import { type Deviations, deviationsOf } from "./Deviation.ts"
 import type { Regrouping } from "./grouping/Regrouping.ts"
 import { type HostFacts, machineScale } from "./HostFacts.ts"
 import type { TopAnswer, Window } from "./Rankings.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
 
 export const COMPARED_MIN = 2
 export const COMPARED_MAX = 8
@@ -100,8 +101,7 @@ export interface OddOne {
 
 /** The exporter's ranking with what follows from its declaration. */
 export const comparedBy = (exporter: Exporter, metric: string) => {
-  const ranking = exporter.top!.rankings[metric]!
-  const fields = rankingFields(metric, ranking.by, exporter.table.columns[ranking.column]!)
+  const { fields, ranking } = rankingOf(exporter, metric)
   return { by: ranking.by, share: ranking.share, fields }
 }
 

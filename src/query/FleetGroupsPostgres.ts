@@ -4,10 +4,12 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Cache, Effect, Exit, Layer } from "effect"
+import { answeredAs, answers } from "../plugins/Catalog.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { answering } from "../sinks/postgres/Database.ts"
 import { DAY_MICROS } from "../sinks/storage/Partitions.ts"
 import { Scrapes } from "../sinks/storage/Scrapes.ts"
+import { compareBytes } from "./ByteOrder.ts"
 import {
   type FleetGroup,
   FleetGroups,
@@ -25,7 +27,6 @@ import { namesOf, type Regrouping } from "./grouping/Regrouping.ts"
 import { usableLevels } from "./History.ts"
 import { lastRan } from "./LastRan.ts"
 import type { Window } from "./Rankings.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
 import { ServerSums } from "./ServerSums.ts"
 import type { Steps } from "./StepSums.ts"
 import { makeWindowReader, type WindowReader } from "./WindowReader.ts"
@@ -48,6 +49,8 @@ const TREND_VALUES_MAX = 48
 /** What a window is kept by: a regrouping counts by its version. */
 interface Asked {
   readonly exporter: string
+  /** The one that stands for all whose answers have the same fields. */
+  readonly metric: string
   readonly window: Window
   readonly regrouping: Regrouping | undefined
 }
@@ -84,17 +87,20 @@ const make = Effect.gen(function* () {
   const { exporters, get, host } = yield* Registry
   const readers = new Map<string, { readonly shape: FleetShape; readonly reader: WindowReader }>()
   for (const exporter of exporters) {
-    if (exporter.top === undefined) continue
-    const shape = fleetShape(exporter)
-    readers.set(exporter.name, { shape, reader: yield* makeWindowReader(exporter, shape.measures, host) })
+    for (const metric of answers(exporter)) {
+      const shape = fleetShape(exporter, metric)
+      const reader = yield* makeWindowReader(exporter, shape.measures, host)
+      readers.set(`${exporter.name} ${metric}`, { shape, reader })
+    }
   }
 
-  const known = (name: string) => {
+  const known = ({ exporter: name, metric }: { readonly exporter: string; readonly metric: string }) => {
     const exporter = get(name)
-    const made = readers.get(name)
+    const answered = exporter === undefined ? metric : answeredAs(exporter, metric)
+    const made = readers.get(`${name} ${answered}`)
     return exporter === undefined || made === undefined
       ? Effect.die(new Error(`${name} ranks nothing`))
-      : Effect.succeed({ exporter, ...made })
+      : Effect.succeed({ exporter, answered, ...made })
   }
 
   const allServers = Effect.map(
@@ -105,13 +111,13 @@ const make = Effect.gen(function* () {
 
   /** Shows each server's sums once they are complete. `only`: the one group that is looked at. */
   const sumUp = Effect.fnUntraced(function* (
-    { exporter, regrouping, window }: Asked,
+    { regrouping, window, ...asked }: Asked,
     servers: ReadonlyArray<AskedServer>,
     steps: Steps,
     show: (place: number, sums: ServerSums) => void,
     only?: { readonly id: number | undefined; readonly is: (group: number) => boolean }
   ) {
-    const { reader, shape } = yield* known(exporter)
+    const { reader, shape } = yield* known(asked)
     // Mostly it is one: of regrouped names, several servers may be under way.
     const free: Array<ServerSums> = []
     const places = new Map(servers.map(({ id }, place) => [id, place]))
@@ -132,7 +138,7 @@ const make = Effect.gen(function* () {
   })
 
   const add = Effect.fnUntraced(function* (asked: Asked) {
-    const { shape } = yield* known(asked.exporter)
+    const { shape } = yield* known(asked)
     const servers = yield* allServers
     const steps = fleetSteps(asked.window, servers.length, STEPS_MAX)
     const table = new FleetTable(shape, steps)
@@ -147,14 +153,15 @@ const make = Effect.gen(function* () {
   const added = yield* Cache.makeWith(add, { capacity: WINDOWS_KEPT, timeToLive: whileFresh })
 
   /** Names that match, were not seen in the window, and when they were. */
-  const findGone = Effect.fnUntraced(function* ({ exporter, search, window }: RankedGroupsRequest, { names }: Added) {
+  const findGone = Effect.fnUntraced(function* (request: RankedGroupsRequest, { names }: Added) {
+    const { search, window } = request
     const there = new Set(names)
     const rows = yield* sql<{ readonly id: number; readonly value: string; readonly day: number }>`
       select entry.id, entry.value, entry.used_until - date '1970-01-01' as day from admiral.label_values as entry
       where position(lower(${search}::text) in lower(entry.value)) > 0
       order by entry.used_until desc, entry.id desc limit ${GONE_CANDIDATES}`
     const candidates = rows.filter(({ value }) => !there.has(value) && matches(value, search)).slice(0, GONE_MAX)
-    const { reader, shape } = yield* known(exporter)
+    const { reader, shape } = yield* known(request)
     const ids = candidates.length === 0 ? [] : (yield* allServers).map(({ id }) => id)
     const found = yield* Effect.forEach(candidates, ({ day, id, value }) => {
       const until = (day + 1) * DAY_MICROS
@@ -172,9 +179,9 @@ const make = Effect.gen(function* () {
 
   const ranked = Effect.fn("FleetGroups.ranked")(function* (request: RankedGroupsRequest) {
     const { by, exporter, limit, metric, offset, regrouping, search } = request
-    const { shape } = yield* known(exporter)
+    const { answered, shape } = yield* known(request)
     const window = fleetWindow(request.window)
-    const all = yield* Cache.get(added, { exporter, window, regrouping })
+    const all = yield* Cache.get(added, { exporter, metric: answered, window, regrouping })
     const { table } = all
     const matching = all.byName.filter((place) => matches(all.names[place]!, search))
     const value = orderOf(table, metric, by)
@@ -225,7 +232,7 @@ const make = Effect.gen(function* () {
   })
 
   const spread = Effect.fnUntraced(function* ({ name, ...asked }: Asked & { readonly name: string }) {
-    const { shape } = yield* known(asked.exporter)
+    const { shape } = yield* known(asked)
     const servers = yield* allServers
     const steps = fleetSteps(asked.window, servers.length, GROWTH_STEPS_MAX)
     const { regrouping } = asked
@@ -261,9 +268,9 @@ const make = Effect.gen(function* () {
 
   const servers = Effect.fn("FleetGroups.servers")(function* (request: GroupServersRequest) {
     const { by, exporter, limit, metric, name, offset, regrouping } = request
-    const { shape } = yield* known(exporter)
+    const { answered, shape } = yield* known(request)
     const window = fleetWindow(request.window)
-    const found = yield* Cache.get(spreads, { exporter, window, regrouping, name })
+    const found = yield* Cache.get(spreads, { exporter, metric: answered, window, regrouping, name })
     const n = shape.rankings.findIndex(({ key }) => key === metric)
     const value = ({ growth, values }: ServerRow) => (by === "growth" ? (growth?.perHour ?? 0) : values[metric]![by])
     return {

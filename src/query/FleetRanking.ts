@@ -10,11 +10,11 @@
  * what a server has beyond is in `other`.
  */
 import { Effect } from "effect"
+import { rankingOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
-import { rankingFields } from "../plugins/TopQuery.ts"
+import { compareBytes } from "./ByteOrder.ts"
 import type { Regrouping } from "./grouping/Regrouping.ts"
 import type { RankedRow, Rankings, TopAnswer, Window } from "./Rankings.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
 
 export const SERVERS_MAX = 5_000
 /** Of each server, however many servers there are. */
@@ -78,8 +78,7 @@ export const merge = (
   servers: FleetTop["servers"]
 ): FleetTop => {
   const { exporter, limit, metric } = request
-  const ranking = exporter.top!.rankings[metric]!
-  const fields = rankingFields(metric, ranking.by, exporter.table.columns[ranking.column]!)
+  const { fields, ranking } = rankingOf(exporter, metric)
   const by = ranking.by === "rate" ? fields.total! : fields.peak
   const all = servers.flatMap(({ answer, serverId }) =>
     answer.rows.map((row): FleetRow => ({ ...row, server_id: serverId }))

@@ -2,7 +2,7 @@
  * What is asked of a fleet over a span of time: which window, in which steps, and how each ranking adds up over it. Pure. What
  * the numbers mean is in `docs/numbers.md` ("Processes of the fleet").
  */
-import { rankingsOf } from "../plugins/Catalog.ts"
+import { rankingsFor } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { rankingFields } from "../plugins/TopQuery.ts"
 import { FINE, LEVELS } from "../sinks/rollups/RollupTables.ts"
@@ -71,9 +71,9 @@ export interface FleetShape {
 
 const GIB = 1 / (1024 * 1024 * 1024)
 
-/** What an exporter's rankings are over a fleet and a span of time. */
-export const fleetShape = (exporter: Exporter): FleetShape => {
-  const ranked = rankingsOf(exporter)
+/** What the rankings of an answer by a metric are over a fleet and a span of time. */
+export const fleetShape = (exporter: Exporter, metric: string): FleetShape => {
+  const ranked = rankingsFor(exporter, metric)
   const columns = (by: "rate" | "peak") => [
     ...new Set(ranked.filter(({ ranking }) => ranking.by === by).map(({ ranking }) => ranking.column))
   ]

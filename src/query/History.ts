@@ -2,8 +2,9 @@
  * The history of one group, or of an exporter without groups: how wide its steps are, and what their sums say. Pure.
  */
 import { Duration } from "effect"
+import { rankingsOf } from "../plugins/Catalog.ts"
+import { isMoment } from "../plugins/Column.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
-import { rankingFields } from "../plugins/TopQuery.ts"
 import { wireName } from "../plugins/Wire.ts"
 import { FINE, LEVELS } from "../sinks/rollups/RollupTables.ts"
 import type { Measures } from "./Increases.ts"
@@ -58,9 +59,11 @@ export const historyOf = (exporter: Exporter, measures: Measures, window: Window
   }
 
   const ranked = new Set<string>()
-  for (const [key, { by, column }] of Object.entries(exporter.top?.rankings ?? {})) {
+  for (const {
+    fields: { now, peak, scale },
+    ranking: { by, column }
+  } of rankingsOf(exporter)) {
     ranked.add(column)
-    const { now, peak, scale } = rankingFields(key, by, columns[column]!)
     if (by === "rate") {
       const counter = measures.counters.indexOf(column)
       series[now] = scaled(sums.rates(0, counter, nullable(column)), scale)
@@ -72,7 +75,7 @@ export const historyOf = (exporter: Exporter, measures: Measures, window: Window
     }
   }
   for (const [name, column] of Object.entries(columns)) {
-    if (ranked.has(name)) continue
+    if (ranked.has(name) || isMoment(column)) continue
     if (column.kind === "gauge") series[wireName(name, column)] = sums.levels(0, measures.gauges.indexOf(name))
     if (column.kind === "counter") {
       const field = rateField(wireName(name, column))

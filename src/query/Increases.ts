@@ -8,6 +8,7 @@
  * To measure the scrapes of (after, upto] exactly, it needs those of the last {@link lookbackOf} before them as well.
  */
 import { Duration } from "effect"
+import { isMoment } from "../plugins/Column.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { NumberSlab } from "../sinks/storage/NumberSlab.ts"
 import { rowsIn, type Scrape, sinceAt } from "../sinks/storage/Scrape.ts"
@@ -63,6 +64,14 @@ export interface Measuring {
   readonly cores: Cores | undefined
   /** Whether the row of a series at a moment is its first since its counters began; undefined: no row is. */
   readonly isFirst: ((at: number, series: number | string) => boolean) | undefined
+  /** The rows that count: those with this value of a label. By default all do. */
+  readonly only?: RowFilter | undefined
+}
+
+/** One value of a label, by its id; that of a value that nobody has is none. */
+export interface RowFilter {
+  readonly label: string
+  readonly id: number
 }
 
 /** The rule for one exporter and some of its columns. */
@@ -94,11 +103,11 @@ export const isHostCpu = (exporter: Exporter, column: string): boolean => {
   )
 }
 
-/** Every counter and gauge of an exporter. */
+/** Every counter of an exporter, and every gauge that adds up. */
 export const allMeasures = (exporter: Exporter): Measures => {
   const names = (kind: "counter" | "gauge") =>
     Object.entries(exporter.table.columns)
-      .filter(([, column]) => column.kind === kind)
+      .filter(([, column]) => column.kind === kind && !isMoment(column))
       .map(([name]) => name)
   return { counters: names("counter"), gauges: names("gauge") }
 }
@@ -331,7 +340,7 @@ export const makeMeasurer = (exporter: Exporter, measures: Measures): Measurer =
 
   const measure = (
     scrapes: ReadonlyArray<Scrape>,
-    { after, cores, isFirst, upto }: Measuring
+    { after, cores, isFirst, only, upto }: Measuring
   ): ReadonlyArray<Measured> => {
     const known = new Map<number | string, Series>()
     const result: Array<Measured> = []
@@ -367,7 +376,7 @@ export const makeMeasurer = (exporter: Exporter, measures: Measures): Measurer =
         }
       }
       ;[before, own] = [own, before]
-      if (measured !== undefined) result.push(several ? folded(measured, scrape) : measured)
+      if (measured !== undefined) result.push(several ? folded(measured, scrape, only) : measured)
     }
     return result
   }
@@ -418,11 +427,17 @@ export const makeMeasurer = (exporter: Exporter, measures: Measures): Measurer =
     }
   }
 
-  /** The series of each group added up. */
-  const folded = (measured: ReturnType<typeof emptyMeasured>, scrape: Scrape): Measured => {
+  /** The series of each group added up, those that count. */
+  const folded = (
+    measured: ReturnType<typeof emptyMeasured>,
+    scrape: Scrape,
+    only: RowFilter | undefined
+  ): Measured => {
     const slots = new Map<number, number>()
     const ids = groupLabel < 0 ? undefined : scrape.labels[groupLabel]!
+    const others = only === undefined ? undefined : scrape.labels[labelNames.indexOf(only.label)]!
     const slotOf = Array.from(measured.groups, (_, row) => {
+      if (others !== undefined && others[row] !== only!.id) return LEFT_OUT
       const group = ids === undefined ? 0 : ids[row]!
       const slot = slots.get(group) ?? slots.size
       slots.set(group, slot)
@@ -478,14 +493,20 @@ const count = (counts: Array<Counts>, counter: number, rows: number, row: number
 /** NaN is what is not known. */
 const isKnown = (value: number): boolean => !Number.isNaN(value)
 
-/** A scrape with fewer groups: the values of each row are added to those of the group whose place `slotOf` gives. */
+/** The place of a row that does not count. */
+const LEFT_OUT = -1
+
+/**
+ * A scrape with fewer groups: the values of each row are added to those of the group whose place `slotOf` gives; those whose place is
+ * {@link LEFT_OUT} are not.
+ */
 export const sumGroups = (measured: Measured, slotOf: ArrayLike<number>, groups: Int32Array): Measured => {
   const sums = (of: ReadonlyArray<Float64Array>) => of.map((values) => summed(values, slotOf, groups.length))
   const totals = (of: ReadonlyArray<Counts>) =>
     of.map((values): Counts => {
       if (values === undefined) return undefined
       const total = new Uint16Array(groups.length)
-      for (let row = 0; row < values.length; row++) total[slotOf[row]!]! += values[row]!
+      for (let row = 0; row < values.length; row++) if (slotOf[row]! >= 0) total[slotOf[row]!]! += values[row]!
       return total
     })
   return {
@@ -508,8 +529,8 @@ const summed = (values: Float64Array, slotOf: ArrayLike<number>, slots: number):
   const sums = new Float64Array(slots).fill(Number.NaN)
   for (let row = 0; row < values.length; row++) {
     const value = values[row]!
-    if (!isKnown(value)) continue
     const slot = slotOf[row]!
+    if (slot < 0 || !isKnown(value)) continue
     const sum = sums[slot]!
     sums[slot] = isKnown(sum) ? sum + value : value
   }

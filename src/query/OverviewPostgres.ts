@@ -5,18 +5,19 @@
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Effect, Layer } from "effect"
 import { Servers } from "../access/Servers.ts"
-import { type RankedBy, rankingsOf } from "../plugins/Catalog.ts"
+import { answeredAs, answers, type RankedBy, rankingsFor, rankingsOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { wireName } from "../plugins/Wire.ts"
 import { answering } from "../sinks/postgres/Database.ts"
 import { Scrapes } from "../sinks/storage/Scrapes.ts"
 import { rankingMeasures, topMeasures } from "./AnswerFields.ts"
+import { compareBytes } from "./ByteOrder.ts"
 import type { Regrouping } from "./grouping/Regrouping.ts"
 import { rateField, stepMicros, usableLevels } from "./History.ts"
 import { busySteps, hostTotalOf } from "./HostTotals.ts"
 import type { Measured, Measures } from "./Increases.ts"
-import { makeLatestReader } from "./Latest.ts"
+import { type LatestReader, makeLatestReader } from "./Latest.ts"
 import {
   type FleetGlance,
   type OneSeries,
@@ -26,7 +27,6 @@ import {
   type ServerGlance
 } from "./Overview.ts"
 import type { Window } from "./Rankings.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
 import { idOf } from "./ServerIds.ts"
 import { ONE_SLOT, type Slots, StepSums, stepsOf } from "./StepSums.ts"
 import { makeWindowReader } from "./WindowReader.ts"
@@ -168,15 +168,17 @@ const make = Effect.gen(function* () {
     readonly regrouping?: Regrouping | undefined
   }) {
     const { name, regrouping } = request
-    const { exporter, latest, measures } = yield* known(request.exporter)
+    const { metric } = request
+    const { exporter, latests } = yield* known(request.exporter)
+    const latest = latests.get(answeredAs(exporter, metric))
     if (exporter.top === undefined || latest === undefined) return []
     const now = (yield* Clock.currentTimeMillis) * 1_000
-    const [read, all] = yield* Effect.all([latest.read(now), idsOfServers], { concurrency: 2 })
+    const [read, all] = yield* Effect.all([latest.reader.read(now), idsOfServers], { concurrency: 2 })
     const measured = regrouping === undefined ? read : yield* regrouping.scrapes(read, scrapes.names)
     const group = regrouping === undefined ? (yield* scrapes.idsOf([name])).get(name) : regrouping.groupOf(name)
     if (group === undefined) return []
-    const fieldsAt = fieldsNow(exporter, measures)
-    const by = rankingsOf(exporter).find(({ key }) => key === request.metric)?.fields.now ?? ""
+    const fieldsAt = fieldsNow(exporter, latest.measures, metric)
+    const by = rankingsOf(exporter).find(({ key }) => key === metric)?.fields.now ?? ""
     return all
       .flatMap(({ id, server_id }) => {
         const scrape = measured.get(id)
@@ -192,13 +194,14 @@ const make = Effect.gen(function* () {
   const sharedRunning = yield* Effect.cachedWithTTL(
     Effect.gen(function* () {
       if (busiest === undefined) return []
-      const { exporter, latest, measures } = yield* known(busiest.exporter.name)
+      const { exporter, latests } = yield* known(busiest.exporter.name)
+      const latest = latests.get(answeredAs(exporter, busiest.ranking.key))
       if (latest === undefined) return []
       const now = (yield* Clock.currentTimeMillis) * 1_000
-      const [measured, all] = yield* Effect.all([latest.read(now), idsOfServers], { concurrency: 2 })
+      const [measured, all] = yield* Effect.all([latest.reader.read(now), idsOfServers], { concurrency: 2 })
       const groups = new Set([...measured.values()].flatMap((scrape) => [...scrape.groups]))
       const names = yield* scrapes.names([...groups])
-      const fieldsAt = fieldsNow(exporter, measures)
+      const fieldsAt = fieldsNow(exporter, latest.measures, busiest.ranking.key)
       const by = busiest.ranking.fields.now
       const presence = exporter.top?.presence
       return all.flatMap(({ id, server_id }) => {
@@ -236,11 +239,12 @@ export const layer: Layer.Layer<Overview, never, PgClient.PgClient | Registry | 
 ).pipe(Layer.provide(Scrapes.layer))
 
 const makeReaders = Effect.fnUntraced(function* (exporter: Exporter, host: Exporter | undefined) {
-  const measures = topMeasures(exporter)
-  return {
-    measures,
-    latest: exporter.top === undefined ? undefined : yield* makeLatestReader(exporter, measures, host)
+  const latests = new Map<string, { readonly measures: Measures; readonly reader: LatestReader }>()
+  for (const metric of answers(exporter)) {
+    const measures = topMeasures(exporter, metric)
+    latests.set(metric, { measures, reader: yield* makeLatestReader(exporter, measures, host) })
   }
+  return { latests }
 })
 
 /** A slot for each group that is named; all others add up in slot 0. */
@@ -440,8 +444,8 @@ const scaled = (values: ReadonlyArray<number | null>, scale: number): ReadonlyAr
 // -- one group on all servers
 
 /** The fields of a row of a measured scrape that tell of now. */
-const fieldsNow = (exporter: Exporter, measures: Measures) => {
-  const rankings = rankingsOf(exporter)
+const fieldsNow = (exporter: Exporter, measures: Measures, metric: string) => {
+  const rankings = rankingsFor(exporter, metric)
   const presence = exporter.top?.presence === undefined ? -1 : measures.gauges.indexOf(exporter.top.presence)
   const known = (value: number) => (Number.isNaN(value) ? null : value)
   return (scrape: Measured, row: number): Readonly<Record<string, number | null>> => {

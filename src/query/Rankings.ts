@@ -16,12 +16,13 @@ export interface Window {
 }
 
 /**
- * One ranked group. The fields beside `name` follow from the declaration, see `rankingFields` and `answerFields`; of a regrouped
+ * One ranked group. The fields beside `name` follow from the declaration, see `rankingFields`, `answerFields` and `otherLabels`;
+ * `monitoring` is there, and true, where the group is monitoring itself; of a regrouped
  * answer `peak_is_bound` says whether a peak is more than what was surely seen.
  */
 export interface RankedRow {
   readonly name: string
-  readonly [field: string]: string | number | boolean | null
+  readonly [field: string]: string | number | boolean | null | ReadonlyArray<string>
 }
 
 export interface TopAnswer {
@@ -68,6 +69,14 @@ export interface TopRequest {
   readonly window: Window
   /** Names are put together as its rules say. */
   readonly regrouping?: Regrouping | undefined
+  /** Only the rows that have this value of a label beside the ranked one; the whole window is read from rows. */
+  readonly only?: LabelFilter | undefined
+}
+
+/** One value of one label. */
+export interface LabelFilter {
+  readonly label: string
+  readonly value: string
 }
 
 export class Rankings extends Context.Service<
@@ -76,9 +85,9 @@ export class Rankings extends Context.Service<
     readonly top: (
       request: TopRequest & { readonly serverId: string }
     ) => Effect.Effect<TopAnswer, UnknownServer | DatabaseUnavailable>
-    /** The same for several servers at once, by their ids. */
+    /** The same for several servers at once, by their ids, without what the latest scrape says beside what is ranked. */
     readonly tops: (
-      request: TopRequest & { readonly serverIds: ReadonlyArray<string> }
+      request: Omit<TopRequest, "only"> & { readonly serverIds: ReadonlyArray<string> }
     ) => Effect.Effect<ReadonlyMap<string, TopAnswer>, UnknownServer | DatabaseUnavailable>
     readonly history: (request: {
       readonly exporter: string
@@ -91,6 +100,7 @@ export class Rankings extends Context.Service<
       /** How far apart the server's scrapes are, microseconds; as declared where it is absent. */
       readonly interval?: number
       readonly regrouping?: Regrouping | undefined
+      readonly only?: LabelFilter | undefined
     }) => Effect.Effect<HistoryAnswer, UnknownServer | DatabaseUnavailable>
   }
 >()("nodepulse/sinks/Rankings") {}

@@ -8,6 +8,7 @@
 
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
+import { answeredAs, answers } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { answering } from "../sinks/postgres/Database.ts"
@@ -18,11 +19,13 @@ import { Scrapes } from "../sinks/storage/Scrapes.ts"
 import { scrapesTable } from "../sinks/storage/Tables.ts"
 import { Aggregate, aggregating } from "./Aggregate.ts"
 import { answerShape, levelNow, orZero, otherOf, type Reading, rankedBy, rowOf, topMeasures } from "./AnswerFields.ts"
+import { compareBytes } from "./ByteOrder.ts"
 import { namesOf, type Regrouping } from "./grouping/Regrouping.ts"
 import { historyOf, stepMicros, usableLevels } from "./History.ts"
 import { type HostFacts, makeHostFacts } from "./HostFacts.ts"
-import { allMeasures } from "./Increases.ts"
-import { Rankings, type TopAnswer, type TopRequest, type Window } from "./Rankings.ts"
+import { allMeasures, type RowFilter } from "./Increases.ts"
+import { makeDetailsReader } from "./LatestDetails.ts"
+import { type LabelFilter, Rankings, type TopAnswer, type TopRequest, type Window } from "./Rankings.ts"
 import { idOf, idsOf } from "./ServerIds.ts"
 import { ONE_SLOT, StepSums, stepsOf } from "./StepSums.ts"
 import { makeWindowReader, ofWindow, type WindowReaderOptions } from "./WindowReader.ts"
@@ -33,6 +36,7 @@ const make = Effect.fnUntraced(function* (options: WindowReaderOptions) {
   const { exporters, get, host } = yield* Registry
   const readers = new Map<string, Effect.Success<ReturnType<typeof makeReaders>>>()
   for (const exporter of exporters) readers.set(exporter.name, yield* makeReaders(exporter, host, options))
+  const detailsReaders = new Map(exporters.map((exporter) => [exporter.name, makeDetailsReader(exporter, scrapes)]))
 
   const known = (name: string) => {
     const exporter = get(name)
@@ -53,21 +57,41 @@ const make = Effect.fnUntraced(function* (options: WindowReaderOptions) {
 
   const hostFacts = makeHostFacts(scrapes, host)
 
-  const tops = Effect.fnUntraced(function* (request: TopRequest & { readonly serverIds: ReadonlyArray<string> }) {
+  /** The rows that a question is about; a value that nobody has is a label's that no row has. */
+  const filterOf = (only: LabelFilter | undefined) =>
+    only === undefined
+      ? Effect.undefined
+      : Effect.map(
+          scrapes.idsOf([only.value]),
+          (ids): RowFilter => ({ label: only.label, id: ids.get(only.value) ?? NOBODYS })
+        )
+
+  const tops = Effect.fnUntraced(function* (
+    request: TopRequest & { readonly serverIds: ReadonlyArray<string>; readonly detailed?: boolean }
+  ) {
     const { metric, regrouping, serverIds, window } = request
-    const { exporter, measures, shape, top } = yield* known(request.exporter)
-    if (!shape.rankings.some(({ key }) => key === metric)) {
+    const { exporter, tops } = yield* known(request.exporter)
+    const asked = tops.get(answeredAs(exporter, metric))
+    if (asked?.shape.rankings.some(({ key }) => key === metric) !== true) {
       return yield* Effect.die(new Error(`${request.exporter} has no ranking "${metric}"`))
     }
+    const { measures, shape, top } = asked
     const ids = yield* idsOf(sql, serverIds)
     const servers = [...ids.values()]
     const sums = new Map(
       servers.map((id) => [id, new Aggregate(measures.counters.length, measures.gauges.length)] as const)
     )
-    const visitorOf = (id: number) => aggregating(sums.get(id)!)
-    const [, facts] = yield* Effect.all(
-      [top.read(servers, window, visitorOf, { regrouping }), hostFacts(servers, window.to)],
-      { concurrency: 2 }
+    const only = yield* filterOf(request.only)
+    const visitorOf = (id: number) => addingUp(sums.get(id)!, only !== undefined)
+    const details = request.detailed === true ? detailsReaders.get(exporter.name) : undefined
+    const groupOf = (id: number) => (regrouping === undefined ? id : regrouping.shownAs(id))
+    const [, facts, detailsOf] = yield* Effect.all(
+      [
+        top.read(servers, window, visitorOf, { only, regrouping }),
+        hostFacts(servers, window.to),
+        details === undefined ? Effect.undefined : details.read(servers, window, groupOf, only)
+      ],
+      { concurrency: 3 }
     ).pipe(Effect.mapError(ofWindow(window)))
     const silent = servers.filter((id) => sums.get(id)!.scrapes === 0)
     const latest = yield* latestOf(exporter, silent, window.to)
@@ -76,7 +100,9 @@ const make = Effect.fnUntraced(function* (options: WindowReaderOptions) {
         const own = sums.get(id)!
         const lastSeen = own.scrapes > 0 ? own.lastAt : (latest.get(id) ?? null)
         const peakIsBound = regrouping === undefined ? undefined : regrouping.boundsOf(id, shape.rankings, own)
-        return [serverId, rank({ shape, sums: own, lastSeen, peakIsBound }, metric, request.limit)]
+        const told = detailsOf?.(id)
+        const details = told === undefined ? undefined : (slot: number) => told(own.groups[slot]!)
+        return [serverId, rank({ shape, sums: own, lastSeen, peakIsBound, details }, metric, request.limit)]
       })
     )
     const candidates = new Set([...readings.values()].flatMap(({ candidates }) => candidates))
@@ -84,7 +110,7 @@ const make = Effect.fnUntraced(function* (options: WindowReaderOptions) {
     return new Map(
       [...readings].map(([serverId, ranked]): [string, TopAnswer] => [
         serverId,
-        answerOf(ranked, names, facts.get(ids.get(serverId)!), window)
+        answerOf(ranked, names, facts.get(ids.get(serverId)!), window, exporter.top?.monitoring ?? [])
       ])
     )
   }, answering("top"))
@@ -97,6 +123,7 @@ const make = Effect.fnUntraced(function* (options: WindowReaderOptions) {
     readonly points: number
     readonly interval?: number
     readonly regrouping?: Regrouping | undefined
+    readonly only?: LabelFilter | undefined
   }) {
     const { name, regrouping, serverId, window } = request
     const { all, exporter, history } = yield* known(request.exporter)
@@ -109,14 +136,18 @@ const make = Effect.fnUntraced(function* (options: WindowReaderOptions) {
     const isIt = (other: number) => (regrouping === undefined ? other === group : regrouping.nameOf(other) === name)
     const slots = name === undefined ? ONE_SLOT : { count: 1, of: (other: number) => (isIt(other) ? 0 : undefined) }
     const sums = new StepSums(stepsOf(window, step), slots, all)
-    yield* history.read([id], window, () => sums, { usable: usableLevels(step), group, regrouping })
+    const only = yield* filterOf(request.only)
+    yield* history.read([id], window, () => sums, { usable: usableLevels(step), group, only, regrouping })
     const answer = historyOf(exporter, all, window, sums)
     return regrouping === undefined ? answer : { ...answer, peakIsBound: regrouping.hasBounds(id, name ?? "") }
   }, answering("history"))
 
   return Rankings.of({
     top: Effect.fn("Rankings.top")((request) =>
-      Effect.map(tops({ ...request, serverIds: [request.serverId] }), (answers) => answers.get(request.serverId)!)
+      Effect.map(
+        tops({ ...request, serverIds: [request.serverId], detailed: true }),
+        (answers) => answers.get(request.serverId)!
+      )
     ),
     tops,
     history
@@ -133,16 +164,35 @@ const makeReaders = Effect.fnUntraced(function* (
   host: Exporter | undefined,
   options: WindowReaderOptions
 ) {
-  const measures = topMeasures(exporter)
   const all = allMeasures(exporter)
+  const tops = new Map<string, Effect.Success<ReturnType<typeof makeTop>>>()
+  for (const metric of answers(exporter)) tops.set(metric, yield* makeTop(exporter, metric, host, options))
+  return { all, tops, history: yield* makeWindowReader(exporter, all, host, options) }
+})
+
+/** What answers by a metric are read with. */
+const makeTop = Effect.fnUntraced(function* (
+  exporter: Exporter,
+  metric: string,
+  host: Exporter | undefined,
+  options: WindowReaderOptions
+) {
+  const measures = topMeasures(exporter, metric)
   return {
     measures,
-    all,
-    shape: answerShape(exporter, measures),
-    top: yield* makeWindowReader(exporter, measures, host, options),
-    history: yield* makeWindowReader(exporter, all, host, options)
+    shape: answerShape(exporter, measures, metric),
+    top: yield* makeWindowReader(exporter, measures, host, options)
   }
 })
+
+/** The id of a label's value that no row has. */
+const NOBODYS = -1
+
+/** Adds up a server's window. Of some of its rows nothing is unaccounted: what the host used is of all. */
+const addingUp = (sums: Aggregate, isPart: boolean) => {
+  const { host, ...rest } = aggregating(sums)
+  return isPart ? rest : { host, ...rest }
+}
 
 // -- who is on top
 
@@ -172,7 +222,8 @@ const answerOf = (
   { candidates, limit, reading, slots, valueOf }: Ranked,
   names: ReadonlyMap<number, string>,
   facts: HostFacts | undefined,
-  window: Window
+  window: Window,
+  monitoring: ReadonlyArray<string>
 ): TopAnswer => {
   const { lastSeen, shape, sums } = reading
   const nameOf = (slot: number) => names.get(sums.groups[slot]!) ?? ""
@@ -190,7 +241,11 @@ const answerOf = (
   const unaccounted = cpu === undefined || sums.common.seconds === 0 ? null : sums.common.busy - used
   const held = memory === undefined ? 0 : slots.reduce((sum, slot) => sum + levelNow(reading, memory.n, slot), 0)
   return {
-    rows: listed.map((slot) => rowOf(reading, nameOf(slot), slot)),
+    rows: listed.map((slot) => {
+      const name = nameOf(slot)
+      const row = rowOf(reading, name, slot)
+      return monitoring.includes(name) ? { ...row, monitoring: true } : row
+    }),
     window,
     coveredSeconds: sums.covered,
     coverage: coverageOf(sums.covered, window),
@@ -211,9 +266,6 @@ const answerOf = (
 
 const coverageOf = (covered: number, window: Window): number =>
   window.to <= window.from ? 0 : Math.min(1, (covered * 1_000_000) / (window.to - window.from))
-
-/** By code points, as PostgreSQL's collation "C" does: UTF-8 keeps their order. */
-export const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
 /**
  * The moment of the latest scrape of each server until a moment, epoch microseconds: by its scrapes, or by its roll-ups where

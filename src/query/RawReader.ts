@@ -33,6 +33,7 @@ import {
   type Measures,
   type Measuring,
   makeMeasurer,
+  type RowFilter,
   seriesKey,
   staleMicros
 } from "./Increases.ts"
@@ -50,7 +51,8 @@ export interface RawReader {
   /** The scrapes of each span, which do not overlap, by server; those without any are left out. */
   readonly read: (
     servers: ReadonlyArray<number>,
-    spans: ReadonlyArray<Span>
+    spans: ReadonlyArray<Span>,
+    only?: RowFilter
   ) => Effect.Effect<ReadonlyArray<ReadonlyMap<number, RawSpan>>, SqlError>
 }
 
@@ -151,9 +153,10 @@ export const makeRawReader = (
       { host, own, seen }: Found,
       { after, upto }: Span,
       cores: Cores | undefined,
-      isFirst: Measuring["isFirst"]
+      isFirst: Measuring["isFirst"],
+      only: RowFilter | undefined
     ): RawSpan => {
-      const measured = measurer.measure(own, { after, upto, cores, isFirst })
+      const measured = measurer.measure(own, { after, upto, cores, isFirst, only })
       return other?.steps === undefined
         ? { measured, steps: hostSteps(measured, ownBusy, cores), spans: EVERYWHERE }
         : { measured, steps: other.steps(host, after, upto, cores), spans: coveredSpans(seen, stale) }
@@ -162,7 +165,8 @@ export const makeRawReader = (
     const readSpan = Effect.fnUntraced(function* (
       span: Span,
       found: ReadonlyMap<number, Found>,
-      isFirst: (server: number) => Measuring["isFirst"]
+      isFirst: (server: number) => Measuring["isFirst"],
+      only: RowFilter | undefined
     ) {
       // Mostly the host's look-back tells the cores that there were when the span begins: then nothing else changes them.
       const untold = isOfHost
@@ -172,13 +176,17 @@ export const makeRawReader = (
       const spans = new Map<number, RawSpan>()
       for (const [server, own] of found) {
         const cores = isOfHost ? coresOf(around.get(server), told(own)) : undefined
-        const raw = measured(own, span, cores, isFirst(server))
+        const raw = measured(own, span, cores, isFirst(server), only)
         if (raw.measured.length > 0 || raw.steps.length > 0) spans.set(server, raw)
       }
       return spans
     })
 
-    const read = Effect.fnUntraced(function* (servers: ReadonlyArray<number>, spans: ReadonlyArray<Span>) {
+    const read = Effect.fnUntraced(function* (
+      servers: ReadonlyArray<number>,
+      spans: ReadonlyArray<Span>,
+      only?: RowFilter
+    ) {
       if (servers.length === 0 || spans.length === 0) return spans.map(() => new Map<number, RawSpan>())
       const [own, firsts, seen, hosts] = yield* Effect.all(
         [
@@ -204,7 +212,7 @@ export const makeRawReader = (
           if (mine.length === 0 && host.length === 0) continue
           found.set(server, { own: mine, host, seen: seen?.[n]?.get(server) ?? [] })
         }
-        return readSpan(span, found, (server) => firstRows.get(server))
+        return readSpan(span, found, (server) => firstRows.get(server), only)
       })
     })
 

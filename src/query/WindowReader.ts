@@ -20,7 +20,7 @@ import { Scrapes } from "../sinks/storage/Scrapes.ts"
 import type { Summary } from "./Aggregate.ts"
 import type { Regrouping } from "./grouping/Regrouping.ts"
 import type { HostStep } from "./HostSteps.ts"
-import { lookbackOf, type Measured, type Measures } from "./Increases.ts"
+import { lookbackOf, type Measured, type Measures, type RowFilter } from "./Increases.ts"
 import type { Window } from "./Rankings.ts"
 import { makeRawReader, type RawSpan } from "./RawReader.ts"
 import {
@@ -52,6 +52,8 @@ export interface ReadOptions {
   readonly group?: number | undefined
   /** The names under which groups are put together: what is shown are those groups. */
   readonly regrouping?: Regrouping | undefined
+  /** The rows that count, by default all; buckets do not know them, so that all of the window is read from rows. */
+  readonly only?: RowFilter | undefined
 }
 
 export interface WindowReader {
@@ -128,14 +130,15 @@ export const makeWindowReader = (
       plan: WindowPlan,
       servers: ReadonlyArray<number>,
       visitorOf: (server: number) => Visitor,
-      { group, regrouping }: ReadOptions
+      { group, only, regrouping }: ReadOptions
     ) {
       const spans = plan.map(({ from, level, to }) => ({ after: from, upto: to, level: LEVELS[level - 1] }))
       const [rows, levels] = yield* Effect.all(
         [
           raw.read(
             servers,
-            spans.filter(({ level }) => level === undefined)
+            spans.filter(({ level }) => level === undefined),
+            only
           ),
           buckets.read(
             servers,
@@ -177,8 +180,13 @@ export const makeWindowReader = (
         yield* Effect.forEach(
           Arr.chunksOf(servers, SLICE),
           Effect.fnUntraced(function* (slice) {
-            for (const { plan, servers: own } of yield* plansOf(slice, window, options.usable, from)) {
-              const pieces = options.regrouping === undefined ? [plan] : piecesOf(plan)
+            const plans =
+              options.only === undefined
+                ? yield* plansOf(slice, window, options.usable, from)
+                : [{ plan: rowsOnly(window), servers: slice }]
+            for (const { plan, servers: own } of plans) {
+              const isLong = options.regrouping !== undefined || options.only !== undefined
+              const pieces = isLong ? piecesOf(plan) : [plan]
               yield* pieces.length === 1
                 ? readPlan(plan, own, visitorOf, options)
                 : Effect.forEach(own, (server) => readPieces(pieces, server, visitorOf(server), options))

@@ -8,9 +8,9 @@
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { RegistryShape } from "../../plugins/Registry.ts"
+import { compareBytes } from "../../query/ByteOrder.ts"
 import type { ChangesAnswer, Difference, GroupChange } from "../../query/Changes.ts"
 import type { Mark } from "../../query/Marks.ts"
-import { compareBytes } from "../../query/RankingsPostgres.ts"
 import type { DatabaseUnavailable } from "../../sinks/storage/DatabaseUnavailable.ts"
 import type { Alert, Asked } from "../Alerts.ts"
 import { foldedName } from "../Rule.ts"

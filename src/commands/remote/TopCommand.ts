@@ -128,7 +128,7 @@ const shown = (question: Question, answer: Answer, columns: number, now: number)
 /** The fields that are shown: all of the ranking that was asked for, what the others are now, and what stands beside them. */
 const columnsOf = (top: Top, metric: string) => {
   const asked = top.rankings.filter(({ key }) => key === metric)
-  const others = top.rankings.filter(({ key }) => key !== metric)
+  const others = top.rankings.filter(({ key, on_demand }) => key !== metric && !on_demand)
   const one = ({ fields, key, unit }: Top["rankings"][number], which: "now" | "average" | "peak") => ({
     field: fields[which],
     unit,
@@ -137,7 +137,9 @@ const columnsOf = (top: Top, metric: string) => {
   return [
     ...asked.flatMap((ranking) => [one(ranking, "now"), one(ranking, "average"), one(ranking, "peak")]),
     ...others.flatMap((ranking) => [one(ranking, "now"), one(ranking, "peak")]),
-    ...top.also.map(({ field, unit }) => ({ field, unit, heading: heading(field, unit) }))
+    ...top.also
+      .filter(({ nullable }) => !nullable)
+      .map(({ field, unit }) => ({ field, unit, heading: heading(field, unit) }))
   ]
 }
 

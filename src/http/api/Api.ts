@@ -53,7 +53,8 @@ import {
   SpreadQueryParameters,
   TopMetricsParameters,
   TopQueryParameters,
-  VerdictQueryParameters
+  VerdictQueryParameters,
+  withLabels
 } from "./Parameters.ts"
 import { PipelineAnswer } from "./PipelineAnswer.ts"
 import * as Problem from "./Problem.ts"
@@ -128,18 +129,18 @@ const rankings = HttpApiGroup.make("rankings")
   .add(
     HttpApiEndpoint.get("top", "/:resource/top", {
       params: { id: Schema.String, resource: Schema.String },
-      query: TopQueryParameters,
+      query: withLabels(TopQueryParameters),
       success: Answers.Top,
       error: [Problem.InvalidParameter, Problem.NotFound]
     }).annotateMerge(
       describe(
         "Top groups of a server",
-        "The groups that used most in the window that ends now (or at `at`), listed under the resource's name. `resource` is one of GET /api/exporters, such as `processes`."
+        "The groups that used most in the window that ends now (or at `at`), listed under the resource's name. `resource` is one of GET /api/exporters, such as `processes`. A parameter called like another label of the resource (`unit=nginx.service`) asks for the groups of that value, of a day at most."
       )
     ),
     HttpApiEndpoint.get("history", "/:resource/history", {
       params: { id: Schema.String, resource: Schema.String },
-      query: HistoryQueryParameters,
+      query: withLabels(HistoryQueryParameters),
       success: Answers.History,
       error: [Problem.InvalidParameter, Problem.NotFound]
     }).annotateMerge(

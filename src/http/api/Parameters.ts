@@ -6,6 +6,7 @@
  * `RankingsHandlers.ts`, with the same problem.
  */
 import { Schema, SchemaTransformation } from "effect"
+import { isIdentifier } from "../../plugins/Names.ts"
 import { LABEL_LENGTH_MAX } from "../../plugins/Storable.ts"
 import { formatTimestamp, parseTimestamp } from "../../plugins/Timestamp.ts"
 import { isPrintable } from "../../protocol/PrintableText.ts"
@@ -19,6 +20,7 @@ export const ALLOWED = {
   hours: "a number above 0, fractions allowed, up to the longest retention",
   at: "a moment in RFC 3339, such as 2025-10-30T12:00:00Z, not in the future",
   name: "the name of a group, at most 16384 characters, without NUL",
+  label: "a value of the label, at most 16384 characters, without NUL; with hours at most 24",
   points: "a whole number from 2 to 2000",
   fields: "names of series of the exporter's history, separated by commas, at most 100",
   server: "the id of a server; may be given several times",
@@ -202,6 +204,19 @@ export const GroupServersQueryParameters = { ...groupsQuery, name: GroupName }
 
 /** `GET /api/metrics/{resource}` */
 export const TopMetricsParameters = { groups: Schema.optionalKey(whole("groups", 1, 50)) }
+
+/**
+ * The parameters of a question about groups, and any other that could be a label's name: which labels there are is up to the registry,
+ * so that `LabelFilters.ts` says which of them is none.
+ */
+export const withLabels = <F extends Schema.Struct.Fields>(fields: F): Schema.Struct<F> => {
+  const isOther = (key: string) => !Object.hasOwn(fields, key) && isIdentifier(key)
+  const name = Schema.String.check(Schema.makeFilter(isOther, { expected: "a parameter" }))
+  // The type of the declared ones: a record of the others would have to hold all of them.
+  return Schema.StructWithRest(Schema.Struct(fields) as unknown as Schema.Struct<{}>, [
+    Schema.Record(name, Schema.Union([Schema.String, Schema.Array(Schema.String)]))
+  ]) as unknown as Schema.Struct<F>
+}
 
 /** `GET …/{resource}/history` */
 export const HistoryQueryParameters = {

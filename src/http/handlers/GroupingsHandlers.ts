@@ -5,10 +5,10 @@
 import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Servers, UnknownServer } from "../../access/Servers.ts"
+import { rankingOf } from "../../plugins/Catalog.ts"
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
-import { rankingFields } from "../../plugins/TopQuery.ts"
 import { fleetTop, groupsMax, SERVERS_MAX } from "../../query/FleetRanking.ts"
 import { type PreviewedName, previewName, previewOf } from "../../query/grouping/GroupingPreview.ts"
 import { type Grouping, Groupings } from "../../query/grouping/Groupings.ts"
@@ -119,8 +119,7 @@ const makePreview = Effect.gen(function* () {
     if (serverId !== undefined && !isServerId(serverId)) return yield* fromFailure(new UnknownServer({ serverId }))
     const to = (yield* Clock.currentTimeMillis) * 1_000
     const window = { from: to - PREVIEW_MICROS, to }
-    const ranking = exporter.top!.rankings[metric]!
-    const fields = rankingFields(metric, ranking.by, exporter.table.columns[ranking.column]!)
+    const { fields } = rankingOf(exporter, metric)
     const { other, rows } = yield* namesOf(exporter, metric, serverId, window)
     const names: Array<PreviewedName> = []
     let steps = 0

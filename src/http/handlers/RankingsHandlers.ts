@@ -8,6 +8,7 @@
 import { Clock, Context, Duration, Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { UnknownServer } from "../../access/Servers.ts"
+import { rankingsOf } from "../../plugins/Catalog.ts"
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
@@ -17,8 +18,9 @@ import { isLate } from "../../query/SeenInterval.ts"
 import { Sightings } from "../../query/Sightings.ts"
 import { COARSE } from "../../sinks/rollups/RollupTables.ts"
 import { Api } from "../api/Api.ts"
-import { ALLOWED, isServerId } from "../api/Parameters.ts"
+import { ALLOWED, HistoryQueryParameters, isServerId, TopQueryParameters } from "../api/Parameters.ts"
 import { fromFailure, InvalidParameter, invalidParameter, NotFound } from "../api/Problem.ts"
+import { labelFilter } from "./LabelFilters.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 
 const LIMIT_DEFAULT = 10
@@ -56,6 +58,7 @@ export const rankingsHandlers = HttpApiBuilder.group(
         const exporter = yield* Effect.fromResult(findExporter(registry, params.resource))
         const metric = yield* Effect.fromResult(findRanking(registry, exporter, query.metric))
         const { hours, window } = yield* aim(params.id, query, hoursMax)
+        const only = yield* Effect.fromResult(labelFilter(exporter, query, TopQueryParameters, hours))
         const regrouping = yield* regroupingOf(groupings, query.grouping)
         const [answer, pace] = yield* Effect.all(
           [
@@ -65,7 +68,8 @@ export const rankingsHandlers = HttpApiBuilder.group(
               metric,
               limit: query.limit ?? LIMIT_DEFAULT,
               window,
-              regrouping
+              regrouping,
+              only
             }),
             sightings.pace({ exporter: exporter.name, serverId: params.id, window })
           ],
@@ -90,6 +94,7 @@ export const rankingsHandlers = HttpApiBuilder.group(
           })
         }
         const { hours, window } = yield* aim(params.id, query, hoursMax)
+        const only = yield* Effect.fromResult(labelFilter(exporter, query, HistoryQueryParameters, hours))
         const regrouping = exporter.top === undefined ? undefined : yield* regroupingOf(groupings, query.grouping)
         const answer = yield* longestPace(sightings, [exporter.name], params.id, window).pipe(
           Effect.flatMap((interval) =>
@@ -100,7 +105,8 @@ export const rankingsHandlers = HttpApiBuilder.group(
               window,
               points: query.points ?? POINTS_DEFAULT,
               interval,
-              regrouping
+              regrouping,
+              only
             })
           ),
           Effect.mapError((failure) => fromFailure(failure))
@@ -138,8 +144,9 @@ export const findRanking = (
     )
   }
   if (metric === undefined) return Result.succeed(top.default)
-  if (Object.hasOwn(top.rankings, metric)) return Result.succeed(metric)
-  return Result.fail(invalidParameter("metric", metric, `one of ${Object.keys(top.rankings).join(", ")}`))
+  const keys = rankingsOf(exporter).map(({ key }) => key)
+  if (keys.includes(metric)) return Result.succeed(metric)
+  return Result.fail(invalidParameter("metric", metric, `one of ${keys.join(", ")}`))
 }
 
 /** Which window a request asks for. */

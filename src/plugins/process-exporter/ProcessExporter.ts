@@ -125,7 +125,18 @@ export const processExporter = defineExporter({
     per: "process_name",
     presence: "num_procs",
     rankings: { cpu: rate("cpu_seconds_total", { share: "cpu" }), memory: peak("memory_bytes", { share: "memory" }) },
-    default: "cpu"
+    onDemand: {
+      read: rate("read_bytes_total"),
+      write: rate("write_bytes_total"),
+      swap: peak("swapped_bytes"),
+      wait: rate("run_queue_wait_seconds_total")
+    },
+    default: "cpu",
+    // As the kernel has names of commands: 15 characters.
+    monitoring: [
+      ...["nodepulse-agent", "nodepulse", "node_exporter", "prometheus-node", "process-exporte", "prometheus-proc"],
+      "cadvisor"
+    ]
   }
 })
 

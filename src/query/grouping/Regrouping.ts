@@ -88,6 +88,11 @@ export class Regrouping implements Equal.Equal {
     this.groups.set(id, group)
   }
 
+  /** The group that a group is shown as, of those that were learnt. */
+  shownAs(id: number): number {
+    return this.groups.get(id) ?? id
+  }
+
   /** What a group is called. */
   nameOf(group: number): string {
     return this.names.get(group) ?? ""

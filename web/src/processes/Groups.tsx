@@ -146,7 +146,7 @@ const List = ({
 }) => {
   const rankings = exporter.top!.rankings
   const current = rankings.find(({ key }) => key === order.metric)!
-  const totals = [current, ...rankings.filter((one) => one !== current)]
+  const totals = [current, ...rankings.filter((one) => one !== current && !one.on_demand)]
     .slice(0, TOTALS_MAX)
     .sort((a, b) => rankings.indexOf(a) - rankings.indexOf(b))
   const columns = totals.length + (order.canGrow ? 6 : 5)

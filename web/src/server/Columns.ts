@@ -57,21 +57,24 @@ export const cellsOf = (exporter: Exporter, metric: string, { over, single }: Lo
     ]
   })
   const others = top.rankings
-    .filter(({ key }) => key !== metric)
+    .filter(({ key, on_demand }) => key !== metric && !on_demand)
     .flatMap((ranking, n) => [
       cell(ranking, "now", `${words(ranking.key)} ${latest}`, n === 0 ? 1 : n < 3 ? 4 : 5),
       ...(single ? [] : [cell(ranking, "peak", "peak", n === 0 ? 4 : 5)])
     ])
-  const gauges = top.also.map(
-    (also): Cell => ({
-      field: also.field,
-      label: also.field === top.presence ? "Count" : words(also.field),
-      title: also.doc,
-      unit: also.unit,
-      of: undefined,
-      part: "count",
-      priority: also.field === top.presence ? (single ? 1 : 3) : 5
-    })
-  )
+  // What not every sender tells is no column of every table.
+  const gauges = top.also
+    .filter(({ nullable }) => !nullable)
+    .map(
+      (also): Cell => ({
+        field: also.field,
+        label: also.field === top.presence ? "Count" : words(also.field),
+        title: also.doc,
+        unit: also.unit,
+        of: undefined,
+        part: "count",
+        priority: also.field === top.presence ? (single ? 1 : 3) : 5
+      })
+    )
   return [...first, ...others, ...gauges]
 }

@@ -181,7 +181,7 @@ const Elsewhere = ({ exporter, id, metric, name }: Pick<Props, "exporter" | "id"
   const question = { resource: exporter.resource, name, metric, grouping, limit: 200 }
   const across = useAsk("overview.across", question, seldom(1))
   const others = (across.value?.servers ?? []).filter(({ server_id }) => server_id !== id)
-  const rankings = exporter.top?.rankings ?? []
+  const rankings = (exporter.top?.rankings ?? []).filter(({ key, on_demand }) => key === metric || !on_demand)
   const { query } = usePlace()
   return (
     <section className="elsewhere">
@@ -241,6 +241,7 @@ const NO_RANKING: Ranking = {
   share: null,
   unit: "",
   ranked_by: "",
+  on_demand: false,
   fields: { now: "", average: "", peak: "", total: null }
 }
 
