@@ -15,6 +15,7 @@ import config from "../plugins.config.ts"
 import * as BacktestPostgres from "../src/alerts/BacktestPostgres.ts"
 import { Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
+import { absent } from "../src/plugins/Storable.ts"
 import { wireName } from "../src/plugins/Wire.ts"
 import * as Server from "../src/Server.ts"
 import { Settings } from "../src/Settings.ts"
@@ -26,7 +27,6 @@ import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { demoFleet, Machine } from "./demo-fleet.ts"
 import { announceReceiver, watchFleet } from "./demo-watch.ts"
-import { absent } from "../src/plugins/Storable.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
 const GROUPS = config.exporters.find((exporter) => exporter.top !== undefined)!

@@ -12,11 +12,11 @@ import { readRules } from "../src/alerts/RuleFile.ts"
 import type { Exporter } from "../src/plugins/Exporter.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
+import { absent } from "../src/plugins/Storable.ts"
 import { wireName } from "../src/plugins/Wire.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { exporters, store } from "./TruthRows.ts"
-import { absent } from "../src/plugins/Storable.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const live = Layer.mergeAll(BacktestPostgres.layer, SnapshotRowsPostgres.layer).pipe(

@@ -4,8 +4,8 @@
  * Guarantee: what is below its threshold is no verdict, and each sentence has the numbers that it rests on.
  */
 
+import { compareBytes } from "./ByteOrder.ts"
 import type { Window } from "./Rankings.ts"
-import { compareBytes } from "./RankingsPostgres.ts"
 import { JUDGED_MIN, VERDICTS_MAX, type Verdict, type VerdictAnswer } from "./Verdict.ts"
 import { hostCpu, steal, throttled, waitsForCpu } from "./VerdictCpu.ts"
 import type { HostReading, UnitReadings } from "./VerdictReadings.ts"

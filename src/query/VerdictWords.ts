@@ -1,5 +1,5 @@
 /** The words and shares that all verdicts are made of, and who used most meanwhile. Pure. */
-import { compareBytes } from "./RankingsPostgres.ts"
+import { compareBytes } from "./ByteOrder.ts"
 import type { NeighbourUnit, Verdict } from "./Verdict.ts"
 import type { HostReading, UnitReading, UnitReadings } from "./VerdictReadings.ts"
 

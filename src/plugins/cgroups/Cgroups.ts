@@ -98,7 +98,9 @@ export const cgroups = defineExporter({
     presence: "num_procs",
     rankings: {
       cpu: rate("cpu_seconds_total", { share: "cpu" }),
-      memory: peak("memory_bytes", { share: "memory" }),
+      memory: peak("memory_bytes", { share: "memory" })
+    },
+    onDemand: {
       read: rate("read_bytes_total"),
       write: rate("write_bytes_total"),
       cpu_wait: rate("cpu_pressure_seconds_total"),
