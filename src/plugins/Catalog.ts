@@ -111,7 +111,9 @@ export type CatalogEntry = typeof CatalogEntry.Type
 export const Catalog = Schema.Struct({ exporters: Schema.Array(CatalogEntry) }).annotate({ title: "Catalog" })
 export type Catalog = typeof Catalog.Type
 
-export const catalog = (exporters: ReadonlyArray<Exporter>): Catalog => ({ exporters: exporters.map(catalogEntry) })
+export const catalog = (exporters: ReadonlyArray<Exporter>): Catalog => ({
+  exporters: exporters.map((exporter) => catalogEntry(exporter, exporters))
+})
 
 /** A ranking of an exporter with its column and the fields that it adds to the answer. */
 export interface RankedBy {
@@ -153,6 +155,15 @@ export const answeredAs = (exporter: Exporter, metric: string): string =>
 /** The metrics that stand for all. */
 export const answers = ({ top }: Exporter): ReadonlyArray<string> =>
   top === undefined ? [] : [top.default, ...Object.keys(top.onDemand ?? {})]
+
+/** The kernel keeps so much of the name of a command. */
+const COMMAND_LENGTH = 15
+
+/** Names of groups that are monitoring itself: what the exporter declares, and what all exporters are called. */
+export const monitoringOf = ({ top }: Exporter, exporters: ReadonlyArray<Exporter>): ReadonlyArray<string> =>
+  top?.monitoring === undefined
+    ? []
+    : [...new Set([...top.monitoring, ...exporters.map(({ name }) => name.slice(0, COMMAND_LENGTH))])]
 
 /** The labels beside the ranked one, with the field of a ranked row that lists their values. */
 export const otherLabels = (exporter: Exporter) =>
@@ -205,7 +216,7 @@ export const historyFields = (exporter: Exporter): ReadonlyArray<CatalogSeries> 
   return [...series, ...others]
 }
 
-const catalogEntry = (exporter: Exporter): CatalogEntry => ({
+const catalogEntry = (exporter: Exporter, exporters: ReadonlyArray<Exporter>): CatalogEntry => ({
   name: exporter.name,
   title: exporter.title,
   resource: exporter.resource,
@@ -233,7 +244,7 @@ const catalogEntry = (exporter: Exporter): CatalogEntry => ({
           default: exporter.top.default,
           presence: fieldOf(exporter, exporter.top.presence),
           labels: otherLabels(exporter).map(({ doc, field, name }) => ({ name, field, doc })),
-          monitoring: exporter.top.monitoring ?? [],
+          monitoring: monitoringOf(exporter, exporters),
           rankings: rankingsOf(exporter).map(({ fields, key, onDemand, ranking }) => ({
             key,
             on_demand: onDemand,

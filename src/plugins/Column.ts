@@ -134,7 +134,7 @@ export const counter = <const O extends CounterOptions>(
 export const isMoment = (column: Column): boolean => column.kind === "gauge" && column.unit === MOMENT_UNIT
 
 /** The unit of a gauge that is a moment: seconds since 1970. */
-export const MOMENT_UNIT = "epoch_seconds"
+const MOMENT_UNIT = "epoch_seconds"
 
 /** A hash (a whole number below 2^53) of the names of the things that counters of the row sum up. */
 export const fingerprint = (options: { readonly doc: string; readonly from?: string }): Fingerprint => ({

@@ -59,7 +59,10 @@ export interface TopQuery<C extends Columns, R extends string, D extends string 
    * processes: a rate that the latest scrape would still show is then 0.
    */
   readonly presence?: NamesOf<C, "gauge">
-  /** Groups that are monitoring itself, by their names: rows of them say so. */
+  /**
+   * Groups that are monitoring itself, by their names: rows of them say so. With it, so are groups that are called as an enabled
+   * exporter, as far as the kernel keeps such a name.
+   */
   readonly monitoring?: ReadonlyArray<string>
 }
 

@@ -8,7 +8,7 @@
 
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
-import { answeredAs, answers } from "../plugins/Catalog.ts"
+import { answeredAs, answers, monitoringOf } from "../plugins/Catalog.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { Registry } from "../plugins/Registry.ts"
 import { answering } from "../sinks/postgres/Database.ts"
@@ -110,7 +110,7 @@ const make = Effect.fnUntraced(function* (options: WindowReaderOptions) {
     return new Map(
       [...readings].map(([serverId, ranked]): [string, TopAnswer] => [
         serverId,
-        answerOf(ranked, names, facts.get(ids.get(serverId)!), window, exporter.top?.monitoring ?? [])
+        answerOf(ranked, names, facts.get(ids.get(serverId)!), window, monitoringOf(exporter, exporters))
       ])
     )
   }, answering("top"))

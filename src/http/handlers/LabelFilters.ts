@@ -1,5 +1,5 @@
 /**
- * A question about one value of a label beside the ranked one: `unit=nginx.service`. The parameter is called as the label is on the
+ * A question about one value of a label beside the ranked one: `unit=nginx`. The parameter is called as the label is on the
  * wire. Such an answer is read from rows, whatever the roll-ups hold, so its window is a day at most.
  */
 import { Result } from "effect"

@@ -133,10 +133,7 @@ export const processExporter = defineExporter({
     },
     default: "cpu",
     // As the kernel has names of commands: 15 characters.
-    monitoring: [
-      ...["nodepulse-agent", "nodepulse", "node_exporter", "prometheus-node", "process-exporte", "prometheus-proc"],
-      "cadvisor"
-    ]
+    monitoring: ["nodepulse-agent", "nodepulse", "process-exporte", "prometheus-proc", "prometheus-node", "cadvisor"]
   }
 })
 
