@@ -5,7 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Result } from "effect"
 import { parseExposition } from "../../src/plugins/Exposition.ts"
 import { NAMED_BY_COMM, openProcessCollector, type ProcessNaming } from "./CollectorProcess.ts"
+import { ProcessReader } from "./ProcessReader.ts"
 import { ProcFiles } from "./ProcFiles.ts"
+import { parseProcStat } from "./ProcStat.ts"
 
 const UP_SECONDS = 10_000
 const SCAN_SECONDS = 15
@@ -50,17 +52,29 @@ const filesOf = (
   return Object.entries({ ...whole, ...files }).filter((entry): entry is [string, string] => entry[1] !== null)
 }
 
+/** A folder like procfs, that shows each set of processes that it is given. */
+const procTree = Effect.gen(function* () {
+  const root = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "nodepulse-proc-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+  )
+  const write = (path: string, text: string) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text, "latin1")
+  }
+  const show = (processes: Readonly<Record<number, Process>>) => {
+    for (const pid of new ProcFiles(root).pids() ?? []) rmSync(join(root, String(pid)), { recursive: true })
+    for (const [pid, process] of Object.entries(processes)) {
+      for (const [path, text] of filesOf(Number(pid), process)) write(`${pid}/${path}`, text)
+    }
+  }
+  return { root, write, show }
+})
+
 /** A machine whose processes are what each scan is given. Resolves to the value of each series. */
 const machine = (more: { readonly schedstat?: string; readonly naming?: (root: string) => ProcessNaming } = {}) =>
   Effect.gen(function* () {
-    const root = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "nodepulse-proc-"))),
-      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-    )
-    const write = (path: string, text: string) => {
-      mkdirSync(dirname(join(root, path)), { recursive: true })
-      writeFileSync(join(root, path), text, "latin1")
-    }
+    const { root, show, write } = yield* procTree
     if (more.schedstat !== "") write("self/schedstat", more.schedstat ?? "1 2 3\n")
     const naming = more.naming?.(root) ?? NAMED_BY_COMM
     const collector = yield* openProcessCollector(new ProcFiles(root), yield* Clock.Clock, naming)
@@ -69,10 +83,7 @@ const machine = (more: { readonly schedstat?: string; readonly naming?: (root: s
       Effect.gen(function* () {
         write("uptime", `${upSeconds}.00 1.00\n`)
         upSeconds += SCAN_SECONDS
-        for (const pid of new ProcFiles(root).pids() ?? []) rmSync(join(root, String(pid)), { recursive: true })
-        for (const [pid, process] of Object.entries(processes)) {
-          for (const [path, text] of filesOf(Number(pid), process)) write(`${pid}/${path}`, text)
-        }
+        show(processes)
         const { samples, skipped } = Result.getOrThrow(parseExposition((yield* collector.collect).text))
         assert.deepStrictEqual(skipped, [])
         return new Map(
@@ -209,22 +220,35 @@ describe("the process collector", () => {
 
   it.effect("reads a bounded number of threads a scan, all of them in turn", () =>
     Effect.gen(function* () {
-      const scan = yield* machine()
-      const waits = (first: number, wait: number) =>
-        Object.fromEntries(Array.from({ length: 600 }, (_, n) => [first + n, wait]))
-      const processes = (user: number, wait: number) => ({
-        1000: { comm: "a", user, waits: waits(1_000, wait) },
-        2000: { comm: "b", user, waits: waits(2_000, wait) },
-        9000: { comm: "vast", user, waits: { ...waits(10_000, 1), ...waits(11_000, 1) } }
-      })
-      const first = yield* scan(processes(0, 1e9))
-      assert.deepStrictEqual([first.get(`${WAIT} a`), first.get(`${WAIT} b`)], [0, undefined])
-      const second = yield* scan(processes(1, 2e9))
-      assert.deepStrictEqual([second.get(`${WAIT} a`), second.get(`${WAIT} b`)], [0, 0])
-      const third = yield* scan(processes(2, 3e9))
-      assert.deepStrictEqual([third.get(`${WAIT} a`), third.get(`${WAIT} b`)], [1_200, 0])
-      assert.isUndefined(third.get(`${WAIT} vast`))
-      assert.strictEqual(third.get("num_threads vast"), 1_200)
+      const { root, show, write } = yield* procTree
+      write("self/schedstat", "1 2 3\n")
+      const files = new ProcFiles(root)
+      const reader = new ProcessReader(files, 100, 10)
+      let ticks = 1_000_000
+      /** Resolves to what each process waited, of six threads, six, and eleven. */
+      const scan = (user: number, wait: number) => {
+        const waits = (first: number, threads: number) =>
+          Object.fromEntries(Array.from({ length: threads }, (_, n) => [first + n, wait]))
+        show({
+          100: { user, waits: waits(100, 6) },
+          200: { user, waits: waits(200, 6) },
+          300: { waits: waits(300, 11) }
+        })
+        reader.begin(ticks)
+        ticks += 1_500
+        const stats = [100, 200, 300].map((pid) => {
+          const line = files.bytes(`${pid}/stat`)!
+          return parseProcStat(line, line.length)!
+        })
+        for (const stat of stats) reader.read(stat)
+        reader.end()
+        return stats.map((stat) => reader.readingsOf(stat).waitNanos)
+      }
+      assert.deepStrictEqual(scan(0, 1), [6, Number.NaN, Number.NaN])
+      assert.deepStrictEqual(scan(1, 2), [6, 12, Number.NaN])
+      assert.deepStrictEqual(scan(2, 3), [18, 12, Number.NaN])
+      // Those that had no room are read when there is, though they used no CPU since.
+      assert.deepStrictEqual(scan(2, 4), [18, 24, Number.NaN])
     })
   )
 
@@ -233,7 +257,7 @@ describe("the process collector", () => {
     () =>
       Effect.gen(function* () {
         const scan = yield* machine()
-        const pids = Array.from({ length: 60 }, (_, n) => 100 + n)
+        const pids = Array.from({ length: 24 }, (_, n) => 100 + 5 * n)
         const all = (read: number) =>
           Object.fromEntries(pids.map((pid) => [pid, { comm: `p${pid}`, files: { io: io(read, 0) } }]))
         yield* scan(all(1_000))
@@ -248,9 +272,9 @@ describe("the process collector", () => {
         }
         assert.strictEqual(
           readAt.reduce((sum, count) => sum + count, 0),
-          59
+          23
         )
-        for (const count of readAt) assert.isAtMost(count, 16)
+        for (const count of readAt) assert.isAtMost(count, 8)
       })
   )
 

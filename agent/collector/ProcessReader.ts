@@ -68,13 +68,15 @@ interface Known {
 export class ProcessReader {
   readonly #files: ProcFiles
   readonly #ticksPerSecond: number
+  readonly #threadsMax: number
   readonly #waitsAreCounted: boolean
   readonly #known = new Map<number, Known>()
   #scan = 0
   #nowTicks = 0
   #waiting: Array<Waiting> = []
 
-  constructor(files: ProcFiles, ticksPerSecond: number) {
+  constructor(files: ProcFiles, ticksPerSecond: number, threadsMax = THREADS_MAX) {
+    this.#threadsMax = threadsMax
     this.#files = files
     this.#ticksPerSecond = ticksPerSecond
     const own = files.record("self/schedstat")
@@ -113,14 +115,14 @@ export class ProcessReader {
     known.readings = { readBytes, writeBytes, swapBytes, openFiles }
     const main = status === undefined ? undefined : parseThread(status)
     if (stat.threads <= 1) this.#readThreads({ stat, known, main }, [stat.pid])
-    else if (stat.threads <= THREADS_MAX) this.#waiting.push({ stat, known, main })
+    else if (stat.threads <= this.#threadsMax) this.#waiting.push({ stat, known, main })
     else Object.assign(known, { threads: undefined, counted: NOT_COUNTED, states: NO_STATES_TOLD })
   }
 
   /** Ends a scan: reads threads, as many as there is room for, and forgets the processes that were not read. */
   end(): void {
     this.#waiting.sort((one, two) => one.known.threadsTicks - two.known.threadsTicks)
-    let room = THREADS_MAX
+    let room = this.#threadsMax
     for (const waiting of this.#waiting) {
       const { known, stat } = waiting
       if (stat.threads > room) {
@@ -128,7 +130,7 @@ export class ProcessReader {
         continue
       }
       const threads = this.#files.numbersIn(`${stat.pid}/task`) ?? []
-      this.#readThreads(waiting, threads.slice(0, THREADS_MAX))
+      this.#readThreads(waiting, threads.slice(0, this.#threadsMax))
       room -= threads.length
     }
     for (const [pid, { seen }] of this.#known) if (seen !== this.#scan) this.#known.delete(pid)
