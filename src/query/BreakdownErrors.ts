@@ -61,7 +61,11 @@ const stepOf = ({ covered, scrapes }: Sums): number => (scrapes === 0 ? 0 : cove
 /** Cores, over the time that both exporters saw. */
 export const rateOf = ({ shared }: Sums, seconds: number): number => (shared === 0 ? 0 : Math.abs(seconds) / shared)
 
-export const ticksOf = (usages: Usages): number => TICK_SECONDS * TICKS_OF_A_PROCESS * total(usages, "processes")
+/** A group that used something had a process, though each of its scrapes came too late to see it. */
+export const ticksOf = (usages: Usages): number =>
+  TICK_SECONDS *
+  TICKS_OF_A_PROCESS *
+  usages.reduce((sum, { processes, seconds }) => sum + Math.max(processes, seconds > 0 ? 1 : 0), 0)
 
 /** Of records of process accounting. */
 export const recordTicks = (runs: number, seconds: number): number =>

@@ -267,6 +267,12 @@ describe("the error of a line", () => {
     expect(line(answer, "short_lived").runs).toBe(1_312)
   })
 
+  it("is of processes that were there, or must have been", () => {
+    const answer = broken({ limit: 1, groups: sums({ 1: { seconds: 3, processes: 0 }, 2: { processes: 0 } }) })
+    expect(line(answer, "named", "n1").errors.ticks).toBeCloseTo(0.02, 9)
+    expect(line(answer, "other").errors.ticks).toBe(0)
+  })
+
   it("is a step of what the machine can do for each increase that was cut, and of the line's rate where nobody knows", () => {
     const answer = broken({ groups: sums({ 1: { seconds: 90, clamped: 2, unknown: 3 } }) })
     expect(line(answer, "named", "n1").errors).toMatchObject({ clamped: 2 * 4 * 1.05 * STEP, unknown: 3 * STEP * 0.1 })

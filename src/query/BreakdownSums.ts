@@ -22,7 +22,7 @@ export interface Usage {
   seconds: number
   /** Of a second counter, where one is read: how many there were. */
   runs: number
-  /** The most processes that were seen at a time; 1 where nobody counts them. */
+  /** The most processes that were seen at a time; 0 where nobody counts them. */
   processes: number
   /** How many of its increases were cut, and how many nobody knows. */
   clamped: number
@@ -40,7 +40,7 @@ export interface Sums {
   readonly seen?: Span | undefined
 }
 
-const nothing = (): Usage => ({ seconds: 0, runs: 0, processes: 1, clamped: 0, unknown: 0 })
+const nothing = (): Usage => ({ seconds: 0, runs: 0, processes: 0, clamped: 0, unknown: 0 })
 
 /** Of measures whose first counter is the CPU, the second, if any, a count of runs, and the gauge, if any, the number of processes. */
 export class SharedSums implements Sums {
@@ -98,7 +98,7 @@ export const sumsOf = (sums: Aggregate, shared: number): Sums => {
         {
           seconds: orZero(cpu!.increase[slot]!),
           runs: orZero(runs?.increase[slot] ?? 0),
-          processes: Math.max(1, orZero(sums.gauges[0]?.max[slot] ?? 0)),
+          processes: orZero(sums.gauges[0]?.max[slot] ?? 0),
           clamped: cpu!.clamped[slot]!,
           unknown: cpu!.unknown[slot]!
         }

@@ -74,11 +74,16 @@ export const waitsForCpu = (unit: UnitReading, context: Context): Found | undefi
   if (wait < CPU_WAIT_PERCENT || busy < BUSY_PERCENT || isThrottled(unit, context)) return undefined
   const neighbours = byCpu(context, unit)
   const own = percentOf(unit.cpu, coverOf(context))
-  const all = percentOf(
-    (context.units?.units ?? []).reduce((sum, { cpu }) => sum + cpu, 0),
-    coverOf(context)
-  )
-  const isItself = percentOf(all - own, all) < OTHERS_PERCENT
+  const cpuOf = (some: ReadonlyArray<UnitReading>) =>
+    percentOf(
+      some.reduce((sum, { cpu }) => sum + cpu, 0),
+      coverOf(context)
+    )
+  const units = context.units?.units ?? []
+  const kernel = cpuOf(units.filter(({ name }) => name === context.units?.kernel))
+  const all = cpuOf(units)
+  const isItself = percentOf(all - own - kernel, all) < OTHERS_PERCENT
+  const whose = kernel > own ? `work in no unit (${cores(kernel / 100)})` : `its own work (${cores(own / 100)})`
   const waited = `${unit.name} waited for a CPU ${shown(wait)} % of the time while the host was ${shown(busy)} % busy`
   const setting = isItself ? machineSetting("cores", "host", coresSet(context.host)) : weightSetting(unit.name)
   return {
@@ -86,7 +91,7 @@ export const waitsForCpu = (unit: UnitReading, context: Context): Found | undefi
     subject: unitOf(unit),
     weight: wait,
     sentence: isItself
-      ? `${waited}, most of it with its own work (${cores(own / 100)}): it needs more cores, or less to do at a time.`
+      ? `${waited}, most of it with ${whose}: it needs more cores, or less to do at a time.`
       : `${waited}; ${named(neighbours[0]!)} used most: raise ${setting.what} of ${unit.name}, or give ${neighbours[0]!.name} a CPUQuota.`,
     evidence: told({
       cpu_wait_percent: wait,

@@ -194,6 +194,18 @@ describe("a verdict", () => {
     )
   })
 
+  it("names the kernel as nobody's neighbour", () => {
+    const kernel = unit("(kernel)", { cpu: 3_000, written: 9_000 * MIB })
+    const [behind] = judge(
+      [unit("a", { ...waits("cpu", 500), cpu: 100 }), unit("b", { cpu: 90 }), kernel],
+      crowded
+    ).verdicts
+    expect(behind).toMatchObject({ kind: "cores", neighbours: [] })
+    expect(behind!.sentence).toContain("most of it with work in no unit (3 cores)")
+    expect(judge([kernel], host({ ...waits("cpu", 500), busy: 3_200 })).verdicts).toMatchObject([{ neighbours: [] }])
+    expect(judge([unit("a", waits("io", 500)), kernel]).verdicts).toMatchObject([{ kind: "io", neighbours: [] }])
+  })
+
   it("says of a kill whether it was the unit's own limit", () => {
     const killed = { kills: 2, memory: 510 * MIB }
     const [own] = judge([unit("a.service", { ...killed, memoryLimit: 512 * MIB })]).verdicts

@@ -36,7 +36,7 @@ const most = (
   but?: UnitReading
 ): ReadonlyArray<Neighbour> =>
   (units?.units ?? [])
-    .filter((one) => one !== but)
+    .filter((one) => one !== but && one.name !== units?.kernel)
     .map((one): Neighbour => ({ name: one.name, value: value(one), unit }))
     .filter(({ value }) => value > 0)
     .sort((a, b) => b.value - a.value || compareBytes(a.name, b.name))
