@@ -119,8 +119,8 @@ export interface AgentOptions {
   readonly token: string
   /** Lines for nodepulse.yml beside those about server, spool and exporters. */
   readonly more?: string
-  /** Lines of a drop-in for its unit. */
-  readonly dropIn?: string
+  /** What its user is in, beside its own. */
+  readonly groups?: ReadonlyArray<string>
 }
 
 /** Puts the agent into the root, and starts its unit. Every exporter is the built-in collector, every two seconds. */
@@ -150,9 +150,6 @@ export const installAgent = async (root: BootedRoot, bundle: string, options: Ag
   )
   const unit = (name: string) => readFileSync(join(project, "packaging", "systemd", name), "utf8")
   put("/etc/systemd/system/nodepulse-agent.service", unit("nodepulse-agent.service"))
-  if (options.dropIn !== undefined) {
-    put("/etc/systemd/system/nodepulse-agent.service.d/test.conf", `[Service]\n${options.dropIn}\n`)
-  }
   const exporters = config.exporters
     .map(({ name, scrape }) => `  - {name: ${name}, ${builtIn(scrape.collector)}}\n`)
     .join("")
@@ -166,7 +163,7 @@ ${exporters}`
   )
   put("/etc/nodepulse/agent.token", options.token, 0o640)
   await root.shell(
-    `useradd --system --user-group --home-dir /var/lib/nodepulse-agent --no-create-home --shell /usr/sbin/nologin nodepulse-agent &&
+    `useradd --system --user-group --groups "${(options.groups ?? []).join(",")}" --home-dir /var/lib/nodepulse-agent --no-create-home --shell /usr/sbin/nologin nodepulse-agent &&
      chown -R root:nodepulse-agent /etc/nodepulse && systemctl daemon-reload && systemctl start nodepulse-agent`
   )
 }

@@ -107,8 +107,8 @@ describe.skipIf(reason !== undefined)("on a machine with services that hurt", ()
       serverUrl: server.url,
       token: body.token,
       more: "accounting: {file: /var/log/account/pacct}",
-      // As Debian's package `acct` has its file.
-      dropIn: "SupplementaryGroups=adm"
+      // Who may read that file, as Debian's package has it.
+      groups: ["adm"]
     })
     await until("a scrape has arrived", async () => (await ask("units/top?hours=0.1")).units.length > 0)
     await service("hog", "hog", `MemoryMax=${LIMIT_MIB}M`, "MemorySwapMax=0", "CPUWeight=10000")
