@@ -150,10 +150,11 @@ describe.skipIf(reason !== undefined)("on a machine with services that hurt", ()
     expect(Math.abs(told.cpu_seconds - counted) / counted).toBeLessThan(CPU_ERROR)
   })
 
-  test("names what was too short to be seen", async () => {
+  test("names what was too short to be seen, and who started it", async () => {
     const answer = await ask(`short_lived/top?limit=5&hours=${hours}&at=${alone}`)
     const burn = row(answer, "short_lived", "burn")
     expect(burn.runs_total).toBeGreaterThan(30)
+    expect(burn.parents).toEqual(["deploy.sh"])
     const unit = row(await ask(`units/top?limit=50&hours=${hours}&at=${alone}`), "units", "deploy.service")
     expect(burn.cpu_seconds).toBeGreaterThan(0.7 * unit.cpu_seconds)
   })
@@ -224,7 +225,7 @@ describe.skipIf(reason !== undefined)("on a machine with services that hurt", ()
     expect(waiting[0].neighbours.map(({ name }: Json) => name)).toContain("noisy.service")
   })
 
-  test("calls containers by their names", async () => {
+  test("calls containers by their names, and says which process is in which", async () => {
     const answer = await ask(`units/top?metric=cpu&limit=50&hours=${hours}&at=${alone}`)
     for (const name of ["web", "shop-db"]) {
       const container = row(answer, "units", name)
@@ -233,13 +234,17 @@ describe.skipIf(reason !== undefined)("on a machine with services that hurt", ()
       expect(container.avg_cpu_percent).toBeGreaterThan(8)
       expect(container.avg_cpu_percent).toBeLessThan(11)
     }
+    const processes = await ask(`processes/top?limit=50&hours=${hours}&at=${alone}`)
+    expect(row(processes, "processes", "spin").units).toEqual(
+      expect.arrayContaining(["web", "shop-db", "capped.service"])
+    )
+    const inside = await ask(`processes/top?unit=web&limit=50&hours=${hours}&at=${alone}`)
+    expect(inside.processes[0]).toMatchObject({ name: "spin" })
   })
 
   test("tells what a process of another user reads and writes only where the agent is let see it", async () => {
-    const told = async () => {
-      const { series } = await ask("processes/history?name=spin&hours=0.005")
-      return series.write_bytes_per_second.some((value: Json) => value !== null)
-    }
+    const told = async () =>
+      row(await ask("processes/top?metric=write&limit=50&hours=0.002"), "processes", "spin").write_mb !== null
     expect(await told()).toBe(false)
     await letAgentSeeAll(root)
     await until("writes are told", told)
