@@ -142,6 +142,8 @@ describe("the process collector", () => {
           [{ io: null }, ["read_bytes_total db", "write_bytes_total db"]],
           [{ io: "" }, ["read_bytes_total db", "write_bytes_total db"]],
           [{ io: io(1_000, 2_000).slice(0, 60) }, ["write_bytes_total db"]],
+          // In the middle of a number.
+          [{ io: io(1_000, 2_000).slice(0, 68) }, ["write_bytes_total db"]],
           [{ "fd/0": null, "fd/1": null }, ["open_filedesc db"]],
           [{ "task/11/schedstat": null }, [`${WAIT} db`]],
           [{ "task/11/schedstat": "12345 77" }, [`${WAIT} db`]],
@@ -231,12 +233,12 @@ describe("the process collector", () => {
           Object.fromEntries(Array.from({ length: threads }, (_, n) => [first + n, wait]))
         show({
           100: { user, waits: waits(100, 6) },
-          200: { user, waits: waits(200, 6) },
+          230: { user, waits: waits(230, 6) },
           300: { waits: waits(300, 11) }
         })
         reader.begin(ticks)
         ticks += 1_500
-        const stats = [100, 200, 300].map((pid) => {
+        const stats = [100, 230, 300].map((pid) => {
           const line = files.bytes(`${pid}/stat`)!
           return parseProcStat(line, line.length)!
         })
