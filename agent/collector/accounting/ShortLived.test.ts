@@ -203,6 +203,17 @@ describe("processes that a scan saw", () => {
     assert.lengthOf(named(ledger), 1)
   })
 
+  it("are not taken for one that began after the scan, where their own record was lost", () => {
+    const ledger = new ShortLived()
+    const init = { pid: 1, parent: 0, startSeconds: 0, cpuSeconds: 0, childSeconds: 0, name: "init" }
+    ledger.scanned(100, [init, { ...init, pid: 9, parent: 1, startSeconds: 90, name: "old" }])
+    ledger.settle()
+    ledger.scanned(115, [init])
+    ledger.exited([record({ command: "new", pid: 9, parent: 1, elapsedSeconds: 3, cpuSeconds: 1 })])
+    assert.deepStrictEqual(ledger.settle(), [])
+    assert.deepInclude(named(ledger)[0], { command: "new", parent: "init", runs: 1, cpuSeconds: 1 })
+  })
+
   it("that go without a record show that accounting is off", () => {
     const { made, shell } = machine()
     for (let n = 0; n < 3; n++) made.spawn("worker", shell)
