@@ -19,6 +19,21 @@ export const LOOK_ALIKES = [
 /** What a server may be called. */
 const HOSTILE_SERVER = `<b>d\u0430tabase-${"w".repeat(40)}`
 
+const HOSTILE_UNIT = `<i>web-${"w".repeat(60)}.service`
+const unitsAt = (at: number, n: number) => ({
+  [HOST]: [hostRow(at, n)],
+  [GROUPS]: ["logger", LOOK_ALIKES[0]!].map((name) => ({ ...groupRow(at, name, n, 30), unit: HOSTILE_UNIT })),
+  cgroups: [
+    {
+      timestamp: new Date(at).toISOString(),
+      unit: HOSTILE_UNIT,
+      slice: "",
+      cpu_seconds_total: n * 4,
+      memory_bytes: 2 ** 26
+    }
+  ]
+})
+
 /** Does not fire on what is seeded. */
 const QUIET_RULE = {
   name: "A thousand cores",
@@ -75,6 +90,11 @@ export const VIEWS: ReadonlyArray<View> = [
     name: "a resource",
     path: "/servers/one-1/node",
     ready: (page) => page.locator(".panel canvas").first().waitFor()
+  },
+  {
+    name: "an open unit",
+    path: `/servers/unit-1/units?open=${encodeURIComponent(HOSTILE_UNIT)}`,
+    ready: (page) => page.locator(".members tbody tr").first().waitFor()
   },
   {
     name: "watch",
@@ -195,6 +215,8 @@ export const seedViews = once(
     yield* request("PUT", `/api/rules/${encodeURIComponent(QUIET_RULE.name)}`, {
       body: { document: QUIET_RULE, base_version: 0 }
     })
+    const unit = yield* register("unit-1")
+    for (const n of [1, 2, 3]) yield* push(unit.token, unitsAt(now - (3 - n) * INTERVAL, n))
     const hostile = yield* register(HOSTILE_SERVER)
     yield* push(hostile.token, {
       [HOST]: [hostRow(now - INTERVAL, 1), hostRow(now, 2)],

@@ -22,6 +22,8 @@ export const ROUTES = {
   "groups.servers": ["GET", "/api/:resource/groups/servers"],
   "rankings.top": ["GET", "/api/servers/:id/:resource/top"],
   "rankings.history": ["GET", "/api/servers/:id/:resource/history"],
+  "breakdown.breakdown": ["GET", "/api/servers/:id/breakdown"],
+  "verdict.verdict": ["GET", "/api/servers/:id/verdict"],
   "changes.diff": ["GET", "/api/servers/:id/:resource/diff"],
   "marks.marks": ["GET", "/api/servers/:id/marks"],
   "marks.addNote": ["POST", "/api/notes"],

@@ -108,7 +108,7 @@ const CustomRange = (props: {
   )
 }
 
-/** CPU | memory, from the catalog. The first letter of each is its key. */
+/** CPU | memory | …, from the catalog. The first letter is the key of those that every answer has. */
 export const RankingPicker = ({
   current,
   onChoose,
@@ -121,7 +121,7 @@ export const RankingPicker = ({
   useKeys(
     useCallback(
       (key) => {
-        const ranking = rankings.find((candidate) => candidate.key.startsWith(key))
+        const ranking = rankings.find(({ key: name, on_demand }) => !on_demand && name.startsWith(key))
         if (ranking === undefined || key.length !== 1) return false
         onChoose(ranking.key)
         return true
@@ -129,14 +129,35 @@ export const RankingPicker = ({
       [rankings, onChoose]
     )
   )
+  const more = rankings.filter(({ on_demand }) => on_demand)
+  const chosen = more.find(({ key }) => key === current)
   return (
     <fieldset className="segments strong">
       <legend className="visually-hidden">Rank by</legend>
-      {rankings.map(({ key }) => (
-        <button key={key} type="button" aria-pressed={key === current} onClick={() => onChoose(key)}>
-          {words(key)}
-        </button>
-      ))}
+      {rankings
+        .filter(({ on_demand }) => !on_demand)
+        .map(({ key }) => (
+          <button key={key} type="button" aria-pressed={key === current} onClick={() => onChoose(key)}>
+            {words(key)}
+          </button>
+        ))}
+      {more.length > 0 && (
+        <select
+          aria-label="Rank by more"
+          className={chosen === undefined ? "" : "chosen"}
+          value={chosen?.key ?? ""}
+          onChange={(event) => event.target.value !== "" && onChoose(event.target.value)}
+        >
+          <option value="" disabled hidden>
+            More
+          </option>
+          {more.map(({ key }) => (
+            <option key={key} value={key}>
+              {words(key)}
+            </option>
+          ))}
+        </select>
+      )}
     </fieldset>
   )
 }

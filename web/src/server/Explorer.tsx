@@ -129,6 +129,7 @@ const Workbench = ({ exporter, id, pace, ranking }: Props & { readonly ranking: 
           id={id}
           exporter={exporter}
           name={open}
+          pace={pace}
           row={rows.find(({ name }) => name === open)}
           chart={ranked.chart}
           metric={metric}

@@ -1,5 +1,5 @@
 /** One group, opened: its history in every series of the catalog, how often it restarted, and where else it runs. */
-import { useEffect, useMemo, useRef } from "react"
+import { useEffect, useMemo, useRef, useState } from "react"
 import type { Exporter, Group, History, HistorySeries, Ranking, Series } from "../ask/Api.ts"
 import { useChoice } from "../ask/Choice.ts"
 import { lookingAt, spreadPath } from "../ask/Compared.ts"
@@ -18,12 +18,15 @@ import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { WatchThis } from "../watch/WatchThis.tsx"
 import type { LookedAt } from "./Columns.ts"
+import { Members } from "./Members.tsx"
 import { typeOf } from "./Panels.tsx"
 
 interface Props {
   readonly id: string
   readonly exporter: Exporter
   readonly name: string
+  /** How far apart the server's scrapes are. */
+  readonly pace: number
   /** What the table says of it. */
   readonly row: Group | undefined
   /** What the chart was answered: it may know already when the group was last seen, and how often it restarted. */
@@ -48,6 +51,7 @@ export const GroupPanel = ({
   loading,
   looked,
   onClose,
+  pace,
   row,
   takesFocus
 }: Props) => {
@@ -124,43 +128,83 @@ export const GroupPanel = ({
       </p>
       {(row !== undefined || loading) && (
         <dl className="facts tiles">
-          {rankings.flatMap((ranking) =>
-            (looked.single ? (["now"] as const) : (["now", "average", "peak"] as const)).map((part) => {
-              const value = row?.[ranking.fields[part]]
-              return (
-                <div key={ranking.fields[part]}>
-                  <dt>
-                    {words(ranking.key)} {part === "now" && looked.over ? "then" : part}
-                  </dt>
-                  <dd>{inUnit(typeof value === "number" ? value / divisorOf(ranking) : null, ranking.unit)}</dd>
-                </div>
-              )
-            })
-          )}
+          {rankings
+            .filter((one) => isAnswered(row, one))
+            .flatMap((ranking) =>
+              (looked.single ? (["now"] as const) : (["now", "average", "peak"] as const)).map((part) => {
+                const value = row?.[ranking.fields[part]]
+                return (
+                  <div key={ranking.fields[part]}>
+                    <dt>
+                      {words(ranking.key)} {part === "now" && looked.over ? "then" : part}
+                    </dt>
+                    <dd>{inUnit(typeof value === "number" ? value / divisorOf(ranking) : null, ranking.unit)}</dd>
+                  </div>
+                )
+              })
+            )}
         </dl>
       )}
+      <Members id={id} exporter={exporter} name={name} row={row} pace={pace} />
       {history.failure !== undefined && history.value === undefined && (
         <Failure failure={history.failure} what="The history" />
       )}
-      {history.loading && exporter.history.map(({ field, peak }) => <ChartSpace key={field} caption={peak !== null} />)}
-      {history.value !== undefined &&
-        exporter.history.map((series) => (
-          <HistoryChart
-            key={series.field}
-            series={series}
-            title={
-              series.field === exporter.top?.presence
-                ? "Count"
-                : words(series.field.replace(/_(percent|mb|bytes)$/, ""))
-            }
-            history={history.value as History}
-            colour={colour}
-            whole={series.unit === "" && typeOf(exporter, series.column) === "integer"}
-            divisor={divisorOf(rankings.find(({ fields }) => fields.now === series.field) ?? NO_RANKING)}
-          />
-        ))}
+      {history.loading &&
+        exporter.history.slice(0, 3).map(({ field, peak }) => <ChartSpace key={field} caption={peak !== null} />)}
+      {history.value !== undefined && (
+        <Histories exporter={exporter} history={history.value} colour={colour} divisorOf={divisorOf} />
+      )}
       <Elsewhere id={id} exporter={exporter} name={name} metric={metric} />
     </aside>
+  )
+}
+
+/** Whether an answer has a ranking's values: those on demand are there only where they are asked for. */
+const isAnswered = (row: Group | undefined, { fields, on_demand }: Ranking): boolean =>
+  !on_demand || (row !== undefined && row[fields.now] !== undefined)
+
+/** A chart of each series that has values: those that are ranked by and the count, and the others on a click. */
+const Histories = ({
+  colour,
+  divisorOf,
+  exporter,
+  history
+}: {
+  readonly exporter: Exporter
+  readonly history: History
+  readonly colour: string
+  readonly divisorOf: (ranking: Ranking) => number
+}) => {
+  const [open, setOpen] = useState(false)
+  const rankings = exporter.top?.rankings ?? []
+  const isKnown = ({ field }: HistorySeries) => history.series[field]?.some((value) => value !== null) ?? false
+  const isFirst = ({ column, field }: HistorySeries) =>
+    field === exporter.top?.presence || rankings.some((one) => one.column === column && !one.on_demand)
+  const first = exporter.history.filter(isFirst)
+  const more = exporter.history.filter((series) => !isFirst(series) && isKnown(series))
+  const chart = (series: HistorySeries) => (
+    <HistoryChart
+      key={series.field}
+      series={series}
+      title={
+        series.field === exporter.top?.presence ? "Count" : words(series.field.replace(/_(percent|mb|bytes)$/, ""))
+      }
+      history={history}
+      colour={colour}
+      whole={series.unit === "" && typeOf(exporter, series.column) === "integer"}
+      divisor={divisorOf(rankings.find(({ fields }) => fields.now === series.field) ?? NO_RANKING)}
+    />
+  )
+  return (
+    <>
+      {first.map(chart)}
+      {more.length > 0 && (
+        <details className="more-charts" onToggle={(event) => setOpen(event.currentTarget.open)}>
+          <summary>{more.length} more series</summary>
+          {open && more.map(chart)}
+        </details>
+      )}
+    </>
   )
 }
 

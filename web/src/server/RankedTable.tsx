@@ -14,10 +14,12 @@ import { useKeys } from "../frame/Keys.ts"
 import { useNarrow } from "../frame/Narrow.ts"
 import { coloursOf, useDark } from "../frame/Theme.ts"
 import { inUnit, moment, words } from "../parts/Format.ts"
+import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
 import { type Sorted, SortHead, sortedBy } from "../parts/Sort.tsx"
 import { VirtualRows } from "../parts/Virtual.tsx"
 import { type Cell, cellsOf } from "./Columns.ts"
+import { countOf, isMonitoring, valuesOf } from "./Membership.ts"
 import { groupsOf, type Ranked } from "./Ranked.ts"
 
 interface Props {
@@ -105,6 +107,7 @@ export const RankedTable = (props: Props) => {
               key={row.name}
               index={index}
               row={row}
+              labels={exporter.top?.labels ?? NO_LABELS}
               cells={cells}
               metric={metric}
               rankedField={rankedField}
@@ -243,6 +246,7 @@ const hoveredAt = (stacked: Stacked | undefined, step: number | undefined): Hove
 interface RowProps {
   readonly index: number
   readonly row: Group
+  readonly labels: NonNullable<Exporter["top"]>["labels"]
   readonly cells: ReadonlyArray<Cell>
   readonly metric: string
   readonly rankedField: string
@@ -289,13 +293,9 @@ const Row = (props: RowProps) => {
           >
             <Name value={row.name} query={props.search} />
           </button>
-          {gone && (
-            <span className="gone-since">
-              <span className="gone-word">gone</span>
-              {since != null && <span className="since"> since</span>}
-              {since == null ? "" : ` ${moment(Date.parse(since), props.now)}`}
-            </span>
-          )}
+          {isMonitoring(row) && <MonitoringMark />}
+          <InUnits row={row} labels={props.labels} />
+          {gone && <GoneSince since={since} now={props.now} />}
           {restarts > 0 && (
             <span className="restarts" title={`${restarts} ${restarts === 1 ? "restart" : "restarts"} in this range`}>
               ↻{"\u202f"}
@@ -333,6 +333,40 @@ const Row = (props: RowProps) => {
     </tr>
   )
 }
+
+const NO_LABELS: NonNullable<Exporter["top"]>["labels"] = []
+
+const GoneSince = ({ now, since }: { readonly since: string | null | undefined; readonly now: number }) => (
+  <span className="gone-since">
+    <span className="gone-word">gone</span>
+    {since != null && <span className="since"> since</span>}
+    {since == null ? "" : ` ${moment(Date.parse(since), now)}`}
+  </span>
+)
+
+/** The pulse of the page's own mark: what watches is watched, too. */
+const MonitoringMark = () => (
+  <span className="row-mark" title="Part of the monitoring itself">
+    <svg viewBox="0 0 16 12" aria-hidden="true">
+      <path d="M0 6h4l2-4 3 8 2-4h5" />
+    </svg>
+    <span className="visually-hidden">part of the monitoring</span>
+  </span>
+)
+
+/** What a group is in, beside its name, where that says more than the name does. */
+const InUnits = ({ labels, row }: Pick<RowProps, "labels" | "row">) =>
+  labels.map((label) => {
+    const [first, ...more] = valuesOf(row, label)
+    if (first === undefined || first.replace(/\.\w+$/, "") === row.name) return null
+    const count = countOf(row, label)
+    const title = [first, ...more].map((value) => legible(value, 80)).join(", ")
+    return (
+      <span key={label.name} className="row-unit" title={count > more.length + 1 ? `${title}, …` : title}>
+        {count === 1 ? legible(first, 40) : `${count} ${label.field}`}
+      </span>
+    )
+  })
 
 /** Never below 0, as what a person sees: the answer can be, a little, where the scrapes of host and groups do not fall together. */
 const unaccountedOf = ({ unaccounted }: Top): number => Math.max(0, unaccounted?.avg_cpu_percent ?? 0)

@@ -11,11 +11,14 @@ import { AgentTrouble } from "../fleet/AgentTrouble.tsx"
 import { RangePicker } from "../frame/Toolbar.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, bytes, duration, moment, number, percent } from "../parts/Format.ts"
+import { late } from "../parts/Late.tsx"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { State } from "../parts/State.tsx"
 import { Explorer, hostOf } from "./Explorer.tsx"
 import { PanelGrid, stripOf, usePanels } from "./Panels.tsx"
+
+const Why = late(async () => (await import("../why/Why.tsx")).Why)
 
 const STRIP = 6
 
@@ -34,6 +37,7 @@ export const ServerPage = ({ id }: { readonly id: string }) => {
     <div className={server.value === undefined ? "waiting" : ""}>
       <ServerHead id={id} host={host} main={main} />
       {main === undefined ? <RangePicker /> : <Explorer id={id} exporter={main} pace={paceOf(main, server.value)} />}
+      {main !== undefined && <Why id={id} pace={paceOf(main, server.value)} />}
       {host !== undefined && <HostStrip id={id} exporter={host} />}
       <MoreResources
         id={id}
@@ -138,6 +142,7 @@ const NO_EXPORTER: Exporter = {
   table: "",
   endpoint: "",
   interval_seconds: 15,
+  opt_in: false,
   retention_seconds: null,
   stale_after_seconds: 300,
   columns: [],
