@@ -6,6 +6,7 @@
  */
 import { Effect } from "effect"
 import type { Page } from "playwright-core"
+import { kill, recording } from "../src/protocol/Recording.fixture.ts"
 import * as TestServer from "./TestServer.ts"
 import { GROUPS, goesOn, groupRow, HOST, hostRow, hour, INTERVAL, once, push } from "./WebWorld.ts"
 
@@ -95,6 +96,17 @@ export const VIEWS: ReadonlyArray<View> = [
     name: "an open unit",
     path: `/servers/unit-1/units?open=${encodeURIComponent(HOSTILE_UNIT)}`,
     ready: (page) => page.locator(".members tbody tr").first().waitFor()
+  },
+  {
+    name: "recordings of a server",
+    path: "/servers/one-1/recordings",
+    ready: (page) => page.getByRole("rowheader").first().waitFor()
+  },
+  {
+    name: "a recording with a kill for want of memory",
+    path: "/recordings/1",
+    everyScreen: true,
+    ready: (page) => page.locator(".recorded canvas").first().waitFor()
   },
   {
     name: "watch",
@@ -199,6 +211,30 @@ export const VIEWS: ReadonlyArray<View> = [
   }
 ]
 
+/** 15 minutes in which what has a hostile name was killed. */
+const recorded = () => {
+  const ended = Date.now() / 1_000 - 60
+  const long = recording({ ended, reason: "oom_kill" }, 900)
+  const rename = <A extends { readonly name: string }>(one: A) => ({ ...one, name: HOSTILE_SERVER })
+  return {
+    ...long,
+    processes: [...long.processes, ...long.processes.map(rename)],
+    units: [...long.units, ...long.units.map(rename)],
+    kills: [
+      kill({ at: ended - 5 }),
+      kill({
+        at: ended - 4,
+        name: HOSTILE_SERVER,
+        unit: null,
+        scope: "host",
+        limited: null,
+        limit: null,
+        source: "presumed"
+      })
+    ]
+  }
+}
+
 export const seedViews = once(
   Effect.gen(function* () {
     const { register, request } = yield* TestServer.TestServer
@@ -211,6 +247,7 @@ export const seedViews = once(
       )
     })
     yield* goesOn(one.token, now)
+    yield* request("POST", "/api/recordings", { token: one.token, body: recorded() })
     yield* register("never-1")
     yield* request("PUT", `/api/rules/${encodeURIComponent(QUIET_RULE.name)}`, {
       body: { document: QUIET_RULE, base_version: 0 }

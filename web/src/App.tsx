@@ -25,6 +25,8 @@ const SpreadPage = late(async () => (await import("./compare/Spread.tsx")).Sprea
 const GroupingsPage = late(async () => (await import("./groupings/Groupings.tsx")).GroupingsPage)
 const GroupsPage = late(async () => (await import("./processes/Groups.tsx")).GroupsPage)
 const GroupServersPage = late(async () => (await import("./processes/GroupServers.tsx")).GroupServersPage)
+const RecordingPage = late(async () => (await import("./recordings/RecordingPage.tsx")).RecordingPage)
+const RecordingsPage = late(async () => (await import("./recordings/Recordings.tsx")).RecordingsPage)
 const WatchPage = late(async () => (await import("./watch/Watch.tsx")).WatchPage)
 const PipelinePage = late(async () => (await import("./pipeline/Pipeline.tsx")).PipelinePage)
 
@@ -131,6 +133,8 @@ const Frame = ({ onSignedOut }: { readonly onSignedOut: () => void }) => {
 const View = ({ path }: { readonly path: ReadonlyArray<string> }) => {
   const [first, id, resource] = path
   if (first === undefined) return <FleetPage />
+  if (first === "servers" && id !== undefined && resource === "recordings") return <RecordingsPage key={id} id={id} />
+  if (first === "recordings" && id !== undefined) return <RecordingPage key={id} id={id} />
   if (first === "servers" && id !== undefined) {
     return resource === undefined ? (
       <MarksOf key={id} id={id}>

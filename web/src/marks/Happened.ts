@@ -146,7 +146,10 @@ export const bundleText = ({ marks }: Bundle, now: number): string => {
   if (first === undefined) return ""
   if (marks.length === 1) return `${whenOf(first, now)}: ${whatOf(first)}`
   const times = marks.map(({ at }) => Date.parse(at))
-  return `${countsOf(marks)}, ${windowText(times[0]!, times.at(-1)!, now)}`
+  const counts = countsOf(marks)
+  // The number that is shown is a part of what is said.
+  const isOfKinds = new Set(marks.map(({ kind }) => kind)).size > 1
+  return `${isOfKinds ? `${marks.length} marks: ${counts}` : counts}, ${windowText(times[0]!, times.at(-1)!, now)}`
 }
 
 /** "12 restarts, 1 note". */

@@ -14,6 +14,7 @@ import { usePlace } from "../ask/Url.ts"
 import { useWho } from "../ask/WhoContext.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
+import { recordingPath } from "../recordings/RecordingWords.ts"
 import { WatchThis } from "../watch/WatchThis.tsx"
 import {
   type AlertMark,
@@ -205,6 +206,10 @@ const Told = ({ acts, mark }: { readonly mark: Mark; readonly acts: boolean }) =
             <Link className="button small" href={`/watch/alerts/${encodeURIComponent(mark.alert_id)}`}>
               The alert
             </Link>
+          ) : mark.kind === "oom_kill" || mark.kind === "recording" ? (
+            <Link className="button small" href={recordingPath(mark.recording_id)}>
+              The recording
+            </Link>
           ) : (
             <WatchMark mark={mark} />
           )}
@@ -276,6 +281,10 @@ const Sign = ({ kind }: { readonly kind: Mark["kind"] }) => (
       <rect x="2" y="2" width="8" height="8" rx="1" />
     ) : kind === "restart" ? (
       <path d="M6 1.5 11 10H1z" />
+    ) : kind === "oom_kill" ? (
+      <path d="M2.4 1 6 4.6 9.6 1 11 2.4 7.4 6 11 9.6 9.6 11 6 7.4 2.4 11 1 9.6 4.6 6 1 2.4z" />
+    ) : kind === "recording" ? (
+      <circle cx="6" cy="6" r="3.5" />
     ) : kind === "clock" ? (
       <circle className="hollow" cx="6" cy="6" r="4" />
     ) : (

@@ -221,16 +221,19 @@ const HostStrip = ({ exporter, id }: { readonly id: string; readonly exporter: E
   )
 }
 
-const MoreResources = ({ exporters, id }: { readonly id: string; readonly exporters: ReadonlyArray<Exporter> }) =>
-  exporters.length === 0 ? null : (
-    <nav className="more-resources" aria-label="More of this server">
-      {exporters.map(({ history, name, resource, title }) => (
-        <Link key={name} href={serverPath(id, `/${resource}${window.location.search}`)} className="card">
-          <b>{title}</b>
-          <span className="muted">
-            {history.length} series · {name}
-          </span>
-        </Link>
-      ))}
-    </nav>
-  )
+const MoreResources = ({ exporters, id }: { readonly id: string; readonly exporters: ReadonlyArray<Exporter> }) => (
+  <nav className="more-resources" aria-label="More of this server">
+    {exporters.map(({ history, name, resource, title }) => (
+      <Link key={name} href={serverPath(id, `/${resource}${window.location.search}`)} className="card">
+        <b>{title}</b>
+        <span className="muted">
+          {history.length} series · {name}
+        </span>
+      </Link>
+    ))}
+    <Link href={serverPath(id, "/recordings")} className="card">
+      <b>Recordings</b>
+      <span className="muted">the last 15 minutes, a value a second</span>
+    </Link>
+  </nav>
+)

@@ -9,6 +9,7 @@ import { ago, duration, moment, words } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
+import { RecordingOf } from "../recordings/RecordingOf.tsx"
 import { Chips, Who } from "./Alerts.tsx"
 import { type Alert, fires, isWebAddress, lastedText, valueText } from "./AlertWords.ts"
 import { rulePath } from "./RuleList.tsx"
@@ -105,6 +106,7 @@ const Acts = ({ alert, onChanged }: { readonly alert: Story; readonly onChanged:
           The server at that time
         </Link>
       )}
+      {alert.server_id !== null && <RecordingOf serverId={alert.server_id} moment={Date.parse(alert.fired_at)} />}
       <Link className="button" href={rulePath(alert.rule)}>
         The rule
       </Link>
