@@ -11,7 +11,7 @@
  * again without the others. To stop it: let `drain` run for a short time (a last delivery), then interrupt the
  * children; the spool is left as it is.
  */
-import { Effect, Layer } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import type { StageView } from "../src/engine/Stage.ts"
 import { AgentStatus, type AgentStatusView } from "./AgentStatus.ts"
 import { watchBudget } from "./budget/BudgetWatch.ts"
@@ -20,8 +20,9 @@ import { Collectors } from "./collector/Collector.ts"
 import { AgentConfig, type AgentConfigShape } from "./config/AgentConfig.ts"
 import { type MetricsAddressUnavailable, serveMetrics } from "./MetricsEndpoint.ts"
 import { makePush } from "./push/Push.ts"
+import { machineSources } from "./recorder/MachineSources.ts"
 import { PushAnswered } from "./recorder/PushAnswered.ts"
-import { machineSources, makeRecorder, type Recorder } from "./recorder/Recorder.ts"
+import { makeRecorder, type Recorder } from "./recorder/Recorder.ts"
 import { runScraper } from "./scrape/Scraper.ts"
 import { Spool, type SpoolLevel } from "./spool/Spool.ts"
 import { layerDisk } from "./spool/SpoolDisk.ts"
@@ -82,6 +83,11 @@ const recorderOf = Effect.fnUntraced(function* ({ recorder, server }: AgentConfi
   const { available } = yield* Collectors
   if (server === undefined || !available || recorder?.enabled === false) return NO_RECORDER
   return yield* makeRecorder(server, machineSources(), isResting)
+const recorderOf = Effect.fnUntraced(function* (config: AgentConfigShape) {
+  const { recorder, server } = config
+  const { available } = yield* Collectors
+  if (server === undefined || !available || recorder?.enabled === false) return NO_RECORDER
+  return yield* makeRecorder(server, machineSources(config, yield* Clock.Clock))
 })
 
 const NO_RECORDER: Recorder = { children: [], answered: () => {} }

@@ -11,9 +11,10 @@ import { tmpdir, uptime } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { gzipSync } from "node:zlib"
+import { Clock, Effect } from "effect"
 import { cgroupFiles } from "../agent/recorder/CgroupFiles.ts"
 import { FlightRecorder } from "../agent/recorder/FlightRecorder.ts"
-import { machineSources } from "../agent/recorder/Recorder.ts"
+import { machineSources } from "../agent/recorder/MachineSources.ts"
 import { RING_SAMPLES } from "../agent/recorder/SampleRing.ts"
 import { WorkMeter } from "../agent/recorder/WorkMeter.ts"
 
@@ -42,6 +43,7 @@ const unit = (n: number, second: number) => {
 writeFileSync(join(folder, "cgroup.controllers"), "cpu memory\n")
 for (let n = 0; n < units; n++) unit(n, 0)
 
+const clock = Effect.runSync(Clock.Clock)
 let spent = 0
 const sources = () => {
   const meter = new WorkMeter()
@@ -50,7 +52,7 @@ const sources = () => {
     spent += cost
     return cost
   }
-  return { ...machineSources(), cgroups: cgroupFiles(folder), measure }
+  return { ...machineSources({}, clock), cgroups: cgroupFiles(folder), measure }
 }
 
 const paced = new FlightRecorder(sources())

@@ -20,6 +20,8 @@ import { KEPT_DAYS, SILENCE_DAYS_MAX, SILENCES_MAX } from "../src/alerts/silence
 import { BOUNDS } from "../src/http/server/Limits.ts"
 import { RANGES_MAX, REJECTIONS_MAX } from "../src/plugins/Payload.ts"
 import { LABEL_LENGTH_MAX } from "../src/plugins/Storable.ts"
+import { PACKED_BYTES_MAX } from "../src/protocol/Recording.ts"
+import { RECORDINGS_DAYS, RECORDINGS_MAX, REQUEST_MINUTES } from "../src/recordings/Recordings.ts"
 
 const path = join(import.meta.dirname, "..", "docs", "limits.md")
 
@@ -50,6 +52,13 @@ const FIXED: ReadonlyArray<readonly [of: string, most: string, beyond: string]> 
   ["groups of a server that a rule is pending or fires for at a time", grouped(GROUPS_MAX), "others are left out"],
   ["incidents of a rule that a back-test lists", grouped(INCIDENTS_MAX), "counted"],
   ["silences that are not over", grouped(SILENCES_MAX), "409"],
+  [
+    "recordings of a server",
+    `${RECORDINGS_MAX}, for ${RECORDINGS_DAYS} d`,
+    "the oldest that somebody asked for is dropped first"
+  ],
+  ["a recording as it is sent", shown(PACKED_BYTES_MAX, "bytes"), "413"],
+  ["how long a request for a recording waits", `${REQUEST_MINUTES} min`, "it expires"],
   [
     "how long a silence may last, and how long it is listed when it is over",
     `${SILENCE_DAYS_MAX} d, ${KEPT_DAYS} d`,

@@ -8,8 +8,7 @@ import { Collectors, CollectorUnavailable, layerNone } from "./Collector.ts"
 import { openNodeCollector } from "./CollectorNode.ts"
 import { openProcessCollector } from "./CollectorProcess.ts"
 import { openCgroupCollector } from "./cgroups/CollectorCgroups.ts"
-import { makeUnitOfProcess } from "./cgroups/ProcessUnits.ts"
-import { defaultNames } from "./names/DefaultNames.ts"
+import { machineNaming } from "./MachineNaming.ts"
 import { ProcFiles } from "./ProcFiles.ts"
 
 /**
@@ -21,8 +20,8 @@ export const layerProc = (root: string, sys?: string, disk?: string): Layer.Laye
     Collectors,
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
-      const { accounting, processNames, selfName = "nodepulse-agent" } = yield* AgentConfig
-      const names = processNames ?? defaultNames({ pid: process.pid, name: selfName })
+      const config = yield* AgentConfig
+      const { accounting } = config
       const accounts = accounting === undefined ? undefined : makeAccounts(accounting.file, new ProcFiles(root), clock)
       const unitOf = (): ((pid: number) => string) =>
         (disk === undefined ? undefined : makeUnitOfProcess(new ProcFiles(root), new ProcFiles(disk), clock)) ??
@@ -44,6 +43,8 @@ export const layerProc = (root: string, sys?: string, disk?: string): Layer.Laye
                 { names, unitOf: unitOf() },
                 accounts,
                 () => groups
+                machineNaming(config, root, disk, clock),
+                accounts
               )
             case "accounting":
               return accounts?.open ?? Effect.fail(new CollectorUnavailable({ reason: NO_FILE }))

@@ -36,6 +36,8 @@ export interface RecorderSources {
   readonly processNaming: ProcessNaming
   /** What a cgroup is called. */
   readonly unitNaming: (path: string) => string
+  /** What a killed process is called of which only the command name is known; null: nothing. */
+  readonly victimNaming: (comm: string) => string | null
   /** Does work, and says what it cost: milliseconds of CPU. */
   readonly measure: (work: () => void) => number
 }
@@ -54,13 +56,13 @@ export class FlightRecorder {
   #last: { readonly reading: HostReading; readonly boot: number } | undefined
 
   constructor(sources: RecorderSources) {
-    const { cgroups, files, log, processNaming, unitNaming } = sources
+    const { cgroups, files, processNaming, unitNaming } = sources
     this.#sources = sources
     this.#kept = new KeptFiles(files.root)
     this.#kernel = kernelUnits(files)
     this.#processes = new HotProcesses(files, this.#kept, this.#kernel, processNaming)
     this.#units = cgroups === undefined ? undefined : new HotUnits(cgroups, unitNaming)
-    this.#oom = new OomWatch(log, this.#processes, this.#units, unitNaming)
+    this.#oom = new OomWatch(this.#processes, this.#units, sources)
   }
 
   /**

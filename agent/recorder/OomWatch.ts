@@ -2,10 +2,8 @@
  * Sees that the kernel killed a process for want of memory: its own count has grown. Who it was it tells in its log; where that cannot be
  * read, it was the largest process that is gone since, of the unit that lost one.
  */
-
-import { clipped } from "../../src/protocol/PrintableText.ts"
 import type { OomKill } from "../../src/protocol/Recording.ts"
-import { NAME_LENGTH_MAX } from "../../src/protocol/Recording.ts"
+import type { RecorderSources } from "./FlightRecorder.ts"
 import type { HotProcesses } from "./HotProcesses.ts"
 import type { HotUnits } from "./HotUnits.ts"
 import type { KernelKill, KernelLog } from "./KernelLog.ts"
@@ -15,13 +13,19 @@ export class OomWatch {
   readonly #processes: HotProcesses
   readonly #units: HotUnits | undefined
   readonly #nameOf: (path: string) => string
+  readonly #victimNaming: (comm: string) => string | null
   #count: number | undefined
 
-  constructor(log: KernelLog, processes: HotProcesses, units: HotUnits | undefined, nameOf: (path: string) => string) {
+  constructor(
+    processes: HotProcesses,
+    units: HotUnits | undefined,
+    { log, unitNaming, victimNaming }: Pick<RecorderSources, "log" | "unitNaming" | "victimNaming">
+  ) {
     this.#log = log
     this.#processes = processes
     this.#units = units
-    this.#nameOf = nameOf
+    this.#nameOf = unitNaming
+    this.#victimNaming = victimNaming
   }
 
   /** The kills since the last look. `count`: the kernel's own, NaN where it tells none; `at`: now, epoch seconds. */
@@ -41,7 +45,7 @@ export class OomWatch {
     const shown = this.#processes.named(pid)
     return {
       at,
-      name: shown?.name ?? (clipped(comm, NAME_LENGTH_MAX) || null),
+      name: shown?.name ?? this.#victimNaming(comm),
       pid,
       unit: cgroup === undefined ? (shown?.unit ?? null) : this.#nameOf(cgroup),
       memory: bytes,

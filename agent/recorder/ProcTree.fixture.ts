@@ -48,6 +48,7 @@ export const procTree = (): ProcTree => {
     log,
     processNaming: ({ comm, pid }) => ({ name: comm, unit: unitOf(pid) }),
     unitNaming: (path) => path.slice(path.lastIndexOf("/") + 1),
+    victimNaming: (comm) => comm,
     measure: (work) => {
       work()
       return cost()

@@ -9,20 +9,13 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Duration, Effect } from "effect"
 import { parseWanted, type Wanted } from "../../src/protocol/AgentWants.ts"
-import { clipped } from "../../src/protocol/PrintableText.ts"
-import { NAME_LENGTH_MAX, type RecordingReason } from "../../src/protocol/Recording.ts"
+import type { RecordingReason } from "../../src/protocol/Recording.ts"
 import { BootClock } from "../clock/BootClock.ts"
-import { NAMED_BY_COMM, placesOf } from "../collector/CollectorProcess.ts"
-import { kernelUnits, ProcFiles } from "../collector/ProcFiles.ts"
 import type { AgentServer } from "../config/AgentConfig.ts"
-import { cgroupFiles } from "./CgroupFiles.ts"
 import { FlightRecorder, type RecorderSources } from "./FlightRecorder.ts"
-import type { ProcessNaming } from "./HotProcesses.ts"
-import { openKernelLog } from "./KernelLog.ts"
 import type { Answered } from "./PushAnswered.ts"
 import { RecordingQuota } from "./RecordingQuota.ts"
 import { makeSender } from "./RecordingSender.ts"
-import { WorkMeter } from "./WorkMeter.ts"
 
 /** After a kill the recorder goes on for a while, so that what followed is seen. */
 const AFTER_KILL_MILLIS = 5_000
@@ -63,6 +56,7 @@ export const makeRecorder = Effect.fnUntraced(function* (
   sources: RecorderSources,
   isResting: () => boolean = () => false
 ) {
+export const makeRecorder = Effect.fnUntraced(function* (server: AgentServer, sources: RecorderSources) {
   const clock = yield* Clock.Clock
   const boot = yield* Effect.map(BootClock, (read) => () => read(clock))
   const recorder = new FlightRecorder(sources)

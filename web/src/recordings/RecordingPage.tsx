@@ -12,6 +12,7 @@ import { bytes, duration, inUnit, moment } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
+import { Scroller } from "../parts/Scroller.tsx"
 import { mostBy, processesOf, type Recording, type Shown, unitsOf, until } from "./Hottest.ts"
 import { type Kill, limitText, REASON, remedyText, victimText } from "./RecordingWords.ts"
 import "./recordings.css"
@@ -101,26 +102,28 @@ const Grew = ({ all, what }: { readonly what: string; readonly all: ReadonlyArra
   all.length === 0 ? (
     <p className="muted">{what}: none of those that were recorded.</p>
   ) : (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">{what}</th>
-          <th scope="col">Grew by</th>
-          <th scope="col">To</th>
-        </tr>
-      </thead>
-      <tbody>
-        {all.map(({ about, grew, key, name, peakMemory }) => (
-          <tr key={key}>
-            <th scope="row">
-              <Name value={name} /> <span className="muted">{legible(about, 80)}</span>
-            </th>
-            <td className="num">{bytes(grew)}</td>
-            <td className="num">{bytes(peakMemory)}</td>
+    <Scroller label={`${what} that grew`}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{what}</th>
+            <th scope="col">Grew by</th>
+            <th scope="col">To</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {all.map(({ about, grew, key, name, peakMemory }) => (
+            <tr key={key}>
+              <th scope="row">
+                <Name value={name} /> <span className="muted">{legible(about, 80)}</span>
+              </th>
+              <td className="num">{bytes(grew)}</td>
+              <td className="num">{bytes(peakMemory)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroller>
   )
 
 interface Drawing {
@@ -261,28 +264,30 @@ const Table = ({ all, what }: { readonly what: "Process" | "Unit"; readonly all:
   if (rows.length === 0) return null
   return (
     <div className="card flush">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{what}</th>
-            <th scope="col">CPU at most</th>
-            <th scope="col">Memory at most</th>
-            <th scope="col">Grew by</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ about, grew, key, name, peakCpu, peakMemory }) => (
-            <tr key={key}>
-              <th scope="row">
-                <Name value={name} /> <span className="muted">{legible(about, 80)}</span>
-              </th>
-              <td className="num">{inUnit(peakCpu, "percent")}</td>
-              <td className="num">{bytes(peakMemory)}</td>
-              <td className="num">{bytes(grew)}</td>
+      <Scroller label={`The hottest: ${what}`}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{what}</th>
+              <th scope="col">CPU at most</th>
+              <th scope="col">Memory at most</th>
+              <th scope="col">Grew by</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {rows.map(({ about, grew, key, name, peakCpu, peakMemory }) => (
+              <tr key={key}>
+                <th scope="row">
+                  <Name value={name} /> <span className="muted">{legible(about, 80)}</span>
+                </th>
+                <td className="num">{inUnit(peakCpu, "percent")}</td>
+                <td className="num">{bytes(peakMemory)}</td>
+                <td className="num">{bytes(grew)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroller>
     </div>
   )
 }

@@ -9,6 +9,7 @@ import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, duration, moment } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
+import { Scroller } from "../parts/Scroller.tsx"
 import { REASON, recordingPath, victimText } from "./RecordingWords.ts"
 
 type Recordings = Answer<"recordings.list">
@@ -86,29 +87,31 @@ const List = ({ recordings }: { readonly recordings: Recordings["recordings"] })
   if (recordings.length === 0) return <p className="card empty">There are no recordings of this server.</p>
   return (
     <div className="card flush">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Until</th>
-            <th scope="col">Length</th>
-            <th scope="col">Why</th>
-          </tr>
-        </thead>
-        <tbody>
-          {recordings.map(({ from, kills, reason, recording_id, to }) => (
-            <tr key={recording_id}>
-              <th scope="row">
-                <Link href={recordingPath(recording_id)}>{moment(Date.parse(to), now, true)}</Link>
-              </th>
-              <td>{duration((Date.parse(to) - Date.parse(from)) / 1_000)}</td>
-              <td>
-                {REASON[reason]}
-                {kills.length > 0 && <span className="muted"> · {kills.map(victimText).join(", ")}</span>}
-              </td>
+      <Scroller label="Recordings">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Until</th>
+              <th scope="col">Length</th>
+              <th scope="col">Why</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {recordings.map(({ from, kills, reason, recording_id, to }) => (
+              <tr key={recording_id}>
+                <th scope="row">
+                  <Link href={recordingPath(recording_id)}>{moment(Date.parse(to), now, true)}</Link>
+                </th>
+                <td>{duration((Date.parse(to) - Date.parse(from)) / 1_000)}</td>
+                <td>
+                  {REASON[reason]}
+                  {kills.length > 0 && <span className="muted"> · {kills.map(victimText).join(", ")}</span>}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroller>
     </div>
   )
 }
