@@ -18,7 +18,7 @@ export interface Shown {
   readonly grew: number | null
 }
 
-export const peakOf = (values: Values): number | null =>
+const peakOf = (values: Values): number | null =>
   values.reduce<number | null>(
     (most, value) => (value === null || (most !== null && most >= value) ? most : value),
     null

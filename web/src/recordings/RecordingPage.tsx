@@ -57,8 +57,8 @@ const Recorded = ({ recording }: { readonly recording: Recording }) => {
           <> To stay within its budget the recorder did less for a part of that time.</>
         )}
       </p>
-      {kills.map((kill) => (
-        <Killed key={`${kill.at} ${kill.pid}`} kill={kill} recording={recording} />
+      {kills.map((kill, n) => (
+        <Killed key={`${kill.at} ${kill.pid}`} kill={kill} place={n + 1} recording={recording} />
       ))}
       <HostCharts recording={recording} />
       <Charts recording={recording} what="process" all={whole.processes} />
@@ -70,7 +70,16 @@ const Recorded = ({ recording }: { readonly recording: Recording }) => {
 }
 
 /** Who was killed, why, and who grew before. */
-const Killed = ({ kill, recording }: { readonly kill: Kill; readonly recording: Recording }) => {
+const Killed = ({
+  kill,
+  place,
+  recording
+}: {
+  readonly kill: Kill
+  /** Which of the kills it is, from 1 on. */
+  readonly place: number
+  readonly recording: Recording
+}) => {
   const now = useNow()
   const grew = useMemo(() => {
     const before = until(recording, Date.parse(kill.at) / 1_000)
@@ -91,18 +100,26 @@ const Killed = ({ kill, recording }: { readonly kill: Kill; readonly recording: 
       <p className="muted">{remedyText(kill)}</p>
       <h3>Who grew until then</h3>
       <div className="grew">
-        <Grew what="Processes" all={grew.processes} />
-        <Grew what="Units" all={grew.units} />
+        <Grew what="Processes" place={place} all={grew.processes} />
+        <Grew what="Units" place={place} all={grew.units} />
       </div>
     </section>
   )
 }
 
-const Grew = ({ all, what }: { readonly what: string; readonly all: ReadonlyArray<Shown> }) =>
+const Grew = ({
+  all,
+  place,
+  what
+}: {
+  readonly what: string
+  readonly place: number
+  readonly all: ReadonlyArray<Shown>
+}) =>
   all.length === 0 ? (
     <p className="muted">{what}: none of those that were recorded.</p>
   ) : (
-    <Scroller label={`${what} that grew`}>
+    <Scroller label={`${what} that grew until kill ${place}`}>
       <table>
         <thead>
           <tr>

@@ -15,7 +15,7 @@ export const REASON: Readonly<Record<Head["reason"], string>> = {
 
 export const recordingPath = (id: string): string => `/recordings/${encodeURIComponent(id)}`
 
-/** "hog (4711) in hog.service". */
+/** Who it was: "hog (4711)", and in which unit. */
 export const victimText = ({ name, pid, unit }: Kill): string =>
   `${legible(name ?? "A process", 100)}${pid === null ? "" : ` (${pid})`}${unit === null || unit === "" ? "" : ` in ${legible(unit, 100)}`}`
 
