@@ -79,15 +79,11 @@ export const makeAgent: Effect.Effect<Agent, never, AgentServices> = Effect.gen(
 })
 
 /** The flight recorder, on Linux and where there is a server to send to; unless it is switched off. */
-const recorderOf = Effect.fnUntraced(function* ({ recorder, server }: AgentConfigShape, isResting: () => boolean) {
-  const { available } = yield* Collectors
-  if (server === undefined || !available || recorder?.enabled === false) return NO_RECORDER
-  return yield* makeRecorder(server, machineSources(), isResting)
-const recorderOf = Effect.fnUntraced(function* (config: AgentConfigShape) {
+const recorderOf = Effect.fnUntraced(function* (config: AgentConfigShape, isResting: () => boolean) {
   const { recorder, server } = config
   const { available } = yield* Collectors
   if (server === undefined || !available || recorder?.enabled === false) return NO_RECORDER
-  return yield* makeRecorder(server, machineSources(config, yield* Clock.Clock))
+  return yield* makeRecorder(server, machineSources(config, yield* Clock.Clock), isResting)
 })
 
 const NO_RECORDER: Recorder = { children: [], answered: () => {} }

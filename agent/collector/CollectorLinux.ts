@@ -23,9 +23,6 @@ export const layerProc = (root: string, sys?: string, disk?: string): Layer.Laye
       const config = yield* AgentConfig
       const { accounting } = config
       const accounts = accounting === undefined ? undefined : makeAccounts(accounting.file, new ProcFiles(root), clock)
-      const unitOf = (): ((pid: number) => string) =>
-        (disk === undefined ? undefined : makeUnitOfProcess(new ProcFiles(root), new ProcFiles(disk), clock)) ??
-        (() => "")
       let groups: number | undefined
       return Collectors.of({
         available: true,
@@ -40,11 +37,9 @@ export const layerProc = (root: string, sys?: string, disk?: string): Layer.Laye
               return openProcessCollector(
                 new ProcFiles(root),
                 clock,
-                { names, unitOf: unitOf() },
+                machineNaming(config, root, disk, clock),
                 accounts,
                 () => groups
-                machineNaming(config, root, disk, clock),
-                accounts
               )
             case "accounting":
               return accounts?.open ?? Effect.fail(new CollectorUnavailable({ reason: NO_FILE }))

@@ -30,33 +30,12 @@ export interface Recorder {
   readonly answered: Answered
 }
 
-/** What this machine has to be recorded. */
-export const machineSources = (files = new ProcFiles(), meter = new WorkMeter()): RecorderSources => ({
-  files,
-  cgroups: cgroupFiles(),
-  log: openKernelLog(),
-  processNaming: processNaming(files),
-  unitNaming: (path) => clipped(path.slice(path.lastIndexOf("/") + 1), NAME_LENGTH_MAX),
-  measure: (work) => meter.measure(work)
-})
-
-/** By the names of the process collector: what those hide is hidden here, too. A kernel thread has no other name than its own. */
-const processNaming = (files: ProcFiles): ProcessNaming => {
-  const { nameOf } = placesOf(files, NAMED_BY_COMM, 0, kernelUnits(files))
-  return (process) => {
-    const unit = NAMED_BY_COMM.unitOf(process.pid)
-    const name = process.kernelThread ? `[${process.comm}]` : (nameOf(process, unit) ?? "other")
-    return { name: clipped(name, NAME_LENGTH_MAX) || "other", unit: clipped(unit, NAME_LENGTH_MAX) }
-  }
-}
-
 /** `isResting`: whether it is to take no samples for now. */
 export const makeRecorder = Effect.fnUntraced(function* (
   server: AgentServer,
   sources: RecorderSources,
   isResting: () => boolean = () => false
 ) {
-export const makeRecorder = Effect.fnUntraced(function* (server: AgentServer, sources: RecorderSources) {
   const clock = yield* Clock.Clock
   const boot = yield* Effect.map(BootClock, (read) => () => read(clock))
   const recorder = new FlightRecorder(sources)
