@@ -40,7 +40,15 @@ describe("a kill", () => {
   it("is told with the victim, what it held, and whose limit was reached", () => {
     expect(victimText(kill)).toBe("hog (9) in hog.service")
     expect(limitText(kill)).toBe("It held 63\u202fMiB. The limit of hog.service, 64\u202fMiB, was reached.")
-    const unknown: Kill = { ...kill, name: null, pid: null, unit: null, memory_bytes: null, scope: "host", limited: null }
+    const unknown: Kill = {
+      ...kill,
+      name: null,
+      pid: null,
+      unit: null,
+      memory_bytes: null,
+      scope: "host",
+      limited: null
+    }
     expect(victimText(unknown)).toBe("A process")
     expect(limitText(unknown)).toBe("The machine had no memory left.")
     expect(limitText({ ...kill, scope: "unknown" })).toContain("not known")
