@@ -6,6 +6,8 @@ import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { Groupings } from "../src/query/grouping/Groupings.ts"
 import { compileRules } from "../src/query/grouping/RuleSet.ts"
 import type { Rule } from "../src/query/grouping/Rules.ts"
+import type { RankedRow, TopAnswer } from "../src/query/Rankings.ts"
+import { truthTop } from "./Truth.ts"
 import { exporters } from "./TruthRows.ts"
 
 /** Two of the names that are always there, two that come and go, and one that is shown as another that is there. */
@@ -29,6 +31,12 @@ export const regroupedRows = (rows: ReadonlyArray<Snapshot>) =>
   rows.map((row) =>
     row.exporter === "process_exporter" ? { ...row, values: [...row.values, shownOf(String(row.values[0]))] } : row
   )
+
+/** The top answer by shown name. It does not say of which names a row is made, which are a label beside the ranked one here only. */
+export const truthRegrouped = (rows: ReadonlyArray<Snapshot>, request: Parameters<typeof truthTop>[2]): TopAnswer => {
+  const answer = truthTop(regroupedExporters, rows, request)
+  return { ...answer, rows: answer.rows.map(({ names: _, names_total: __, ...row }) => row as RankedRow) }
+}
 
 /** Saves rules, once each, and gives what an answer is asked under. */
 export const under = Effect.fnUntraced(function* (name: string, rules: ReadonlyArray<Rule>) {

@@ -18,7 +18,7 @@ import { Rollups } from "../src/sinks/rollups/Rollups.ts"
 import { PACK_AFTER, Packing } from "../src/sinks/storage/Packing.ts"
 import { DAY_MICROS, dayOf } from "../src/sinks/storage/Partitions.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
-import { RULES, regroupedExporters, regroupedRows, shownOf, under } from "./Regrouped.ts"
+import { RULES, regroupedExporters, regroupedRows, shownOf, truthRegrouped, under } from "./Regrouped.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { truthHistory, truthTop } from "./Truth.ts"
@@ -62,7 +62,7 @@ const exact = Effect.fnUntraced(function* (server: string, rows: ReadonlyArray<S
       for (const limit of [2, 1_000]) {
         const request = asked(server, metric, window, limit)
         const { answer, bound } = unbound(yield* top({ ...request, regrouping: yield* under("usual", RULES) }))
-        same(answer, truthTop(regroupedExporters, shown, request), `${what}, ${metric}`)
+        same(answer, truthRegrouped(shown, request), `${what}, ${metric}`)
         assert.isFalse(bound, `${what}: peaks are exact`)
       }
     }
@@ -85,7 +85,7 @@ const bounded = Effect.fnUntraced(function* (server: string, rows: ReadonlyArray
   for (const metric of ["cpu", "memory"]) {
     const request = asked(server, metric, WINDOWS[0]!)
     const answer = yield* top({ ...request, regrouping: yield* under("usual", RULES) })
-    const expected = truthTop(regroupedExporters, shown, request)
+    const expected = truthRegrouped(shown, request)
     const members = truthTop(exporters, rows, request).rows
     for (const truth of expected.rows) {
       const { peak_is_bound, ...row } = answer.rows.find(({ name }) => name === truth.name)!
