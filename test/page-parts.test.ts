@@ -1,11 +1,11 @@
 /** The parts of the page that need no browser: numbers, columns, colours, what is taken away. */
 import { describe, expect, test } from "vitest"
-import type { Exporter, Ranking } from "../web/src/ask/Api.ts"
+import type { Exporter, Group, Ranking } from "../web/src/ask/Api.ts"
 import { SLOTS, slotsOf } from "../web/src/charts/Slots.ts"
 import { beeswarm } from "../web/src/compare/Beeswarm.ts"
 import { inUnit } from "../web/src/parts/Format.ts"
 import { legible } from "../web/src/parts/Legible.ts"
-import { cellsOf } from "../web/src/server/Columns.ts"
+import { cellsOf, tellsProportional } from "../web/src/server/Columns.ts"
 import { csvOf, markdownOf } from "../web/src/server/TakeAway.ts"
 import { pastSentence } from "../web/src/watch/Past.ts"
 
@@ -39,6 +39,7 @@ const exporterWith = (rankings: ReadonlyArray<Ranking>): Exporter => ({
     presence: "count",
     rankings,
     labels: [],
+    proportional: null,
     monitoring: [],
     also: [{ field: "count", column: "count", unit: "", doc: "", nullable: false }]
   }
@@ -101,6 +102,15 @@ describe("columns", () => {
     const labels = (over: boolean, single: boolean) => cellsOf(one, "cpu", { over, single }).map(({ label }) => label)
     expect(labels(false, false)).toEqual(["CPU now", "avg", "peak", "Memory now", "peak", "Count"])
     expect(labels(true, true)).toEqual(["CPU then", "Memory then", "Count"])
+  })
+  test("memory that counts shared pages in each process is called RSS where PSS stands beside it", () => {
+    const plain = exporterWith([rankingOf("cpu", "rate"), { ...rankingOf("memory", "peak"), share: "memory" }])
+    const also = [...plain.top!.also, { field: "pss", column: "pss", unit: "bytes", doc: "", nullable: true }]
+    const told: Exporter = { ...plain, top: { ...plain.top!, also, proportional: "pss" } }
+    const labels = (rows: ReadonlyArray<Group>) =>
+      cellsOf(told, "cpu", { over: false, single: false }, tellsProportional(told, rows)).map(({ label }) => label)
+    expect(labels([{ name: "a", pss: null }])).toEqual(["CPU now", "avg", "peak", "Memory now", "peak", "Count"])
+    expect(labels([{ name: "a", pss: 5 }])).toEqual(["CPU now", "avg", "peak", "RSS now", "peak", "Count", "PSS"])
   })
 })
 

@@ -83,6 +83,10 @@ export const CatalogEntry = Schema.Struct({
         description:
           "Labels beside the ranked one: a parameter of their name asks for the groups of one of their values."
       }),
+      proportional: Nullable.annotateKey({
+        description:
+          "The field of memory with shared pages counted once (PSS), where the ranking counts them in each process (RSS)."
+      }),
       monitoring: Schema.Array(Schema.String).annotateKey({
         description: "Names of groups that are monitoring itself."
       }),
@@ -244,6 +248,7 @@ const catalogEntry = (exporter: Exporter, exporters: ReadonlyArray<Exporter>): C
           default: exporter.top.default,
           presence: fieldOf(exporter, exporter.top.presence),
           labels: otherLabels(exporter).map(({ doc, field, name }) => ({ name, field, doc })),
+          proportional: fieldOf(exporter, exporter.top.proportional),
           monitoring: monitoringOf(exporter, exporters),
           rankings: rankingsOf(exporter).map(({ fields, key, onDemand, ranking }) => ({
             key,

@@ -219,6 +219,13 @@ const checkTop = (exporter: Exporter, rule: Rule) => {
     top.presence === undefined || present?.kind === "gauge",
     "must be a gauge of the table"
   )
+  const shared = top.proportional === undefined ? undefined : columnOf(columns, top.proportional)
+  rule(
+    "top.proportional",
+    top.proportional,
+    top.proportional === undefined || (shared?.kind === "gauge" && shared.unit === "bytes"),
+    "must be a gauge of bytes"
+  )
   rule("top.default", top.default, Object.hasOwn(top.rankings, top.default), "must be one of the rankings")
   const fields = new Set(["name", "monitoring", "peak_is_bound"])
   const take = (at: string, field: string) => {

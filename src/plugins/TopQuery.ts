@@ -60,6 +60,11 @@ export interface TopQuery<C extends Columns, R extends string, D extends string 
    */
   readonly presence?: NamesOf<C, "gauge">
   /**
+   * A gauge of bytes in which pages that processes share count once in all (PSS), where the ranking by the share of memory counts
+   * them in each (RSS). It is shown beside that.
+   */
+  readonly proportional?: NamesOf<C, "gauge">
+  /**
    * Groups that are monitoring itself, by their names: rows of them say so. With it, so are groups that are called as an enabled
    * exporter, as far as the kernel keeps such a name.
    */

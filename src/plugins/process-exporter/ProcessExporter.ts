@@ -123,6 +123,7 @@ export const processExporter = defineExporter({
   top: {
     resource: "processes",
     per: "process_name",
+    proportional: "pss_bytes",
     presence: "num_procs",
     rankings: { cpu: rate("cpu_seconds_total", { share: "cpu" }), memory: peak("memory_bytes", { share: "memory" }) },
     onDemand: {

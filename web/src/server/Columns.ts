@@ -2,7 +2,7 @@
  * The columns of a ranking's table, from the catalog alone: first the ranking that is looked at, then how many there are,
  * then the others. Each has a priority, so that a name always has room however many rankings an exporter has. Pure.
  */
-import type { Exporter, Ranking } from "../ask/Api.ts"
+import type { Exporter, Group, Ranking } from "../ask/Api.ts"
 import { words } from "../parts/Format.ts"
 
 export interface Cell {
@@ -31,7 +31,16 @@ export interface LookedAt {
   readonly single: boolean
 }
 
-export const cellsOf = (exporter: Exporter, metric: string, { over, single }: LookedAt): ReadonlyArray<Cell> => {
+/** Whether any row tells memory with shared pages counted once: then that is a column, and the other one is called RSS. */
+export const tellsProportional = ({ top }: Exporter, rows: ReadonlyArray<Group>): boolean =>
+  top !== null && top.proportional !== null && rows.some((row) => typeof row[top.proportional ?? ""] === "number")
+
+export const cellsOf = (
+  exporter: Exporter,
+  metric: string,
+  { over, single }: LookedAt,
+  hasProportional = false
+): ReadonlyArray<Cell> => {
   const { top } = exporter
   if (top === null) return []
   const docOf = (column: string) => exporter.columns.find(({ name }) => name === column)?.doc ?? ""
@@ -45,10 +54,11 @@ export const cellsOf = (exporter: Exporter, metric: string, { over, single }: Lo
     priority
   })
   const latest = over ? "then" : "now"
+  const called = ({ key, share }: Ranking) => (hasProportional && share === "memory" ? "RSS" : words(key))
   const current = top.rankings.filter(({ key }) => key === metric)
   const first = current.flatMap((ranking) => {
     const byRate = ranking.by === "rate"
-    const name = `${words(ranking.key)} ${latest}`
+    const name = `${called(ranking)} ${latest}`
     if (single) return [cell(ranking, byRate ? "average" : "peak", name, 0)]
     return [
       cell(ranking, "now", name, 0),
@@ -59,21 +69,21 @@ export const cellsOf = (exporter: Exporter, metric: string, { over, single }: Lo
   const others = top.rankings
     .filter(({ key, on_demand }) => key !== metric && !on_demand)
     .flatMap((ranking, n) => [
-      cell(ranking, "now", `${words(ranking.key)} ${latest}`, n === 0 ? 1 : n < 3 ? 4 : 5),
+      cell(ranking, "now", `${called(ranking)} ${latest}`, n === 0 ? 1 : n < 3 ? 4 : 5),
       ...(single ? [] : [cell(ranking, "peak", "peak", n === 0 ? 4 : 5)])
     ])
   // What not every sender tells is no column of every table.
   const gauges = top.also
-    .filter(({ nullable }) => !nullable)
+    .filter(({ field, nullable }) => !nullable || (field === top.proportional && hasProportional))
     .map(
       (also): Cell => ({
         field: also.field,
-        label: also.field === top.presence ? "Count" : words(also.field),
+        label: also.field === top.presence ? "Count" : also.field === top.proportional ? "PSS" : words(also.field),
         title: also.doc,
         unit: also.unit,
         of: undefined,
         part: "count",
-        priority: also.field === top.presence ? (single ? 1 : 3) : 5
+        priority: also.field === top.presence ? (single ? 1 : 3) : also.field === top.proportional ? 4 : 5
       })
     )
   return [...first, ...others, ...gauges]

@@ -143,6 +143,7 @@ export const GroupPanel = ({
                 )
               })
             )}
+          <Proportional exporter={exporter} row={row} over={looked.over} />
         </dl>
       )}
       <Members id={id} exporter={exporter} name={name} row={row} pace={pace} />
@@ -347,5 +348,26 @@ const HistoryChart = ({
       />
       {series.peak !== null && <p className="muted small">Line: average of each step. Grey: its highest value.</p>}
     </section>
+  )
+}
+
+/** Memory with shared pages counted once: beside what counts them in each process. */
+const Proportional = ({
+  exporter: { columns, top },
+  over,
+  row
+}: {
+  readonly exporter: Exporter
+  readonly row: Group | undefined
+  readonly over: boolean
+}) => {
+  const value = row?.[top?.proportional ?? ""]
+  const column = columns.find(({ wire_name }) => wire_name === top?.proportional)
+  if (typeof value !== "number") return null
+  return (
+    <div title={column?.doc}>
+      <dt>PSS {over ? "then" : "now"}</dt>
+      <dd>{inUnit(value, "bytes")}</dd>
+    </div>
   )
 }

@@ -3,7 +3,7 @@ import type { Exporter, Ranking } from "../ask/Api.ts"
 import { formatWindow } from "../ask/Range.ts"
 import { linkWith } from "../ask/Url.ts"
 import { inUnit, percent, window as windowText, words } from "../parts/Format.ts"
-import { type Cell, cellsOf } from "./Columns.ts"
+import { type Cell, cellsOf, tellsProportional } from "./Columns.ts"
 import { groupsOf, type Ranked } from "./Ranked.ts"
 import { totalOf } from "./RankedTable.tsx"
 import type { Sheet } from "./TakeAway.ts"
@@ -22,7 +22,7 @@ type Values = Readonly<Record<string, string | number | null | undefined>>
 export const rankedSheet = ({ divisorOf, exporter, id, ranked, ranking }: Shown): Sheet | undefined => {
   const top = ranked.table.value
   if (top === undefined) return undefined
-  const cells = cellsOf(exporter, ranking.key, ranked.looked)
+  const cells = cellsOf(exporter, ranking.key, ranked.looked, tellsProportional(exporter, ranked.rows))
   const [from, to] = [Date.parse(top.window.from), Date.parse(top.window.to)]
   const chart = ranked.chart.value?.window
   const pinned = chart === undefined ? { from, to } : { from: Date.parse(chart.from), to: Date.parse(chart.to) }

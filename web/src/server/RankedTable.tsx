@@ -18,7 +18,7 @@ import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
 import { type Sorted, SortHead, sortedBy } from "../parts/Sort.tsx"
 import { VirtualRows } from "../parts/Virtual.tsx"
-import { type Cell, cellsOf } from "./Columns.ts"
+import { type Cell, cellsOf, tellsProportional } from "./Columns.ts"
 import { countOf, isMonitoring, valuesOf } from "./Membership.ts"
 import { groupsOf, type Ranked } from "./Ranked.ts"
 
@@ -44,7 +44,11 @@ export const RankedTable = (props: Props) => {
   const now = useNow()
   const narrow = useNarrow()
   const { muted } = coloursOf(useDark())
-  const cells = useMemo(() => cellsOf(exporter, metric, ranked.looked), [exporter, metric, ranked.looked])
+  const proportional = tellsProportional(exporter, ranked.rows)
+  const cells = useMemo(
+    () => cellsOf(exporter, metric, ranked.looked, proportional),
+    [exporter, metric, ranked.looked, proportional]
+  )
   const ranking = exporter.top?.rankings.find(({ key }) => key === metric)
   const sort: Sorted = { by: query.get("sort") ?? "", up: query.get("dir") === "up" }
   const presence = exporter.top?.presence ?? null
