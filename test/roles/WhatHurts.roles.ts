@@ -203,7 +203,8 @@ describe.skipIf(reason !== undefined)("on a machine with services that hurt", ()
       [recording.units, "hog.service"]
     ] as const) {
       expect(grew(list)[0]).toMatchObject({ name })
-      expect(grew(list)[0]!.bytes).toBeGreaterThan(0.3 * LIMIT_MIB * MIB)
+      // It is recorded from the next round of all units on, which is up to 15 s later.
+      expect(grew(list)[0]!.bytes).toBeGreaterThan(0.1 * LIMIT_MIB * MIB)
     }
     const { marks } = await ask("marks?hours=0.1")
     expect(marks.map(({ kind }: Json) => kind)).toContain("oom_kill")
