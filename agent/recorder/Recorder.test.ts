@@ -65,6 +65,8 @@ describe("the flight recorder of an agent", () => {
         answered({ isTaken: true, wants: wants(1) })
         yield* pass(2)
       }
+      // Past the rest between two.
+      yield* pass(70)
       const [request] = peer.requests
       assert.strictEqual(request?.path, "/api/recordings")
       assert.strictEqual(request?.headers.authorization, "Bearer agent-token")
