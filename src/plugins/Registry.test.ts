@@ -129,6 +129,7 @@ describe("a declaration is refused", () => {
     ],
     ["per that does not exist", "top.per", "label", withTop({ per: "constructor" })],
     ["presence that is no gauge", "top.presence", "gauge", withTop({ presence: "device" })],
+    ["a share of memory that is no gauge of bytes", "top.proportional", "bytes", withTop({ proportional: "device" })],
     ["a default that does not exist", "top.default", "rankings", withTop({ default: "writes" })],
     ["no rankings", "top.rankings", "at least one", withTop({ rankings: {} })],
     ["a ranking of a label", "top.rankings.reads.column", "counter", withTop({ rankings: { reads: rate("device") } })],
