@@ -58,6 +58,21 @@ describe("a snapshot in the stream", () => {
     }
   )
 
+  it("leaves out the last columns that say nothing of any row, alone or in a scrape, and is read with them", () => {
+    const unit = label({ optional: true, doc: "Unit." })
+    const wide = codecOf({ ...columns, swap_bytes: SWAP, unit })
+    const plain = { ...snapshot, values: [...snapshot.values, null, ""] }
+    expect(wide.encode(plain)).toBe(codec.encode(snapshot))
+    expect(Result.getOrThrow(wide.decode(entry(wide.encode(plain))))).toEqual(plain)
+    const told = { ...snapshot, values: ["nginx", 1, 2, 3, ""] }
+    const [both] = together([plain, told])
+    const origin = { serverId: "web-1", exporterName: "test_exporter" }
+    const scrape = wide.encodeScrape(both!)
+    expect(JSON.parse(scrape)).toHaveLength(3 + 4)
+    expect(Result.getOrThrow(wide.decodeScrape({ ...origin, scrape, rows: 2 }))).toEqual(both)
+    expect(Result.getOrThrow(wide.decodeEach({ ...origin, snapshots: wide.encodeEach(both!) }))).toEqual(both)
+  })
+
   it("that was written before columns were appended has null for them", () => {
     const appended = codecOf({ ...columns, swap_bytes: SWAP })
     const read = Result.getOrThrow(appended.decode(entry(codec.encode(snapshot))))
@@ -172,7 +187,8 @@ describe("a scrape in the stream", () => {
     const appended = codecOf({ ...columns, swap_bytes: SWAP })
     const read = Result.getOrThrow(decode(codec.encodeScrape(snapshots!), {}, appended))
     expect(snapshotAt(read, 2).values).toEqual([...rows[2]!.values, null])
-    const newer = appended.encodeScrape(read)
+    expect(Result.getOrThrow(decode(appended.encodeScrape(read))).columns).toHaveLength(3)
+    const newer = appended.encodeScrape({ ...read, columns: [...read.columns.slice(0, -1), [1, 2, 3]] })
     expect(Result.getOrThrow(Result.flip(decode(newer)))).toContain("are not known to this version")
   })
 

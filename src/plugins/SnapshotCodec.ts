@@ -98,8 +98,8 @@ export const makeSnapshotCodec = (wires: Wires): SnapshotCodec => {
     return isServerId(serverId) ? Result.succeed(known) : Result.fail(`server_id is ${display(serverId)}`)
   }
   const encodeEach = (snapshots: Snapshots): ReadonlyArray<string> => {
-    const { fingerprint } = layoutOf(snapshots.exporter)
-    const { columns, length } = snapshots
+    const { length } = snapshots
+    const { columns, fingerprint } = told(layoutOf(snapshots.exporter), snapshots.columns)
     const texts = new Array<string>(length)
     for (let row = 0; row < length; row++) {
       // Twice as fast as JSON.stringify of an array made for it; numbers are written alike.
@@ -127,13 +127,8 @@ export const makeSnapshotCodec = (wires: Wires): SnapshotCodec => {
     encode: (snapshot) => encodeEach(together([snapshot])[0]!)[0]!,
     encodeEach,
     encodeScrape: (snapshots) => {
-      const { columns, countersSince } = snapshots
-      return JSON.stringify([
-        layoutOf(snapshots.exporter).fingerprint,
-        timestampAt(snapshots, 0),
-        countersSince,
-        ...columns
-      ])
+      const { columns, fingerprint } = told(layoutOf(snapshots.exporter), snapshots.columns)
+      return JSON.stringify([fingerprint, timestampAt(snapshots, 0), snapshots.countersSince, ...columns])
     },
     decode: (entry) =>
       Result.map(decodeEach({ ...entry, snapshots: [entry.snapshot] }), (snapshots) => snapshotAt(snapshots, 0)),
@@ -248,7 +243,8 @@ export const fingerprints = (columns: Columns): ReadonlyArray<string> => {
 }
 
 interface Layout {
-  readonly fingerprint: string
+  /** Of the first column, of the first two, and so on. */
+  readonly fingerprints: ReadonlyArray<string>
   /** How many columns each known fingerprint stands for. */
   readonly widths: ReadonlyMap<unknown, number>
   /** What each column holds in messages that were written before it was appended. */
@@ -269,12 +265,23 @@ const layout = (exporter: Exporter): Layout => {
     64
   )
   return {
-    fingerprint: all.at(-1) ?? "",
+    fingerprints: all,
     // The longest list wins should two ever hash alike.
     widths: new Map(all.map((fingerprint, index) => [fingerprint, index + 1])),
     appended: Object.values(exporter.table.columns).map((column) => absent(column) ?? null),
     lengthMax
   }
+}
+
+/**
+ * The columns that a message is written with: the last ones that say nothing of any row are left out, as if they had not been
+ * appended yet. So what few senders tell costs the others nothing.
+ */
+const told = ({ appended, fingerprints }: Layout, columns: Snapshots["columns"]) => {
+  let width = columns.length
+  while (width > 1 && columns[width - 1]!.every((value) => value === appended[width - 1])) width--
+  const isWhole = width === columns.length
+  return { columns: isWhole ? columns : columns.slice(0, width), fingerprint: fingerprints[width - 1] ?? "" }
 }
 
 const SERVER_ID_LENGTH_MAX = 255
