@@ -118,7 +118,7 @@ describe.skipIf(executablePath === undefined)("every view", () => {
           await page.locator(".fleet tbody a").first().waitFor()
           await page.keyboard.press("/")
           await page.keyboard.type("never")
-          await expect.poll(read).toContain("status: 1 of 3 servers match")
+          await expect.poll(read).toContain("status: 1 of 4 servers match")
           await page.goto(`${origin}/servers/one-1`)
           await page.locator(".ranked tbody .row-button").first().waitFor()
           await page.keyboard.press("m")

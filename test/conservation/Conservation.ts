@@ -326,7 +326,7 @@ const held = (link: { readonly hold: () => void; readonly letGo: () => void }, c
     return Effect.andThen(Effect.sleep(millis), Effect.sync(link.letGo))
   })
 
-const [hostExporter, processExporter] = config.exporters.map(({ name }) => name) as [string, string]
+const [hostExporter, processExporter, ...others] = config.exporters.map(({ name }) => name) as [string, string]
 
 const agentConfig = (options: {
   readonly name: string
@@ -353,7 +353,7 @@ exporters:
     interval: "1s"
     timeout: "500ms"
     collector: "never"
-`
+${others.map((name) => `  - name: "${name}"\n    enabled: false\n`).join("")}`
 
 const workFolder = (keep: boolean): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(

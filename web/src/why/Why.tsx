@@ -5,16 +5,24 @@ import { useRange } from "../ask/Range.ts"
 import { seldom, useAsk } from "../ask/Refresh.tsx"
 import { lookedAtQuery } from "../ask/Spans.ts"
 import { Failure } from "../parts/Failure.tsx"
+import { OVER_EVERY } from "../server/Ranked.ts"
 import { Breakdown } from "./Breakdown.tsx"
 import { Verdicts } from "./Verdicts.tsx"
 import "./why.css"
+
+/** A breakdown of more hours reads so many rows that it is asked for every five minutes. */
+const LONG_HOURS = 6
 
 export const Why = ({ id, pace }: { readonly id: string; readonly pace: number }) => {
   const { exporters } = useCatalog()
   const range = useRange()
   const grouping = useGrouping()
   const looked = lookedAtQuery(range, pace)
-  const breakdown = useAsk("breakdown.breakdown", { id, grouping, limit: 6, ...looked }, seldom(1))
+  const breakdown = useAsk(
+    "breakdown.breakdown",
+    { id, grouping, limit: 6, ...looked },
+    looked.hours > LONG_HOURS ? { everyBeats: OVER_EVERY } : seldom(1)
+  )
   const verdict = useAsk("verdict.verdict", { id, ...looked }, seldom(2))
   return (
     <div className="why">
