@@ -96,9 +96,10 @@ const groupsOf = (body: string | Uint8Array) =>
   )
 
 /** Each sample by its metric, group, and the values of its other labels. */
+/** The exporter does not tell units: what the test starts is in one. */
 const seriesOf = (body: string | Uint8Array) =>
   new Map(
-    Result.getOrThrow(parseExposition(body)).samples.map(({ labels: { groupname, ...more }, name, value }) => [
+    Result.getOrThrow(parseExposition(body)).samples.map(({ labels: { groupname, unit: _, ...more }, name, value }) => [
       [name, groupname, ...Object.values(more)].join(" "),
       value
     ])

@@ -63,7 +63,10 @@ export const told = (evidence: Readonly<Record<string, number | null>>): Readonl
 
 /** As a person says it: whole from 10 on, one digit below. */
 export const shown = (value: number): string => String(value >= 10 ? Math.round(value) : Math.round(value * 10) / 10)
-export const cores = (value: number): string => `${Math.round(value * 100) / 100} ${value === 1 ? "core" : "cores"}`
+export const cores = (value: number): string => {
+  const shown = Math.round(value * 100) / 100
+  return `${shown} ${shown === 1 ? "core" : "cores"}`
+}
 export const mebibytes = (bytes: number): string => `${Math.round(bytes / MIB)} MiB`
 export const count = (value: number, one: string, several: string) =>
   `${Math.round(value)} ${Math.round(value) === 1 ? one : several}`

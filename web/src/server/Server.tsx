@@ -37,7 +37,7 @@ export const ServerPage = ({ id }: { readonly id: string }) => {
     <div className={server.value === undefined ? "waiting" : ""}>
       <ServerHead id={id} host={host} main={main} />
       {main === undefined ? <RangePicker /> : <Explorer id={id} exporter={main} pace={paceOf(main, server.value)} />}
-      {main !== undefined && <Why id={id} pace={paceOf(main, server.value)} />}
+      {main !== undefined && server.value?.last_seen != null && <Why id={id} pace={paceOf(main, server.value)} />}
       {host !== undefined && <HostStrip id={id} exporter={host} />}
       <MoreResources
         id={id}
