@@ -14,7 +14,6 @@ import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Redacted, References, Schedule } from "effect"
-import { answerFields, otherLabels } from "../src/plugins/Catalog.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { Rankings, type TopAnswer, type Window } from "../src/query/Rankings.ts"
 import * as RankingsPostgres from "../src/query/RankingsPostgres.ts"
@@ -31,6 +30,7 @@ import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, SECOND, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
 import { generated } from "./TruthWorld.ts"
+import { withoutLatest } from "./WithoutLatest.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 7)
 const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 6)
@@ -201,16 +201,7 @@ const questions = (window: Window) => ({
   ]
 })
 
-/** Without what the latest scrape alone tells of a group: where its rows were dropped, nobody knows that any more. */
-const ofWindow = (name: string, answer: TopAnswer) => {
-  const exporter = exporters.find((one) => one.name === name)!
-  const fields = new Set([
-    ...otherLabels(exporter).flatMap(({ field }) => [field, `${field}_total`]),
-    ...answerFields(exporter).flatMap(({ column, field }) => (column === exporter.top?.presence ? [] : [field]))
-  ])
-  const rows = answer.rows.map((row) => Object.fromEntries(Object.entries(row).filter(([field]) => !fields.has(field))))
-  return { ...answer, rows }
-}
+const ofWindow = (name: string, answer: TopAnswer) => withoutLatest(exporters.find((one) => one.name === name)!, answer)
 
 /** Both give the same answers about a server in a window, to all questions or to those about an exporter. */
 const agree = Effect.fnUntraced(function* (
