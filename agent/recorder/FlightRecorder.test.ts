@@ -121,6 +121,18 @@ describe("a recording", () => {
     expect(shown?.memory).toEqual([null, null, null, 409_600_000, 409_600_000, 409_600_000, null])
   })
 
+  it("takes a thread that has just begun for no process", () => {
+    const recorder = tree.recorder()
+    tree.process(1, "init", 0, 10)
+    for (let second = 0; second < 3; second++) recorder.sample(1_000 * second, NOW)
+    tree.process(9, "worker", 0, 100_000)
+    tree.thread(10, 9, "V8Worker", 100_000)
+    for (let second = 3; second < 6; second++) recorder.sample(1_000 * second, NOW)
+    const names = made(recorder, 5_000).processes.map(({ name }) => name)
+    expect(names).toContain("worker")
+    expect(names).not.toContain("V8Worker")
+  })
+
   it("never takes the times of one process for another's that has its number", () => {
     const recorder = tree.recorder()
     for (let second = 0; second < 40; second++) {

@@ -117,8 +117,13 @@ export class HotProcesses {
     const pids = isFew ? Array.from({ length: last - before }, (_, n) => before + 1 + n) : (this.#files.pids() ?? [])
     for (const pid of pids) {
       if (this.#young.size >= YOUNG_MAX) return
-      if (!this.#known.has(pid) && (!isFew || this.#files.exists(`${pid}/stat`))) this.#young.set(pid, boot)
+      if (!this.#known.has(pid) && (!isFew || this.#isProcess(pid))) this.#young.set(pid, boot)
     }
+  }
+
+  /** Threads have numbers of the same row, and a folder under theirs that is not listed. */
+  #isProcess(pid: number): boolean {
+    return this.#files.text(`${pid}/status`)?.includes(`\nTgid:\t${pid}\n`) === true
   }
 
   /** A part of the round; at its end, who is hottest. */

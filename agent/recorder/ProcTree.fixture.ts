@@ -13,6 +13,8 @@ export interface ProcTree {
   /** Clock ticks (100 a second) of user time of all CPUs, and processes that were killed for want of memory. */
   readonly host: (ticks: number, oomKills?: number) => void
   readonly process: (pid: number, comm: string, ticks: number, pages: number, startTicks?: number) => void
+  /** A thread of a process: it has a number of the same row. */
+  readonly thread: (tid: number, of: number, comm: string, pages: number) => void
   readonly exit: (pid: number) => void
   readonly cgroup: (path: string, files: Readonly<Record<string, string>>) => void
   readonly sources: (options?: Options) => RecorderSources
@@ -54,6 +56,20 @@ export const procTree = (): ProcTree => {
       return cost()
     }
   })
+  const task = (
+    id: number,
+    group: number,
+    comm: string,
+    { pages, startTicks, ticks }: { readonly ticks: number; readonly pages: number; readonly startTicks: number }
+  ) => {
+    last = Math.max(last, id)
+    put(join(proc, "loadavg"), `0.00 0.00 0.00 1/1 ${last}\n`)
+    put(
+      join(proc, String(id), "stat"),
+      `${id} (${comm}) S 1 1 1 0 -1 0 0 0 0 0 ${ticks} 0 0 0 20 0 1 0 ${startTicks} 0 ${pages} 0 0 0\n`
+    )
+    put(join(proc, String(id), "status"), `Name:\t${comm}\nUmask:\t0022\nTgid:\t${group}\nPid:\t${id}\n`)
+  }
   return {
     root,
     files,
@@ -61,14 +77,8 @@ export const procTree = (): ProcTree => {
       put(join(proc, "stat"), `cpu  ${ticks} 0 0 0 0 0 0 0 0 0\nprocs_running 3\nprocs_blocked 1\n`)
       put(join(proc, "vmstat"), `nr_free_pages 1\noom_kill ${oomKills}\n`)
     },
-    process: (pid, comm, ticks, pages, startTicks = 1) => {
-      last = Math.max(last, pid)
-      put(join(proc, "loadavg"), `0.00 0.00 0.00 1/1 ${last}\n`)
-      put(
-        join(proc, String(pid), "stat"),
-        `${pid} (${comm}) S 1 1 1 0 -1 0 0 0 0 0 ${ticks} 0 0 0 20 0 1 0 ${startTicks} 0 ${pages} 0 0 0\n`
-      )
-    },
+    process: (pid, comm, ticks, pages, startTicks = 1) => task(pid, pid, comm, { ticks, pages, startTicks }),
+    thread: (tid, of, comm, pages) => task(tid, of, comm, { ticks: 0, pages, startTicks: 1 }),
     exit: (pid) => rmSync(join(proc, String(pid)), { recursive: true, force: true }),
     cgroup: (path, texts) => {
       for (const [name, text] of Object.entries(texts)) put(join(cgroup, path, name), text)

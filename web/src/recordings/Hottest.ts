@@ -40,7 +40,7 @@ const shown = (key: string, name: string, about: string, cpu: Values, memory: Va
 
 export const processesOf = ({ processes }: Pick<Recording, "processes">): ReadonlyArray<Shown> =>
   processes.map(({ cpu, memory_bytes, name, pid, unit }, n) =>
-    shown(`p${n}`, name, unit === "" ? String(pid) : `${pid} · ${unit}`, cpu, memory_bytes)
+    shown(`p${n}`, name, unit === "" || unit.startsWith("(") ? String(pid) : `${pid} · ${unit}`, cpu, memory_bytes)
   )
 
 export const unitsOf = ({ units }: Pick<Recording, "units">): ReadonlyArray<Shown> =>

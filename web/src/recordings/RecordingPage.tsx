@@ -50,7 +50,7 @@ const Recorded = ({ recording }: { readonly recording: Recording }) => {
       <div className="title-line">
         <h1>{kills.length === 0 ? REASON[reason] : "Out of memory"}</h1>
       </div>
-      <p className="muted">
+      <p className="muted recorded-when">
         {duration(-(at[0] ?? 0))} until {moment(Date.parse(to), now, true)}, a value a second, of the hottest processes
         and units. It began at {moment(Date.parse(from), now, true)}.
         {degraded.some(({ level }) => level > 0) && (
@@ -132,7 +132,7 @@ const Grew = ({
           {all.map(({ about, grew, key, name, peakMemory }) => (
             <tr key={key}>
               <th scope="row">
-                <Name value={name} /> <span className="muted">{legible(about, 80)}</span>
+                <Name value={name} /> {about !== "" && <span className="muted">{legible(about, 80)}</span>}
               </th>
               <td className="num">{bytes(grew)}</td>
               <td className="num">{bytes(peakMemory)}</td>
@@ -295,7 +295,7 @@ const Table = ({ all, what }: { readonly what: "Process" | "Unit"; readonly all:
             {rows.map(({ about, grew, key, name, peakCpu, peakMemory }) => (
               <tr key={key}>
                 <th scope="row">
-                  <Name value={name} /> <span className="muted">{legible(about, 80)}</span>
+                  <Name value={name} /> {about !== "" && <span className="muted">{legible(about, 80)}</span>}
                 </th>
                 <td className="num">{inUnit(peakCpu, "percent")}</td>
                 <td className="num">{bytes(peakMemory)}</td>
