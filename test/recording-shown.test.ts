@@ -1,6 +1,6 @@
 /** What the page makes of a recording: who grew until a kill, and in which words. */
 import { describe, expect, it } from "@effect/vitest"
-import { mostBy, processesOf, type Recording, unitsOf, until } from "../web/src/recordings/Hottest.ts"
+import { grownBefore, mostBy, processesOf, type Recording, unitsOf, until } from "../web/src/recordings/Hottest.ts"
 import { type Kill, limitText, shows, victimText } from "../web/src/recordings/RecordingWords.ts"
 
 const END = Date.UTC(2025, 9, 30, 12)
@@ -28,6 +28,13 @@ describe("who grew", () => {
       ["hog", 90]
     ])
     expect(mostBy(unitsOf(recording), "grew", 5)).toMatchObject([{ name: "hog.service", grew: 80, peakCpu: 1 }])
+  })
+
+  it("names those of the unit whose limit was reached before all others", () => {
+    const names = (one: Kill) => grownBefore(processesOf(recording), one, 5).map(({ name }) => name)
+    expect(names(kill)).toEqual(["hog", "late"])
+    expect(names({ ...kill, pid: null })).toEqual(["hog", "late"])
+    expect(names({ ...kill, scope: "host" })).toEqual(["late", "hog"])
   })
 
   it("until a kill leaves out what came after it", () => {

@@ -10,6 +10,8 @@ export interface Shown {
   readonly name: string
   /** Of a process: its number and its unit. */
   readonly about: string
+  readonly pid?: number
+  readonly unit?: string
   readonly cpu: Values
   readonly memory: Values
   /** Null where nothing is known. */
@@ -39,9 +41,11 @@ const shown = (key: string, name: string, about: string, cpu: Values, memory: Va
 })
 
 export const processesOf = ({ processes }: Pick<Recording, "processes">): ReadonlyArray<Shown> =>
-  processes.map(({ cpu, memory_bytes, name, pid, unit }, n) =>
-    shown(`p${n}`, name, unit === "" || unit.startsWith("(") ? String(pid) : `${pid} · ${unit}`, cpu, memory_bytes)
-  )
+  processes.map(({ cpu, memory_bytes, name, pid, unit }, n) => ({
+    ...shown(`p${n}`, name, unit === "" || unit.startsWith("(") ? String(pid) : `${pid} · ${unit}`, cpu, memory_bytes),
+    pid,
+    unit
+  }))
 
 export const unitsOf = ({ units }: Pick<Recording, "units">): ReadonlyArray<Shown> =>
   units.map(({ cpu, memory_bytes, name }, n) => shown(`u${n}`, name, "", cpu, memory_bytes))
@@ -67,4 +71,20 @@ export const until = (recording: Recording, moment: number): Pick<Recording, "pr
     memory_bytes: one.memory_bytes.slice(0, upto)
   })
   return { processes: recording.processes.map(cut), units: recording.units.map(cut) }
+}
+
+/**
+ * Who grew before a kill, the most first. Where the limit of a unit was reached, what grew elsewhere did not reach it: the unit's own
+ * come first.
+ */
+export const grownBefore = (
+  all: ReadonlyArray<Shown>,
+  kill: Pick<Recording["kills"][number], "pid" | "scope" | "unit">,
+  most: number
+): ReadonlyArray<Shown> => {
+  const grown = mostBy(all, "grew", all.length)
+  if (kill.scope !== "unit") return grown.slice(0, most)
+  const isOwn = ({ pid, unit }: Shown) =>
+    pid !== undefined && (pid === kill.pid || (kill.unit !== null && unit === kill.unit))
+  return [...grown.filter(isOwn), ...grown.filter((one) => !isOwn(one))].slice(0, most)
 }

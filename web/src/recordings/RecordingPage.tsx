@@ -13,7 +13,7 @@ import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { Scroller } from "../parts/Scroller.tsx"
-import { mostBy, processesOf, type Recording, type Shown, unitsOf, until } from "./Hottest.ts"
+import { grownBefore, mostBy, processesOf, type Recording, type Shown, unitsOf, until } from "./Hottest.ts"
 import { type Kill, limitText, REASON, remedyText, victimText } from "./RecordingWords.ts"
 import "./recordings.css"
 
@@ -83,8 +83,8 @@ const Killed = ({
   const now = useNow()
   const grew = useMemo(() => {
     const before = until(recording, Date.parse(kill.at) / 1_000)
-    return { processes: mostBy(processesOf(before), "grew", 5), units: mostBy(unitsOf(before), "grew", 5) }
-  }, [recording, kill.at])
+    return { processes: grownBefore(processesOf(before), kill, 5), units: mostBy(unitsOf(before), "grew", 5) }
+  }, [recording, kill])
   return (
     <section className="card killed" aria-label={`${victimText(kill)} was killed`}>
       <h2>{victimText(kill)} was killed</h2>
