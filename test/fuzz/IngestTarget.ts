@@ -13,6 +13,7 @@ import {
 import type { Snapshot } from "../../src/plugins/Snapshot.ts"
 import { eachOfScrape, makeSnapshotCodec } from "../../src/plugins/SnapshotCodec.ts"
 import { type Snapshots, snapshotAt } from "../../src/plugins/Snapshots.ts"
+import { absent } from "../../src/plugins/Storable.ts"
 import { contentsOf, type ScrapeContent } from "../../src/sinks/stream/StreamEntry.ts"
 import type { Chance } from "../conservation/Chance.ts"
 import { damaged, nested, repeated } from "./Mutation.ts"
@@ -154,8 +155,9 @@ const isWhatWasSent = (body: Readonly<Record<string, unknown>>, payload: Decoded
     must(kept.length === snapshots.length, "those that were not rejected are accepted")
     snapshots.forEach(({ timestamp, values }, at) => {
       const fields = kept[at]!
+      const columns = Object.values(wire.exporter.table.columns)
       wire.fields.forEach((field, column) => {
-        const value = fields[field] ?? null
+        const value = fields[field] ?? absent(columns[column]!) ?? null
         must(Object.is(values[column], typeof value === "number" ? value + 0 : value), `${field} is as it was sent`)
       })
       const millis = Date.parse(String(fields.timestamp))
