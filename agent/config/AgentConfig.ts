@@ -357,7 +357,7 @@ const connected = (config: AgentConfigShape, { exporters, server }: Connections)
   })
 })
 
-/** Twice what it uses with 500 processes in 80 units on a machine that is overloaded, and more where that is idle (bench/agent-whole.ts). */
+/** Twice what it uses with 500 processes in 80 units on a machine that is overloaded, nearly three times on a quiet one (bench/agent-whole.ts). */
 const BUDGET_CPU_PERCENT = 5
 const BUDGET_MEMORY_BYTES = 192 * 1024 * 1024
 const PUSH_TIMEOUT_MILLIS = 10_000
