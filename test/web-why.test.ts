@@ -121,7 +121,7 @@ describe.skipIf(executablePath === undefined)("what hurts", () => {
         expect(sum).toBeGreaterThan(77)
         expect(sum).toBeLessThan(83)
         await page.getByText(/80\s%\s*busy on average, of 400\s%/).waitFor()
-        await page.getByText(/1\s280 × ls, 13\s%/).waitFor()
+        await page.getByText(/1\s280 × ls, 13\s%, from bash deploy\.sh/).waitFor()
       })
     )
 

@@ -10,6 +10,7 @@ import { coloursOf, useDark } from "../frame/Theme.ts"
 import { inUnit, number, percent } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
+import { ShortLived } from "./ShortLived.tsx"
 
 type Told = Answer<"breakdown.breakdown">
 type Line = Told["lines"][number]
@@ -20,7 +21,7 @@ interface Props {
   readonly exporters: ReadonlyArray<Exporter>
 }
 
-export const Breakdown = ({ answer, exporters, id }: Props) => {
+export const Breakdown = ({ answer, exporters, id, pace }: Props & { readonly pace: number }) => {
   const { host, lines } = answer
   const colourOf = useLineColours(lines)
   if (answer.scrapes === 0) return <p className="nothing">No data in this time range.</p>
@@ -71,7 +72,7 @@ export const Breakdown = ({ answer, exporters, id }: Props) => {
           ))}
         </tbody>
       </table>
-      <ShortLived answer={answer} id={id} />
+      <ShortLived answer={answer} id={id} exporters={exporters} pace={pace} />
       <Missing answer={answer} />
     </>
   )
@@ -174,26 +175,6 @@ const StackedBar = ({
         )
       })}
     </svg>
-  )
-}
-
-/** "1 312 × ls, 96 % of a core". */
-const ShortLived = ({ answer, id }: Pick<Props, "answer" | "id">) => {
-  const { resources, short_lived } = answer
-  const most = short_lived.filter(({ runs }) => runs > 0)
-  if (most.length === 0 || resources.short_lived === null) return null
-  return (
-    <p className="small why-short">
-      <span className="muted">Short-lived: </span>
-      {most.slice(0, 3).map(({ avg_cpu_percent, name, runs }, n) => (
-        <span key={name}>
-          {n === 0 ? "" : "; "}
-          {number(Math.round(runs))} × <Name value={name} />, {inUnit(avg_cpu_percent, "percent")}
-        </span>
-      ))}
-      {". "}
-      <Link href={serverPath(id, `/${resources.short_lived}${window.location.search}`)}>All of them</Link>
-    </p>
   )
 }
 

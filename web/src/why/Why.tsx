@@ -32,7 +32,9 @@ export const Why = ({ id, pace }: { readonly id: string; readonly pace: number }
           <Failure failure={breakdown.failure} what="The breakdown" />
         )}
         {breakdown.loading && <div className="why-space" />}
-        {breakdown.value !== undefined && <Breakdown id={id} answer={breakdown.value} exporters={exporters} />}
+        {breakdown.value !== undefined && (
+          <Breakdown id={id} answer={breakdown.value} exporters={exporters} pace={pace} />
+        )}
       </section>
       <section className="card" aria-label="What waits">
         <h2>What waits</h2>
