@@ -128,6 +128,16 @@ describe("process groups", () => {
     assert.deepStrictEqual(second, { gzip: [1, 333, 10], init: [1, 0, 10] })
   })
 
+  it("count a process once that a scan missed", () => {
+    const { scan } = new Machine()
+    const gzip = (userTicks: number) => process(50, "gzip", { userTicks, startTicks: BOOTED_TICKS + 10 })
+    scan()
+    assert.deepStrictEqual(scan(gzip(300)), { gzip: [1, 300, 10] })
+    assert.deepStrictEqual(scan(), { gzip: [0, 300, 0] })
+    assert.deepStrictEqual(scan(gzip(310)), { gzip: [1, 310, 10] })
+    assert.deepStrictEqual(scan(gzip(320)), { gzip: [1, 320, 10] })
+  })
+
   it("do not count what an older process used before it could be seen", () => {
     const { scan } = new Machine()
     scan(process(1, "init"))

@@ -137,7 +137,7 @@ export class ProcessGroups {
     for (const group of this.#groups.values()) group.members = []
     const orphans: Array<ProcStat> = []
     for (const stat of processes) {
-      const known = this.#tracked.get(stat.pid)
+      const known = this.#tracked.get(stat.pid) ?? this.#missed(stat)
       if (known !== undefined && known.startTicks === stat.startTicks) this.#again(stat, known, places, orphans)
       else {
         if (known !== undefined) this.#depart(known)
@@ -220,6 +220,15 @@ export class ProcessGroups {
     this.#tracked.set(stat.pid, tracked)
     if (name === undefined) orphans.push(stat)
     else this.#add(stat, tracked)
+  }
+
+  /** A process that a scan did not see though it lived: it is not another, that would count in whole once more. */
+  #missed({ pid, startTicks }: ProcStat): Tracked | undefined {
+    const missed = this.#departed.get(pid)
+    if (missed?.startTicks !== startTicks) return undefined
+    this.#departed.delete(pid)
+    this.#tracked.set(pid, missed)
+    return missed
   }
 
   /** A process that the scan before saw, too. */

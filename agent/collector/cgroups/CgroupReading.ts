@@ -75,14 +75,16 @@ export class CgroupFiles {
   }
 
   /** The reading of a cgroup, by its path without a slash at its end; undefined where it is gone or may not be read. */
-  read(path: string, options: ReadOptions): CgroupReading | undefined {
-    const { before, isDue } = options
+  read(path: string, asked: ReadOptions): CgroupReading | undefined {
     const stat = this.#cpuStat(path)
-    const cpu = this.#cpu(stat, path, options.isRoot)
+    const cpu = this.#cpu(stat, path, asked.isRoot)
     if (cpu === undefined) return undefined
     const inode = this.#disk.inode(`${this.#mounts.cpu.folder}${path}`)
     if (inode === undefined) return undefined
-    if (before !== undefined && before.inode === inode && !isDue && before.counters[0] === cpu) return before
+    // One of another inode was another cgroup, with limits of its own.
+    const before = asked.before?.inode === inode ? asked.before : undefined
+    const options = { ...asked, before }
+    if (before !== undefined && !options.isDue && before.counters[0] === cpu) return before
     const counters = Float64Array.from([
       cpu,
       ...this.#devices(path),

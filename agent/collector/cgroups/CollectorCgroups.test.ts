@@ -145,6 +145,59 @@ describe("a unit's other numbers", () => {
     )
   }
 
+  it.effect("leap neither where a device goes, nor where the root's own count falls", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      const devices = (...read: ReadonlyArray<number>) => {
+        const text = read.map((bytes, at) => `8:${16 * at} rbytes=${bytes} wbytes=0\n`).join("")
+        for (const path of ["", "/system.slice", NGINX]) host.put(path, "io.stat", text)
+      }
+      host.use(NGINX, 9_000_000)
+      devices(40_000, 60_000)
+      const collect = yield* opened(host)
+      yield* collect
+      host.use(NGINX, 1_000_000)
+      devices(41_000, 60_000)
+      assert.strictEqual((yield* collect).get("system.slice/nginx.service")?.read_bytes_total, 1_000)
+      host.use(NGINX, 1_000_000)
+      devices(42_000)
+      assert.strictEqual((yield* collect).get("system.slice/nginx.service")?.read_bytes_total, 1_000)
+      host.use(NGINX, 1_000_000)
+      devices(45_000)
+      host.put("", "cpu.stat", "user_usec 11999999\nsystem_usec 0\n")
+      const rows = yield* collect
+      assert.strictEqual(rows.get("system.slice/nginx.service")?.read_bytes_total, 4_000)
+      host.put("", "cpu.stat", "user_usec 11999998\nsystem_usec 0\n")
+      host.put(NGINX, "cpu.stat", "usage_usec 12000001\n")
+      assert.isAtMost(cpuOf(yield* collect)["(kernel)"] ?? 0, 0.1)
+    })
+  )
+
+  it.effect("are not those of the unit before it, where it is made anew with other limits", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      const limits = (memory: number) => {
+        host.put(NGINX, "memory.max", `${memory}\n`)
+        host.put(NGINX, "memory.peak", `${memory}\n`)
+        host.put(NGINX, "cpu.max", `${memory} 1000\n`)
+      }
+      host.use(NGINX, 1)
+      limits(1_000)
+      const collect = yield* opened(host)
+      yield* collect
+      for (const memory of [2_000, 3_000, 4_000, 5_000, 6_000]) {
+        host.remove(NGINX)
+        host.use(NGINX, 1_000)
+        limits(memory)
+        const row = (yield* collect).get("system.slice/nginx.service")
+        assert.deepStrictEqual(
+          [row?.memory_limit_bytes, row?.memory_peak_bytes, row?.cpu_limit_cores],
+          [memory, memory, memory / 1_000]
+        )
+      }
+    })
+  )
+
   it.effect("are its own: what a slice's units have is not the slice's, too", () =>
     Effect.gen(function* () {
       const host = yield* machine("v2")

@@ -5,6 +5,8 @@
  *   What all rows gain between two scans is what the root gained.
  * - A cgroup that appears counts in whole, one that is made anew (another inode, or a count that fell) too. What a cgroup
  *   used between its last scan and its end stays with the unit above it, which had counted it.
+ * - The root is never made anew, and what a cgroup read and wrote falls where a device goes, with all that it had counted:
+ *   what is left of such a sum was counted before.
  * - A cgroup that appears with more than the one above it gained was there before, and hidden: it counts from now on.
  * - Where a sum would fall, since two cgroups are not read at one moment, it stays until it has been made up for.
  * - A unit that has used nothing and holds nothing, as most slices, is left out until it does.
@@ -161,12 +163,16 @@ const gainOf = (
   const counters = new Float64Array(WIDTH)
   if (before === undefined) return { counters }
   const known = before.get(path)
-  const isSame = known !== undefined && known.inode === reading.inode
+  const isRoot = above === undefined
+  const isSame = known !== undefined && (isRoot || known.inode === reading.inode)
   for (let at = 0; at < WIDTH; at++) {
     const is = reading.counters[at]!
     const was = isSame ? known.counters[at]! : 0
+    const ofDevices = at > 0 && at < INCLUSIVE
     // What was not told before, and is now, has no beginning.
-    counters[at] = Number.isNaN(was) ? 0 : is < was ? is : is - was
+    if (Number.isNaN(was)) counters[at] = 0
+    else if (is < was) counters[at] = isRoot || ofDevices ? 0 : is
+    else counters[at] = is - was
   }
   const wasHidden = known === undefined && above !== undefined && counters[0]! > above.counters[0]! + TICKS_MICROS
   return wasHidden ? { counters: counters.fill(0) } : { counters }
