@@ -47,6 +47,12 @@ describe("what the kernel tells of a kill", () => {
     ])
     expect(killsIn([facts.replaceAll("/system.slice/hog.service", path), killed])[0]?.pid).toBe(4711)
     expect(killsIn([facts.replace("pid=4711", "pid=12"), killed])).toMatchObject([{ cgroup: undefined }])
+    expect(killsIn([facts, killed.replace("(hog)", "(oom-kill:pid=1)")])).toMatchObject([
+      { comm: "oom-kill:pid=1", pid: 4711, cgroup: "/system.slice/hog.service" }
+    ])
+    expect(killsIn([facts, "oom-kill:pid=1[9]: segfault at 0 ip 0 sp 0 error 4", killed])).toMatchObject([
+      { cgroup: "/system.slice/hog.service" }
+    ])
     expect(killsIn(["Killed process 99999999999999999999 (x) total-vm:1kB, anon-rss:1kB, file-rss:1kB"])).toEqual([])
   })
 

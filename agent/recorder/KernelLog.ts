@@ -91,9 +91,9 @@ export const killsIn = (lines: ReadonlyArray<string>): ReadonlyArray<KernelKill>
   const kills: Array<KernelKill> = []
   let about: Readonly<Record<string, string>> = {}
   for (const line of lines) {
-    const facts = line.indexOf("oom-kill:")
-    if (facts >= 0) {
-      about = factsOf(line.slice(facts + "oom-kill:".length))
+    // Longer than a command name, and in front: no process can be called so as to be taken for it.
+    if (line.startsWith(FACTS_BEGIN)) {
+      about = factsOf(line.slice("oom-kill:".length))
       continue
     }
     const killed = KILLED.exec(line)
@@ -113,6 +113,8 @@ export const killsIn = (lines: ReadonlyArray<string>): ReadonlyArray<KernelKill>
   }
   return kills
 }
+
+const FACTS_BEGIN = "oom-kill:constraint="
 
 /** A command name has at most 15 characters, a kernel thread's 63. */
 const KILLED =

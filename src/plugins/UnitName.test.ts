@@ -45,7 +45,6 @@ describe("the unit of a cgroup", () => {
     [`/docker/${ID}/kubepods/burstable/${POD}/${ID}`, "docker"],
     [`/machine.slice/libpod-${ID}.scope`, "machine.slice"],
     [`/machine.slice/libpod-${ID}.scope/container`, "machine.slice"],
-    [`/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${ID}.scope`, "user.slice"],
     [`/libpod_parent/libpod-${ID}`, "libpod_parent"],
     [`/kubepods/burstable/${POD}/${ID}`, "kubepods"],
     [
@@ -56,6 +55,14 @@ describe("the unit of a cgroup", () => {
   ])("of a container's %s is its name, else its short id", (path, slice) => {
     expect(shown(path)).toBe(`${SHORT} in ${slice}`)
     expect(shown(path, { container: (id) => (id === ID ? "web" : undefined) })).toBe(`web in ${slice}`)
+  })
+
+  it("of what a user calls a container begins with the user's, so that it is never another's", () => {
+    const own = "/user.slice/user-1000.slice/user@1000.service/app.slice"
+    const names = { container: () => "shop-db", user: () => "alice" }
+    expect(shown(`${own}/libpod-${ID}.scope`, names)).toBe(`alice/${SHORT} in user.slice`)
+    expect(shown(`${own}/lxc.payload.nginx.service`, names)).toBe("alice/nginx.service in user.slice")
+    expect(shown(`${own}/machine-(kernel).scope`, names)).toBe("alice/(kernel) in user.slice")
   })
 
   it("of a pod without its containers is one for all pods, a pod's own container included", () => {

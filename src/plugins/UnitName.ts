@@ -108,7 +108,17 @@ const containerIn = (segment: string, above: Unit): Container | undefined => {
 }
 
 const containerUnit = ({ id = "", name }: Container, above: Unit, names: KnownNames): Unit => {
-  const slice = above.kind === "user" ? above.slice : below(above).slice
+  // Users make cgroups of any name in their own: neither is it believed, nor is what runtimes of root know of such an id.
+  if (above.kind === "user") {
+    const whose = above.unit.slice("user ".length)
+    return {
+      unit: clipped(`${whose}/${name ?? id.slice(0, SHORT_ID)}`),
+      slice: above.slice,
+      kind: "container",
+      closed: true
+    }
+  }
+  const { slice } = below(above)
   if (name !== undefined) return { unit: own(name), slice, kind: "container", closed: true }
   const known = names.container?.(id)
   if (known === PODS_UNIT) return { unit: PODS_UNIT, slice, kind: "pod", closed: true }

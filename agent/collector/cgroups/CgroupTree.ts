@@ -4,8 +4,8 @@
  * What belongs to a unit as a whole (a service's own cgroups, a user's sessions) is not read by itself: the unit's cgroup
  * counts it. A cgroup is read after those in it, so that it has counted at least what they have.
  *
- * Bounds: {@link CGROUPS_MAX} cgroups, `DEPTH_MAX` levels, {@link FOLDERS_MAX} folders looked into. What is beyond them, may not
- * be read, or goes while it is looked at stays with the unit above it. Names are the kernel's, and nobody's promise: none is
+ * Bounds: {@link CGROUPS_MAX} cgroups, `DEPTH_MAX` levels, {@link FOLDERS_MAX} folders looked into, {@link USER_FOLDERS_MAX} of each
+ * user. What is beyond them, may not be read, or goes while it is looked at stays with the unit above it. Names are the kernel's, and nobody's promise: none is
  * followed out of the hierarchy, since they come from listing it.
  */
 import { childOf, DEPTH_MAX, type KnownNames, UNDECODABLE, type Unit } from "../../../src/plugins/UnitName.ts"
@@ -14,6 +14,8 @@ import type { CgroupFiles, CgroupReading } from "./CgroupReading.ts"
 
 export const CGROUPS_MAX = 5_000
 const FOLDERS_MAX = 10_000
+/** Of those a user, who may make any number, has this many: the rest of the host keeps its place. */
+export const USER_FOLDERS_MAX = 500
 /** Everything is read again after so many scans, a part of the cgroups in each. */
 const DUE_AFTER = 4
 
@@ -40,6 +42,7 @@ export class CgroupTree {
   #scan = 0
   #left = 0
   #folders = 0
+  readonly #ofUsers = new Map<string, number>()
   #cut = false
 
   constructor(walk: Walk) {
@@ -58,6 +61,7 @@ export class CgroupTree {
     this.#scan++
     this.#left = CGROUPS_MAX
     this.#folders = FOLDERS_MAX
+    this.#ofUsers.clear()
     this.#cut = false
     const found = yield* this.#visit("", this.#walk.root, 0, before)
     return found.find(({ path }) => path === "")
@@ -91,6 +95,14 @@ export class CgroupTree {
     return [{ path, unit, reading, children }]
   }
 
+  /** Whether a user may have one more. */
+  #allows({ unit }: Unit): boolean {
+    const count = (this.#ofUsers.get(unit) ?? 0) + 1
+    this.#ofUsers.set(unit, count)
+    if (count > USER_FOLDERS_MAX) this.#cut = true
+    return count <= USER_FOLDERS_MAX
+  }
+
   /** The units below a cgroup, and the cgroups below it that are part of its own unit. */
   *#below(
     path: string,
@@ -108,6 +120,7 @@ export class CgroupTree {
     for (const name of this.#walk.disk.folders(`${this.#walk.folder}${path}`) ?? []) {
       // It could not be opened by that name: what is in it stays with the unit above.
       if (name.includes(UNDECODABLE)) continue
+      if (unit.kind === "user" && !this.#allows(unit)) return
       const below = `${path}/${name}`
       const its = childOf(unit, name, this.#walk.names)
       if (its.unit === unit.unit && its.slice === unit.slice) {

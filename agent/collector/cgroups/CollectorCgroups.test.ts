@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import { ProcFiles } from "../ProcFiles.ts"
 import { type CgroupMachine, later, machine, rowsOf } from "./CgroupMachine.fixture.ts"
-import { CGROUPS_MAX } from "./CgroupTree.ts"
+import { CGROUPS_MAX, USER_FOLDERS_MAX } from "./CgroupTree.ts"
 import { openCgroupCollector } from "./CollectorCgroups.ts"
 import { OTHER_UNITS, UNITS_MAX } from "./UnitCounters.ts"
 
@@ -397,6 +397,28 @@ describe("a hostile machine", () => {
         assert.strictEqual(sumOf(rows), host.total)
       }),
     240_000
+  )
+
+  it.effect(
+    "whose user makes cgroups without end still shows every service, and that user's CPU time is the user's",
+    () =>
+      Effect.gen(function* () {
+        const host = yield* machine("v2")
+        const own = "/user.slice/user-1000.slice/user@1000.service"
+        const container = (each: number) => `${own}/docker-${each.toString(16).padStart(12, "0").padEnd(64, "0")}.scope`
+        for (let each = 0; each < USER_FOLDERS_MAX + 100; each++) host.use(container(each), 1_000)
+        host.use(NGINX, 1_000)
+        const collect = yield* opened(host)
+        yield* collect
+        for (let each = 0; each < USER_FOLDERS_MAX + 100; each++) host.use(container(each), 1_000)
+        host.use(NGINX, 1_000)
+        yield* later(15)
+        const rows = yield* collect
+        assert.isTrue(rows.has("system.slice/nginx.service"))
+        assert.isAtMost([...rows.keys()].filter((name) => name.startsWith("user.slice/1000/")).length, USER_FOLDERS_MAX)
+        assert.isAtLeast(Number(rows.get("user.slice/user 1000")?.cpu_seconds_total), 0.1)
+        assert.strictEqual(sumOf(rows), USER_FOLDERS_MAX * 1_000 + 101_000)
+      })
   )
 
   it.effect("whose names hold anything is read to its end, and none of them is taken for NodePulse's own", () =>

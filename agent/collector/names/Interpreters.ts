@@ -68,7 +68,8 @@ const DENO: Options = {
 const BUN: Options = {
   valued: "rcd",
   code: "ep",
-  commands: ["run", "x", "test", "exec"],
+  // What follows `exec` is a shell's line: it is itself the name.
+  commands: ["run", "x", "test"],
   longCode: longs("eval print"),
   long: longs(
     "preload require import cwd config env-file define loader port conditions filter elide-lines title tsconfig-override"
@@ -77,7 +78,9 @@ const BUN: Options = {
 
 const SHELL: Options = {
   next: "oO",
-  code: "cs",
+  // Of fish, `-C` is code as well.
+  code: "csC",
+  longCode: longs("command init-command"),
   long: longs("rcfile init-file emulate")
 }
 
@@ -125,7 +128,8 @@ const INTERPRETERS: ReadonlyArray<Interpreter> = [
       long: longs(
         "php-ini define zend-extension server docroot rf rc re rz ri rfunction rclass rextension rzendextension rini"
       ),
-      longCode: longs("run process-begin process-code process-end"),
+      // What follows `--` is handed to a script from standard input.
+      longCode: ["--", ...longs("run process-begin process-code process-end")],
       longProgram: longs("file process-file")
     }
   },
@@ -148,6 +152,8 @@ const INTERPRETERS: ReadonlyArray<Interpreter> = [
       program: "f",
       long: longs("gui encoding max-ppsize"),
       longProgram: longs("file"),
+      // Arguments of a script from standard input.
+      longCode: longs("args"),
       commands: []
     }
   },
@@ -190,7 +196,9 @@ const programOf = (args: ReadonlyArray<string>, options: Options): string | unde
   let commands = options.commands ?? []
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!
-    if (arg === "--") return programName(args[at + 1], false, options)
+    if (arg === "--") {
+      return options.longCode?.includes(arg) ? undefined : programName(args[at + 1], false, options)
+    }
     if (/^[-+]./s.test(arg)) {
       const taken = optionOf(arg, args[at + 1], options)
       if (taken === "code") return undefined
