@@ -85,7 +85,7 @@ export const unitMeasures = (exporter: Exporter): Measures => {
       writeBytes,
       ...waits
     ]),
-    gauges: known([rankedBy(exporter, "peak", "memory"), cpuLimit, memoryLimit, memoryPeak])
+    gauges: known([rankedBy(exporter, "peak", "memory"), cpuLimit, memoryLimit, memoryPeak, exporter.top?.presence])
   }
 }
 
@@ -122,6 +122,9 @@ export const unitReadings = (
     units: sums.groups.map((group, slot) => {
       const { counter, gauge } = columnsOf(sums, measures, slot)
       const memory = gauge(rankedBy(exporter, "peak", "memory"), "max") ?? gauge(facts.memoryPeak, "max")
+      // One that is gone tells no limit any more: what it waited for, it did under the one that it had.
+      const isGone = gauge(exporter.top?.presence, "last") === 0
+      const limit = (name: string | undefined) => gauge(name, "last") ?? (isGone ? gauge(name, "max") : null)
       return {
         name: names.get(group) ?? "",
         cpu: counter(rankedBy(exporter, "rate", "cpu")) ?? 0,
@@ -133,9 +136,9 @@ export const unitReadings = (
         throttled: counter(facts.throttledSeconds),
         periods: counter(facts.periods),
         throttledPeriods: counter(facts.throttledPeriods),
-        quota: gauge(facts.cpuLimit, "last"),
+        quota: limit(facts.cpuLimit),
         memory,
-        memoryLimit: gauge(facts.memoryLimit, "last"),
+        memoryLimit: limit(facts.memoryLimit),
         kills: counter(facts.oomKills),
         read: counter(facts.readBytes),
         written: counter(facts.writeBytes)
