@@ -124,6 +124,21 @@ describe("the process collector", () => {
     })
   )
 
+  it.effect("counts a thread once that a reading missed", () =>
+    Effect.gen(function* () {
+      const scan = yield* machine()
+      yield* scan({ 10: { comm: "db", waits: { 10: 0, 11: 100e9, 12: 0 } } })
+      yield* scan({ 10: { comm: "db", user: 1, waits: { 10: 0, 11: 101e9, 12: 0 } } })
+      yield* scan({ 10: { comm: "db", user: 2, waits: { 10: 0, 12: 0 } } })
+      const back = yield* scan({ 10: { comm: "db", user: 3, waits: { 10: 0, 11: 103e9, 12: 0 } } })
+      assert.strictEqual(back.get(`${WAIT} db`), 3)
+      // Less than it had: another thread.
+      yield* scan({ 10: { comm: "db", user: 4, waits: { 10: 0, 12: 0 } } })
+      const other = yield* scan({ 10: { comm: "db", user: 5, waits: { 10: 0, 11: 2e9, 12: 0 } } })
+      assert.strictEqual(other.get(`${WAIT} db`), 5)
+    })
+  )
+
   it.effect("is not deceived by a command name that looks like the rest of a file", () =>
     Effect.gen(function* () {
       const scan = yield* machine()

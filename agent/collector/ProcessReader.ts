@@ -57,6 +57,8 @@ interface Known {
   readings: Pick<FileReadings, "readBytes" | "writeBytes" | "swapBytes" | "openFiles"> | undefined
   /** What each thread had counted when it was last read; undefined: never read. */
   threads: ReadonlyMap<number, ThreadCounts> | undefined
+  /** The same of those that the last reading missed: where threads end, the kernel's list of them can be cut short. */
+  missed: ReadonlyMap<number, ThreadCounts>
   /** What all of its threads counted, also those that are gone. */
   counted: ThreadCounts
   /** What its threads are doing, where there is more than one. */
@@ -155,6 +157,7 @@ export class ProcessReader {
       dueTicks: 0,
       readings: undefined,
       threads: undefined,
+      missed: NONE_MISSED,
       counted: NOT_COUNTED,
       states: NO_STATES_TOLD,
       threadsTicks: 0,
@@ -186,12 +189,13 @@ export class ProcessReader {
       const anew = before === undefined || Number.isNaN(counted[counter])
       if (anew) counted[counter] = 0
       for (const [thread, { [counter]: now }] of read) {
-        const last = anew ? 0 : (before.get(thread)?.[counter] ?? 0)
+        const last = anew ? 0 : ((before.get(thread) ?? known.missed.get(thread))?.[counter] ?? 0)
         // Less than before: another thread that got its number. What is new counts in whole.
         counted[counter] += now < last ? now : now - last
       }
     }
-    Object.assign(known, { threads: read, counted, states, threadsTicks: this.#nowTicks })
+    const missed = new Map([...(before ?? [])].filter(([thread]) => !read.has(thread)))
+    Object.assign(known, { threads: read, missed, counted, states, threadsTicks: this.#nowTicks })
   }
 
   #statusOf(path: string): ThreadStatus | undefined {
@@ -199,6 +203,8 @@ export class ProcessReader {
     return file === undefined ? undefined : parseThread(file)
   }
 }
+
+const NONE_MISSED: ReadonlyMap<number, ThreadCounts> = new Map()
 
 const NO_STATES: StateCounts = { running: 0, sleeping: 0, waiting: 0, zombie: 0, other: 0 }
 
