@@ -253,6 +253,17 @@ describe("process groups", () => {
     })
   })
 
+  it("forget no group whose processes are there, however long a machine slept between two scans", () => {
+    const machine = new Machine(1)
+    machine.scan(process(10, "old", { userTicks: 5 }))
+    machine.upTicks += 1_000_000
+    const fresh = process(9, "new", { userTicks: 3, startTicks: machine.upTicks - 10 })
+    assert.deepStrictEqual(machine.scan(fresh, process(10, "old", { userTicks: 7 })), {
+      old: [1, 2, 10],
+      other: [1, 3, 10]
+    })
+  })
+
   it("take in what a process used between its last scan and its end, once", () => {
     const { groups, scan } = new Machine()
     const born = { startTicks: BOOTED_TICKS + 5 }

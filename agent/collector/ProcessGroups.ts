@@ -102,6 +102,7 @@ export class ProcessGroups {
   readonly #groups = new Map<string, Group>()
   #scan = 0
   #scanTicks = 0
+  #lastScanTicks = 0
   /** The scan that found nothing to forget: it is not looked for again until the next. */
   #fullScan = 0
   #firstScanTicks = 0
@@ -132,6 +133,7 @@ export class ProcessGroups {
    */
   place(upTicks: number, processes: Iterable<ProcStat>, places: ProcessPlaces): ReadonlyArray<ReadonlyArray<ProcStat>> {
     this.#scan++
+    this.#lastScanTicks = this.#scanTicks
     this.#scanTicks = upTicks
     if (this.#scan === 1) this.#firstScanTicks = upTicks
     for (const group of this.#groups.values()) group.members = []
@@ -228,6 +230,8 @@ export class ProcessGroups {
     if (missed?.startTicks !== startTicks) return undefined
     this.#departed.delete(pid)
     this.#tracked.set(pid, missed)
+    // It may have been forgotten meanwhile.
+    missed.group = undefined
     return missed
   }
 
@@ -285,12 +289,15 @@ export class ProcessGroups {
     return group
   }
 
-  /** Forgets the group that has been without a process the longest, if it has been so for long. */
+  /**
+   * Forgets the group that has been without a process the longest, if it has been so for long. Whom the scan before saw is
+   * there, however long ago that was: a machine that slept.
+   */
   #forget(): boolean {
     if (this.#fullScan === this.#scan) return false
     const [oldest] = [...this.#groups].reduce<readonly [string, number]>(
       (found, [key, { seenTicks }]) => (seenTicks < found[1] ? [key, seenTicks] : found),
-      ["", this.#scanTicks - FORGET_SECONDS * this.#ticksPerSecond]
+      ["", Math.min(this.#scanTicks - FORGET_SECONDS * this.#ticksPerSecond, this.#lastScanTicks)]
     )
     const forgotten = this.#groups.delete(oldest)
     if (!forgotten) this.#fullScan = this.#scan
