@@ -1,3 +1,4 @@
+import { connect, type Socket } from "node:net"
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -17,6 +18,16 @@ const sent = (value: unknown, token = AGENT_A) => ({
   body: gzipSync(typeof value === "string" ? value : JSON.stringify(value)),
   headers: { "content-type": "application/json", "content-encoding": "gzip" }
 })
+
+/** A recording that is announced, and of which nothing comes: resolves once the server waits for it. */
+const stalled = (port: number, token: string) =>
+  Effect.callback<Socket>((resume) => {
+    const socket = connect(port, "127.0.0.1")
+    const headers = ["host: 127.0.0.1", `authorization: Bearer ${token}`, "content-length: 9", "expect: 100-continue"]
+    socket.on("error", () => {})
+    socket.once("data", () => resume(Effect.succeed(socket)))
+    socket.write(`POST /api/recordings HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`)
+  })
 
 describe("a recording that is sent", () => {
   it.live("belongs to the server of the token, is stored once, and is read by whoever may read", () =>
@@ -84,6 +95,18 @@ describe("a recording that is sent", () => {
       }
       expect(statuses).toEqual([201, 201, 201, 201, 201, 429, 429])
       expect((yield* ask("/api/recordings", sent(made(), AGENT_B))).status).toBe(201)
+    })
+  )
+
+  it.live("is taken in beside those of another server that never end, of which there are two at a time", () =>
+    Effect.gen(function* () {
+      const { ask, port } = yield* startServer()
+      const sockets = [yield* stalled(port, AGENT_A), yield* stalled(port, AGENT_A)]
+      expect((yield* ask("/api/recordings", sent(made(), AGENT_A))).status).toBe(503)
+      expect((yield* ask("/api/recordings", sent(made(), AGENT_B))).status).toBe(201)
+      for (const socket of sockets) socket.destroy()
+      const again = ask("/api/recordings", sent(made({ id: "f".repeat(32) }), AGENT_A))
+      expect((yield* Effect.delay(again, "200 millis")).status).toBe(201)
     })
   )
 

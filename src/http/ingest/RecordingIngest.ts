@@ -4,7 +4,7 @@
  * Guarantee: a 201 comes once the recording is in the database; it is the token's server's, whatever is in it. What is not exactly a
  * recording is refused with the field and the value. Unauthenticated requests are rejected before the body is read.
  * Bounds: {@link PACKED_BYTES_MAX} as sent, {@link UNPACKED_BYTES_MAX} unpacked, {@link VALUES_MAX} values, {@link IN_FLIGHT_MAX} at a
- * time; of one server {@link BURST} at once, and one in {@link REST_SECONDS} s.
+ * time, {@link SERVER_IN_FLIGHT_MAX} of one server; of one server {@link BURST} at once, and one in {@link REST_SECONDS} s.
  */
 import type { IncomingMessage } from "node:http"
 import { NodeHttpServerRequest } from "@effect/platform-node"
@@ -24,6 +24,8 @@ const UNPACKED_BYTES_MAX = 8 * 1024 * 1024
 /** A recording with all that it may have: some 220 000. */
 const VALUES_MAX = 300_000
 const IN_FLIGHT_MAX = 16
+/** An agent sends one at a time, and another where the first is lost on its way. Who sends slowly takes no other's place. */
+const SERVER_IN_FLIGHT_MAX = 2
 const BURST = 5
 const REST_SECONDS = 20
 /** An agent tries for an hour; its clock may be a little off. */
@@ -52,7 +54,7 @@ const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const door = yield* makeAgentDoor
   const allowance = makeAllowance(BURST, 1 / REST_SECONDS)
-  let inFlight = 0
+  const inFlight: Array<string> = []
 
   const taken = (request: HttpServerRequest.HttpServerRequest, source: IncomingMessage, serverId: string) =>
     Effect.gen(function* (): Effect.fn.Return<Response, Problem> {
@@ -62,12 +64,14 @@ const make = Effect.gen(function* () {
       if (Number(source.headers["content-length"] ?? 0) > PACKED_BYTES_MAX) {
         return yield* tooLarge(PACKED_BYTES_MAX, "as sent")
       }
-      if (inFlight >= IN_FLIGHT_MAX) return yield* new Unavailable({ detail: "too many recordings are being taken in" })
-      inFlight++
+      if (inFlight.length >= IN_FLIGHT_MAX || inFlight.filter((id) => id === serverId).length >= SERVER_IN_FLIGHT_MAX) {
+        return yield* new Unavailable({ detail: "too many recordings are being taken in" })
+      }
+      inFlight.push(serverId)
       if (source.headers.expect !== undefined) NodeHttpServerRequest.toServerResponse(request).writeContinue()
       const body = yield* Effect.ensuring(
         collect<never>(source, limits, () => undefined),
-        Effect.sync(() => inFlight--)
+        Effect.sync(() => inFlight.splice(inFlight.indexOf(serverId), 1))
       )
       const json = encoding === "gzip" ? yield* Effect.fromResult(unpack(body, limits)) : body
       const recording = yield* Effect.fromResult(recordingIn(json, clock.currentTimeMillisUnsafe() / 1_000))
