@@ -17,6 +17,7 @@ import { NAME_MAX, OWNERS_MAX, RULE_FILE_BYTES_MAX, RULES_MAX, RUNBOOK_MAX } fro
 import { FILES_MAX } from "../src/alerts/RuleFolder.ts"
 import { GROUPS_MAX } from "../src/alerts/ServerWatch.ts"
 import { KEPT_DAYS, SILENCE_DAYS_MAX, SILENCES_MAX } from "../src/alerts/silences/Silences.ts"
+import { IN_FLIGHT_MAX, SERVER_IN_FLIGHT_MAX } from "../src/http/ingest/RecordingIngest.ts"
 import { BOUNDS } from "../src/http/server/Limits.ts"
 import { RANGES_MAX, REJECTIONS_MAX } from "../src/plugins/Payload.ts"
 import { LABEL_LENGTH_MAX } from "../src/plugins/Storable.ts"
@@ -58,6 +59,7 @@ const FIXED: ReadonlyArray<readonly [of: string, most: string, beyond: string]> 
     "the oldest that somebody asked for is dropped first"
   ],
   ["a recording as it is sent", shown(PACKED_BYTES_MAX, "bytes"), "413"],
+  ["recordings that are on their way, of a server", `${IN_FLIGHT_MAX}, ${SERVER_IN_FLIGHT_MAX}`, "503"],
   ["how long a request for a recording waits", `${REQUEST_MINUTES} min`, "it expires"],
   [
     "how long a silence may last, and how long it is listed when it is over",

@@ -62,6 +62,7 @@ describe("the unit of a cgroup", () => {
     const names = { container: () => "shop-db", user: () => "alice" }
     expect(shown(`${own}/libpod-${ID}.scope`, names)).toBe(`alice/${SHORT} in user.slice`)
     expect(shown(`${own}/lxc.payload.nginx.service`, names)).toBe("alice/nginx.service in user.slice")
+    expect(shown(`${own}/machine-a\\x00\\x1b\\x2db.scope`, names)).toBe("alice/a\\x00\\x1b-b in user.slice")
     expect(shown(`${own}/machine-(kernel).scope`, names)).toBe("alice/(kernel) in user.slice")
   })
 

@@ -152,9 +152,9 @@ const own = (name: string): string => clipped(name.startsWith("(") ? `/${name}` 
 const clipped = (name: string): string =>
   name.length > NAME_LENGTH_MAX ? `${name.slice(0, NAME_LENGTH_MAX - 1).toWellFormed()}…` : name
 
-/** `\x2d` of systemd's names back to `-`; what is no such escape stays. */
+/** `\x2d` of systemd's names back to `-`; what is no such escape, or stands for a control character, stays. */
 const unescaped = (name: string): string =>
-  name.replace(/\\x([0-7][0-9a-f])/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  name.replace(/\\x([2-6][0-9a-f]|7[0-9a-e])/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
 const UUID = /[0-9a-fA-F]{8}(?:(?:-|\\x2d)[0-9a-fA-F]{4}){3}(?:-|\\x2d)[0-9a-fA-F]{12}/g
 const HASH = /(?<![0-9A-Za-z])[0-9a-f]{16,255}(?![0-9A-Za-z])/g

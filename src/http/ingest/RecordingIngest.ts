@@ -23,9 +23,9 @@ import { collect, encodingOf, tooLarge, unpack } from "./IngestBody.ts"
 const UNPACKED_BYTES_MAX = 8 * 1024 * 1024
 /** A recording with all that it may have: some 220 000. */
 const VALUES_MAX = 300_000
-const IN_FLIGHT_MAX = 16
+export const IN_FLIGHT_MAX = 16
 /** An agent sends one at a time, and another where the first is lost on its way. Who sends slowly takes no other's place. */
-const SERVER_IN_FLIGHT_MAX = 2
+export const SERVER_IN_FLIGHT_MAX = 2
 const BURST = 5
 const REST_SECONDS = 20
 /** An agent tries for an hour; its clock may be a little off. */
