@@ -145,6 +145,27 @@ describe("a unit's other numbers", () => {
     )
   }
 
+  it.effect("tell no longer wait than there was time, however many cgroups a unit has", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      const waits = (scope: number, seconds: number) => {
+        const path = `/system.slice/run-u${scope}.scope`
+        host.use(path, 1_000)
+        host.put(path, "io.pressure", `some avg10=0.00 avg60=0.00 avg300=0.00 total=${seconds}000000\n`)
+      }
+      for (const scope of [1, 2, 3]) waits(scope, 100)
+      const collect = yield* opened(host)
+      yield* collect
+      waits(1, 110)
+      waits(2, 114)
+      waits(3, 105)
+      assert.strictEqual((yield* collect).get("system.slice/run-#.scope")?.io_pressure_seconds_total, 14)
+      waits(1, 120)
+      waits(2, 115)
+      assert.strictEqual((yield* collect).get("system.slice/run-#.scope")?.io_pressure_seconds_total, 24)
+    })
+  )
+
   it.effect("leap neither where a device goes, nor where the root's own count falls", () =>
     Effect.gen(function* () {
       const host = yield* machine("v2")

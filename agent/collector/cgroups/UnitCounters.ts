@@ -9,6 +9,7 @@
  *   what is left of such a sum was counted before.
  * - A cgroup that appears with more than the one above it gained was there before, and hidden: it counts from now on.
  * - Where a sum would fall, since two cgroups are not read at one moment, it stays until it has been made up for.
+ * - The time for which a unit's tasks waited is that of the cgroup in which they did the longest, scan by scan.
  * - A unit that has used nothing and holds nothing, as most slices, is left out until it does.
  * - A unit whose cgroups are all gone stays with no processes for {@link GONE_KEPT_MILLIS}.
  *
@@ -46,6 +47,8 @@ interface Row {
   /** What it comes to, and what was shown: the highest of it. */
   readonly sums: Float64Array
   readonly shown: Float64Array
+  /** What it had come to before this scan. */
+  readonly begun: Float64Array
   readonly told: Uint8Array
   levels: { -readonly [L in keyof Levels]: Levels[L] }
   /** How many cgroups it has in this scan. */
@@ -71,6 +74,7 @@ export class UnitCounters {
     for (const row of this.#rows.values()) {
       row.cgroups = 0
       row.levels = {}
+      row.begun.set(row.sums)
     }
     const known = new Map<string, Known>()
     this.#add(root, gainOf(root, this.#known, undefined), known, now)
@@ -110,7 +114,9 @@ export class UnitCounters {
     for (let at = 0; at < (isRemainder ? PRESSURE : WIDTH); at++) {
       if (Number.isNaN(reading.counters[at]!)) continue
       row.told[at] = 1
-      row.sums[at]! += orZero(own[at]!)
+      const gained = orZero(own[at]!)
+      // Cgroups wait at the same time: added up they would wait longer than there is time.
+      row.sums[at] = at < PRESSURE ? row.sums[at]! + gained : Math.max(row.sums[at]!, row.begun[at]! + gained)
       row.shown[at] = Math.max(row.shown[at]!, row.sums[at]!)
     }
     addLevels(row, cgroup, isRemainder)
@@ -129,6 +135,7 @@ export class UnitCounters {
       slice,
       sums: new Float64Array(WIDTH),
       shown: new Float64Array(WIDTH),
+      begun: new Float64Array(WIDTH),
       told: new Uint8Array(WIDTH),
       levels: {},
       cgroups: 0,
