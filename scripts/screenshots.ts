@@ -31,6 +31,8 @@ interface Shot {
 const SHOTS: ReadonlyArray<Shot> = [
   { name: "fleet", path: "/", before: alive },
   { name: "server", path: "/servers/ci-runner-1", height: 1240 },
+  { name: "why", path: "/servers/web-1", height: 1560, themes: ["light"] },
+  { name: "unit", path: "/servers/web-1/units?open=mailqueue.service", height: 1000, themes: ["dark"] },
   { name: "memory", path: "/servers/media-1?metric=memory&range=7d", height: 1240, themes: ["light"] },
   { name: "process", path: "/servers/web-1?open=mailqueue-worker&range=6h", height: 1000 },
   { name: "brush", path: "/servers/web-1?range=6h", height: 1240, themes: ["dark"], before: brush },
