@@ -151,7 +151,10 @@ const load = Effect.fnUntraced(function* (
         scrapes.map(() => ({ since: (START - 86_400) * 1_000_000, sinceOf: undefined })),
         {
           labels: columnsOf(exporter).labels.map(() => Int32Array.from(flat(({ groups }) => groups.map((g) => g + 1)))),
-          values: columnsOf(exporter).numbers.map((_, c) => Float64Array.from(flat(({ values }) => values[c]!))),
+          // Columns that a kind of server does not tell are not known of any row.
+          values: columnsOf(exporter).numbers.map((_, c) =>
+            Float64Array.from(flat(({ groups, values }) => values[c] ?? groups.map(() => Number.NaN)))
+          ),
           since: new Float64Array(0)
         }
       )
