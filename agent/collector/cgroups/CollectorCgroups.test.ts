@@ -67,7 +67,13 @@ for (const kind of ["v2", "v1", "hybrid"] as const) {
         assert.strictEqual(gone?.num_procs, 0)
         // What it used after it was last seen stays with the slice that counted it.
         assert.strictEqual(cpuOf(yield* collect)["system.slice"], 0.5)
-        yield* later(3_601)
+        // What runs once a day goes on where it was.
+        yield* later(24 * 3_600 + 60)
+        host.use(NGINX, 300_000)
+        assert.strictEqual(cpuOf(yield* collect)["system.slice/nginx.service"], 9.3)
+        host.remove(NGINX)
+        yield* collect
+        yield* later(26 * 3_600 + 1)
         assert.isFalse((yield* collect).has("system.slice/nginx.service"))
       })
     )

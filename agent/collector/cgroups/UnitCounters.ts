@@ -21,7 +21,8 @@ import type { ReadCgroup } from "./CgroupTree.ts"
 
 export const UNITS_MAX = 1_000
 export const OTHER_UNITS = "(other units)"
-const GONE_KEPT_MILLIS = 3_600_000
+/** Longer than a day: what runs once a day, a backup, has a row to be compared with, and all of it counts. */
+const GONE_KEPT_MILLIS = 26 * 3_600_000
 /** By how much the root's own time, which is counted in ticks, may lag behind that of a cgroup. Microseconds. */
 const TICKS_MICROS = 100_000
 
