@@ -51,7 +51,7 @@ const OneVerdict = ({
         <span className={`verdict-kind ${kind}`}>{KINDS[kind]}</span>{" "}
         <Sentence id={id} units={units} name={subject.name} text={sentence} />
       </p>
-      {setting !== null && (
+      {setting !== null && (setting.systemd ?? setting.docker ?? setting.kubernetes) !== null && (
         <>
           {setting.systemd !== null && <Command text={setting.systemd} />}
           <p className="muted small">
