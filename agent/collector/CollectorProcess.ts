@@ -9,18 +9,16 @@
  */
 import { type Clock, Effect } from "effect"
 import type { Accounts, LastTicks } from "./accounting/CollectorAccounting.ts"
-import { type Collection, CollectorUnavailable, type OpenCollector } from "./Collector.ts"
+import type { Collection, CollectorUnavailable, OpenCollector } from "./Collector.ts"
 import { namesByComm, type ProcessNames } from "./names/ProcessNames.ts"
 import { renderProcesses } from "./ProcessExposition.ts"
 import { ProcessGroups, type ProcessPlaces } from "./ProcessGroups.ts"
 import { ProcessReader } from "./ProcessReader.ts"
+import { PROCESSES_MAX, READ_IN_A_ROW, scanProcesses } from "./ProcessScan.ts"
 import { type KernelUnits, kernelUnits, type ProcFiles } from "./ProcFiles.ts"
-import { type ProcStat, parseProcStat } from "./ProcStat.ts"
 import { ProportionalMemory } from "./ProportionalMemory.ts"
 
-const PROCESSES_MAX = 32_768
 const GROUPS_MAX = 1_000
-const READ_IN_A_ROW = 64
 /** A machine's boot that moves by more than this was moved by whoever set its clock. */
 const CLOCK_SET_MILLIS = 1_000
 
@@ -53,21 +51,10 @@ export const openProcessCollector = (
     let warned = false
     const collect = Effect.gen(function* () {
       const collectedAt = clock.currentTimeMillisUnsafe()
-      const upSeconds = Number(files.text("uptime")?.split(" ", 1)[0])
-      const pids = files.pids()
-      if (pids === undefined || !Number.isFinite(upSeconds)) {
-        return yield* new CollectorUnavailable({ reason: `${files.root} cannot be read` })
-      }
-      const processes: Array<ProcStat> = []
-      for (const [index, pid] of pids.slice(0, PROCESSES_MAX).entries()) {
-        if (index % READ_IN_A_ROW === READ_IN_A_ROW - 1) yield* Effect.yieldNow
-        const bytes = files.record(`${pid}/stat`)
-        const stat = bytes === undefined ? undefined : parseProcStat(bytes, bytes.length)
-        if (stat !== undefined) processes.push(stat)
-      }
-      if (pids.length > PROCESSES_MAX && !warned) {
+      const { found, processes, upSeconds } = yield* scanProcesses(files)
+      if (found > PROCESSES_MAX && !warned) {
         warned = true
-        yield* Effect.logWarning(`${pids.length} processes run, the collector looks at the first ${PROCESSES_MAX}`)
+        yield* Effect.logWarning(`${found} processes run, the collector looks at the first ${PROCESSES_MAX}`)
       }
       startedAt ??= collectedAt
       const upTicks = upSeconds * units.ticksPerSecond

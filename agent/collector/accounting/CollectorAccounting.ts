@@ -14,8 +14,9 @@ import { type Clock, Effect } from "effect"
 import { type Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
 import { renderExposition } from "../ExpositionText.ts"
 import { foldedName } from "../names/FoldedName.ts"
+import { scanProcesses } from "../ProcessScan.ts"
 import { type KernelUnits, kernelUnits, type ProcFiles } from "../ProcFiles.ts"
-import { type ProcStat, parseProcStat } from "../ProcStat.ts"
+import type { ProcStat } from "../ProcStat.ts"
 import { AccountingFile } from "./AccountingFile.ts"
 import { type ScannedProcess, ShortLived } from "./ShortLived.ts"
 
@@ -41,7 +42,6 @@ export interface Accounts {
   readonly open: Effect.Effect<OpenCollector>
 }
 
-const PROCESSES_MAX = 32_768
 /** After this long without a scan by others it scans by itself: the longest time that a hole in their rows is none. */
 const ALONE_AFTER_MILLIS = 300_000
 /** So many processes have to end without a record before accounting counts as off: a few end while it begins. */
@@ -113,22 +113,9 @@ const scannedOf =
 
 /** A scan of its own. */
 const scan = Effect.fnUntraced(function* (files: ProcFiles) {
-  const upSeconds = Number(files.text("uptime")?.split(" ", 1)[0])
-  const pids = files.pids()
-  if (pids === undefined || !Number.isFinite(upSeconds)) {
-    return yield* new CollectorUnavailable({ reason: `${files.root} cannot be read` })
-  }
-  const processes: Array<ProcStat> = []
-  for (const [index, pid] of pids.slice(0, PROCESSES_MAX).entries()) {
-    if (index % READ_IN_A_ROW === READ_IN_A_ROW - 1) yield* Effect.yieldNow
-    const bytes = files.bytes(`${pid}/stat`)
-    const stat = bytes === undefined ? undefined : parseProcStat(bytes, bytes.length)
-    if (stat !== undefined) processes.push(stat)
-  }
+  const { processes, upSeconds } = yield* scanProcesses(files)
   return { upSeconds, units: kernelUnits(files), processes, nameOf: () => undefined } satisfies Scan
 })
-
-const READ_IN_A_ROW = 64
 
 const render = (
   ledger: ShortLived,
