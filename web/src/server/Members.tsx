@@ -9,7 +9,7 @@ import { inUnit, number, words } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { countOf, type Membership, membershipsOf, valuesOf } from "./Membership.ts"
-import { groupsOf } from "./Ranked.ts"
+import { groupsOf, numberOf } from "./Ranked.ts"
 
 interface Props {
   readonly id: string
@@ -163,8 +163,6 @@ const MemberTable = ({
     </table>
   )
 }
-
-const numberOf = (value: unknown): number | null => (typeof value === "number" ? value : null)
 
 const cpuOf = ({ top }: Exporter): string | undefined =>
   top?.rankings.find(({ share }) => share === "cpu")?.fields.average

@@ -22,6 +22,9 @@ export const OVER_EVERY = 20
 export const groupsOf = (top: Top, resource: string): ReadonlyArray<Group> =>
   (top[resource] ?? []) as ReadonlyArray<Group>
 
+/** A field of a row, where it is a number. */
+export const numberOf = (value: unknown): number | null => (typeof value === "number" ? value : null)
+
 export interface Ranked {
   readonly table: Asked<Top>
   readonly chart: Asked<Series>

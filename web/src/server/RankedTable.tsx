@@ -20,7 +20,7 @@ import { type Sorted, SortHead, sortedBy } from "../parts/Sort.tsx"
 import { VirtualRows } from "../parts/Virtual.tsx"
 import { type Cell, cellsOf, tellsProportional } from "./Columns.ts"
 import { countOf, isMonitoring, valuesOf } from "./Membership.ts"
-import { groupsOf, type Ranked } from "./Ranked.ts"
+import { groupsOf, numberOf, type Ranked } from "./Ranked.ts"
 
 interface Props {
   readonly exporter: Exporter
@@ -454,9 +454,6 @@ const isLatest = (cell: Cell, metric: string): boolean => cell.part === "now" &&
 
 const cellClass = (cell: Cell, metric: string): string =>
   `num ${cell.part} p${cell.priority}${cell.of === undefined ? "" : cell.of.key === metric ? " ranks" : " aside"}`
-
-const numberOf = (value: string | number | null | undefined): number | null =>
-  typeof value === "number" ? value : null
 
 const Bar = ({ part }: { readonly part: number }) => (
   <svg className="bar" aria-hidden="true" preserveAspectRatio="none" viewBox="0 0 100 10">

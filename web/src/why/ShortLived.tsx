@@ -8,7 +8,7 @@ import { inUnit, number } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { countOf, valuesOf } from "../server/Membership.ts"
-import { groupsOf } from "../server/Ranked.ts"
+import { groupsOf, numberOf } from "../server/Ranked.ts"
 
 const TOLD = 3
 
@@ -51,10 +51,8 @@ export const ShortLived = ({ answer, exporters, id, pace }: Props) => {
   )
 }
 
-const averageOf = ({ top }: Exporter, row: Group): number | null => {
-  const value = row[top?.rankings.find(({ key }) => key === top.default)?.fields.average ?? ""]
-  return typeof value === "number" ? value : null
-}
+const averageOf = ({ top }: Exporter, row: Group): number | null =>
+  numberOf(row[top?.rankings.find(({ key }) => key === top.default)?.fields.average ?? ""])
 
 /** Who started it, of those that are known. */
 const From = ({ exporter: { top }, row }: { readonly exporter: Exporter; readonly row: Group }) =>
