@@ -81,6 +81,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
   const deferred = new DeferredRemovals(Math.min(50_000, Math.floor(maxLength / 10)))
 
   const commands = yield* open(address, { name: "nodepulse", silence: timeout, maxBytesInFlight })
+  const publishing = commands
   // A moment for the first connection, so that what comes next does not find it under way. Where it fails, so will they.
   yield* Effect.ignore(attempt("connect", () => commands.ready(timeout)))
 
@@ -111,7 +112,9 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     const args = publishedArguments(contents)
     const bytes = contents.reduce((sum, content) => sum + bytesOf(content), 0)
     const most = past ? Math.floor(maxLength * PAST_SHARE) : maxLength
-    return command("publish", () => commands.run(PUBLISH, key, [maxLength, maxBytes, most, rows, ...args], bytes)).pipe(
+    return command("publish", () =>
+      publishing.run(PUBLISH, key, [maxLength, maxBytes, most, rows, ...args], bytes)
+    ).pipe(
       Effect.catch((error) => Effect.fail(isOutOfMemory(error) ? full(0, "Valkey has no memory left") : error)),
       Effect.flatMap((reply) => {
         const [outcome, length = 0, used = 0] = reply as ReadonlyArray<number>
@@ -181,7 +184,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     publish,
     subscribe,
     stats,
-    durability: command("durability", () => durability(commands)).pipe(
+    durability: command("durability", () => durability(commands, key)).pipe(
       Effect.flatMap(({ durability, note }) =>
         Option.match(note, {
           onNone: () => Effect.succeed(durability),
@@ -206,12 +209,13 @@ const isOutOfMemory = (error: StreamUnavailable) =>
 
 /** What the server's configuration makes a 2xx worth, and what a person should know about it. */
 const durability = async (
-  commands: Connection
+  commands: Connection,
+  key: string
 ): Promise<{ readonly durability: Durability; readonly note: Option.Option<string> }> => {
   let settings: ReadonlyArray<string>
   try {
     const names = ["appendonly", "appendfsync", "maxmemory-policy", "maxmemory"]
-    settings = (await commands.call("CONFIG", "GET", ...names)) as ReadonlyArray<string>
+    settings = (await commands.callOn(key, "CONFIG", "GET", ...names)) as ReadonlyArray<string>
   } catch (error) {
     if (!(error instanceof Error) || !/^(NOPERM|ERR)/.test(error.message)) throw error
     return { durability: "memory", note: Option.some(`its configuration may not be read (${error.message})`) }

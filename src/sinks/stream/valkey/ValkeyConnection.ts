@@ -204,6 +204,8 @@ export interface ConnectionOptions {
 export interface Connection {
   /** Rejects with an error that says what is wrong with the connection, or with the server's own. */
   readonly call: (command: string, ...args: ReadonlyArray<string | number>) => Promise<unknown>
+  /** The same for a command that names no key: to the server that has this one. */
+  readonly callOn: (key: string, command: string, ...args: ReadonlyArray<string | number>) => Promise<unknown>
   /** Runs a script in one call; where the server does not know it, sends it along. `bytes`: the size of the arguments. */
   readonly run: (script: Script, key: string, args: ReadonlyArray<string | number>, bytes?: number) => Promise<unknown>
   /** Resolves once the server has taken the connection, rejects if that takes longer than `milliseconds`. */
@@ -292,6 +294,7 @@ const connect = (
 
   return {
     call: (command, ...args) => send(command, args, 0),
+    callOn: (_key, command, ...args) => send(command, args, 0),
     run: async ({ sha, lua }, key, args, bytes = 0) => {
       try {
         return await send("EVALSHA", [sha, 2, key, rowsKey(key), ...args], bytes)

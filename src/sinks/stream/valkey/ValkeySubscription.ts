@@ -310,7 +310,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     try {
       // End the read that waits on the server, or it would be handed entries that nobody takes.
       const id = blocking.clientId()
-      if (step !== undefined && id !== undefined) await commands.call("CLIENT", "UNBLOCK", id)
+      if (step !== undefined && id !== undefined) await commands.callOn(key, "CLIENT", "UNBLOCK", id)
       await step
     } catch {
       // Then the connection is broken, and the read has ended with it; or it ends by itself within `block`.
