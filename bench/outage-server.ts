@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { Duration, Effect, Redacted, Schedule } from "effect"
 import { make as makePostgres } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
 import { freePort } from "../test/Ports.ts"
-import { makeTestValkey, valkeyServer } from "../test/TestValkey.ts"
+import { makeTestValkey, valkeyServers } from "../test/TestValkey.ts"
 
 const ADMIN = "bench-admin-token"
 /** Who does not stop by then is killed. */
@@ -41,7 +41,7 @@ export const makeServer = Effect.fnUntraced(function* (environment: Readonly<Rec
     (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
   )
   const postgres = yield* makePostgres({ dataDir: join(folder, "data"), unreachableBase: join(folder, "reachable") })
-  const valkey = valkeyServer === undefined ? undefined : yield* makeTestValkey({ appendOnly: true })
+  const valkey = valkeyServers.length === 0 ? undefined : yield* makeTestValkey({ appendOnly: true })
   const port = yield* freePort
   const url = `http://127.0.0.1:${port}`
   let running: ChildProcess | undefined

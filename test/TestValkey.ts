@@ -2,9 +2,11 @@
  * A real Valkey (or Redis) for tests and benchmarks: started from the PATH on a free port with a folder of its own, ended
  * and removed with its scope.
  *
- * Where there is none on the PATH, `describeValkey` skips its suite and says in one line what was left out and how to get it.
+ * What is about the stream alone runs on every server that is there (`describeEachValkey`), what starts whole programs on the
+ * first of them (`describeValkey`): a real Valkey where there is one, which `test/real-valkey.sh` makes. Where there is none
+ * at all, both skip their suite and say in one line what was left out and how to get it.
  */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
@@ -14,6 +16,8 @@ import { Redis } from "ioredis"
 import { freePort } from "./Ports.ts"
 
 export interface TestValkeyOptions {
+  /** Defaults to the first that is there. */
+  readonly server?: ValkeyServer
   /** Defaults to false: nothing on disk. */
   readonly appendOnly?: boolean
   /** Defaults to `always`. */
@@ -40,28 +44,66 @@ export interface TestValkey {
   readonly cutConnections: Effect.Effect<void>
 }
 
-/** The server on the PATH, Valkey first. */
-export const valkeyServer: string | undefined = ["valkey-server", "redis-server"]
-  .flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name)))
-  .find((file) => {
-    try {
-      accessSync(file, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+/** A program that serves the stream. */
+export interface ValkeyServer {
+  /** As it calls itself: `Valkey 8.1.1`, `Redis 7.0.15`. */
+  readonly name: string
+  /** Where it is. */
+  readonly file: string
+}
 
-/** `describe`, where there is a server to run on. */
-export const describeValkey = (name: string, tests: () => void): void => {
-  if (valkeyServer !== undefined) {
-    describe(name, tests)
-    return
+/** Undefined where it does not say who it is: then it cannot be started either. */
+const identify = (file: string): ValkeyServer | undefined => {
+  try {
+    const said = execFileSync(file, ["--version"], { encoding: "utf8" })
+    const [, product, version] = /^(\w+) server v=(\S+)/.exec(said) ?? []
+    return product === undefined ? undefined : { name: `${product} ${version}`, file }
+  } catch {
+    return undefined
   }
+}
+
+/** The first program of that name on the PATH. */
+const onPath = (name: string): string | undefined =>
+  (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+
+/** The servers on the PATH, Valkey first; one that has both names is there once. */
+export const valkeyServers: ReadonlyArray<ValkeyServer> = ["valkey-server", "redis-server"]
+  .map(onPath)
+  .flatMap((file) => (file === undefined ? [] : (identify(file) ?? [])))
+  .filter((server, index, all) => all.findIndex(({ name }) => name === server.name) === index)
+
+const leaveOut = (name: string, tests: () => void) => {
   process.stderr.write(
     `left out: "${name}", because neither valkey-server nor redis-server is on the PATH (Debian: apt-get install redis-server)\n`
   )
   describe.skip(name, tests)
+}
+
+/** What a server that is not there would be called by. */
+const NO_SERVER: ValkeyServer = { name: "no server", file: "valkey-server" }
+
+/** `describe`, where there is a server to run on: the first, which `makeTestValkey` starts where it is told no other. */
+export const describeValkey = (name: string, tests: () => void): void => {
+  const [server] = valkeyServers
+  if (server === undefined) leaveOut(name, tests)
+  else describe(`${name} (${server.name})`, tests)
+}
+
+/** `describe` for every server that is there; the tests hand it to `makeTestValkey`. */
+export const describeEachValkey = (name: string, tests: (server: ValkeyServer) => void): void => {
+  if (valkeyServers.length === 0) leaveOut(name, () => tests(NO_SERVER))
+  for (const server of valkeyServers) describe(`${name} (${server.name})`, () => tests(server))
 }
 
 /** Starts a server that lives as long as the scope. */
@@ -88,6 +130,7 @@ export const makeTestValkey = (options: TestValkeyOptions = {}): Effect.Effect<T
         .map(([name, value]) => `${name} ${value}\n`)
         .join("")
     )
+    const { file } = options.server ?? valkeyServers[0] ?? NO_SERVER
     let server: ChildProcess | undefined
 
     const end = (signal: "SIGTERM" | "SIGKILL") =>
@@ -117,7 +160,7 @@ export const makeTestValkey = (options: TestValkeyOptions = {}): Effect.Effect<T
       (client) => Effect.sync(() => client.disconnect())
     )
     const start = Effect.promise(async () => {
-      const started = spawn(valkeyServer ?? "valkey-server", [configuration], { stdio: ["ignore", "pipe", "pipe"] })
+      const started = spawn(file, [configuration], { stdio: ["ignore", "pipe", "pipe"] })
       let output = ""
       for (const stream of [started.stdout, started.stderr]) {
         stream.on("data", (chunk) => {

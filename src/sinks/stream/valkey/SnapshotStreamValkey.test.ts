@@ -1,7 +1,12 @@
 import { spawn } from "node:child_process"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schedule, type Scope } from "effect"
-import { describeValkey, makeTestValkey, type TestValkey, type TestValkeyOptions } from "../../../../test/TestValkey.ts"
+import {
+  describeEachValkey,
+  makeTestValkey,
+  type TestValkey,
+  type TestValkeyOptions
+} from "../../../../test/TestValkey.ts"
 import { type Delivery, SnapshotStream, type Subscription } from "../SnapshotStream.ts"
 import {
   entries,
@@ -21,9 +26,23 @@ import { awaitValkey } from "./ValkeyStart.ts"
 
 const KEY = "nodepulse:snapshots"
 
-describeValkey("the stream in Valkey", () => {
+describeEachValkey("the stream in Valkey", (server) => {
+  /** A test with a server and a stream of its own. */
+  const promise = (
+    title: string,
+    settings: TestValkeyOptions,
+    options: Omit<ValkeyOptions, "url">,
+    test: (valkey: TestValkey) => Effect.Effect<void, unknown, SnapshotStream | Scope.Scope>
+  ) =>
+    it.live(title, () =>
+      Effect.gen(function* () {
+        const valkey = yield* makeTestValkey({ server, ...settings })
+        yield* test(valkey).pipe(Effect.provide(layer({ url: valkey.url, ...options })))
+      })
+    )
+
   suite("the stream in Valkey", ({ bound }) =>
-    Layer.unwrap(Effect.map(makeTestValkey(), ({ url }) => layer({ url, maxLength: bound }))))
+    Layer.unwrap(Effect.map(makeTestValkey({ server }), ({ url }) => layer({ url, maxLength: bound }))))
 
   describe("what was published survives", () => {
     promise(
@@ -484,7 +503,7 @@ describeValkey("the stream in Valkey", () => {
 
     it.live("the start waits for it and says so, and gives up with the reason", () =>
       Effect.gen(function* () {
-        const valkey = yield* makeTestValkey()
+        const valkey = yield* makeTestValkey({ server })
         yield* valkey.stop
         const error = yield* Effect.flip(awaitValkey({ url: valkey.url, within: "300 millis" }))
         assert.match(error.message, /^stream connect: no connection to redis:\/\/127\.0\.0\.1:\d+.*ECONNREFUSED/)
@@ -497,7 +516,7 @@ describeValkey("the stream in Valkey", () => {
 
     it.live("the layer is built all the same, and connects when it comes", () =>
       Effect.gen(function* () {
-        const valkey = yield* makeTestValkey()
+        const valkey = yield* makeTestValkey({ server })
         yield* valkey.stop
         yield* Effect.gen(function* () {
           const stream = yield* SnapshotStream
@@ -510,7 +529,7 @@ describeValkey("the stream in Valkey", () => {
 
     it.live("a password is in no message", () =>
       Effect.gen(function* () {
-        const valkey = yield* makeTestValkey({ settings: { user: "digest on >right ~* +@all" } })
+        const valkey = yield* makeTestValkey({ server, settings: { user: "digest on >right ~* +@all" } })
         const url = valkey.url.replace("//", "//digest:se%20cret@")
         const error = yield* Effect.flip(awaitValkey({ url, within: "200 millis" }))
         assert.match(error.message, /WRONGPASS/)
@@ -548,21 +567,6 @@ describeValkey("the stream in Valkey", () => {
     })
   )
 })
-
-/** A test with a server and a stream of its own. */
-function promise(
-  title: string,
-  server: TestValkeyOptions,
-  options: Omit<ValkeyOptions, "url">,
-  test: (valkey: TestValkey) => Effect.Effect<void, unknown, SnapshotStream | Scope.Scope>
-) {
-  it.live(title, () =>
-    Effect.gen(function* () {
-      const valkey = yield* makeTestValkey(server)
-      yield* test(valkey).pipe(Effect.provide(layer({ url: valkey.url, ...options })))
-    })
-  )
-}
 
 /** What digest and the agents do: try again until it works. */
 const retrying = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger } from "effect"
 import { describeWith, makeAuthority } from "../../../../test/DebianServers.ts"
 import { freePort } from "../../../../test/Ports.ts"
-import { describeValkey, makeTestValkey } from "../../../../test/TestValkey.ts"
+import { describeEachValkey, makeTestValkey } from "../../../../test/TestValkey.ts"
 import { SnapshotStream } from "../SnapshotStream.ts"
 import { suite } from "../SnapshotStreamSuite.ts"
 import { layer } from "./SnapshotStreamValkey.ts"
@@ -20,11 +20,11 @@ describe("the rights that the documentation names", () => {
   })
 })
 
-describeValkey("a user of Valkey with the rights that are documented, and no other", () => {
+describeEachValkey("a user of Valkey with the rights that are documented, and no other", (server) => {
   suite("the stream in Valkey, with those rights", ({ bound }) =>
     Layer.unwrap(
       Effect.gen(function* () {
-        const { url } = yield* makeTestValkey(withRights(VALKEY_RIGHTS))
+        const { url } = yield* makeTestValkey({ server, ...withRights(VALKEY_RIGHTS) })
         yield* awaitValkey({ url: asUser(url) })
         return layer({ url: asUser(url), maxLength: bound })
       })
@@ -32,7 +32,7 @@ describeValkey("a user of Valkey with the rights that are documented, and no oth
 
   it.live("knows how durable it is and how much memory it takes", () =>
     Effect.gen(function* () {
-      const { url } = yield* makeTestValkey({ appendOnly: true, ...withRights(VALKEY_RIGHTS) })
+      const { url } = yield* makeTestValkey({ server, appendOnly: true, ...withRights(VALKEY_RIGHTS) })
       yield* Effect.gen(function* () {
         const stream = yield* SnapshotStream
         yield* stream.publish([{ serverId: "a", exporterName: "b", snapshots: ["c"] }])
@@ -44,7 +44,7 @@ describeValkey("a user of Valkey with the rights that are documented, and no oth
 
   it.live("lacks one of them: the start ends, names it, and says how to grant it", () =>
     Effect.gen(function* () {
-      const valkey = yield* makeTestValkey(withRights(VALKEY_RIGHTS))
+      const valkey = yield* makeTestValkey({ server, ...withRights(VALKEY_RIGHTS) })
       const optional = ["+memory|usage", "+config|get", "+ping", "+select"]
       const rights = VALKEY_RIGHTS.split(" ").filter((right) => right.startsWith("+") && !optional.includes(right))
       expect(rights.length).toBeGreaterThan(12)
@@ -67,7 +67,7 @@ describeValkey("a user of Valkey with the rights that are documented, and no oth
 
   it.live("may bring its password as a parameter; a wrong one ends the start", () =>
     Effect.gen(function* () {
-      const { url } = yield* makeTestValkey({ settings: { user: `nodepulse on >se+cr%et ${VALKEY_RIGHTS}` } })
+      const { url } = yield* makeTestValkey({ server, settings: { user: `nodepulse on >se+cr%et ${VALKEY_RIGHTS}` } })
       yield* awaitValkey({ url: `${url}?user=nodepulse&password=se%2Bcr%25et` })
       for (const wrong of [
         `${url}?user=nodepulse&password=other-secret`,
@@ -99,27 +99,27 @@ describeValkey("a user of Valkey with the rights that are documented, and no oth
 })
 
 describeWith(["openssl"], "Valkey over TLS", () => {
-  describeValkey("with an authority of one's own", () => {
+  describeEachValkey("with an authority of one's own", (server) => {
     it.live(
       "is reached with its certificate, and with ours where it asks for one; what is wrong is said with its remedy",
       () =>
         Effect.gen(function* () {
           const authority = yield* makeAuthority
-          const server = authority.issue("server", "DNS:localhost")
+          const theirs = authority.issue("server", "DNS:localhost")
           const mine = authority.issue("nodepulse")
           const port = yield* freePort
           const asking = yield* freePort
           const tls = (at: number, clients: string) => ({
             settings: {
               "tls-port": `${at}`,
-              "tls-cert-file": server.certFile,
-              "tls-key-file": server.keyFile,
+              "tls-cert-file": theirs.certFile,
+              "tls-key-file": theirs.keyFile,
               "tls-ca-cert-file": authority.caFile,
               "tls-auth-clients": clients
             }
           })
-          const plain = yield* makeTestValkey(tls(port, "no"))
-          yield* makeTestValkey(tls(asking, "yes"))
+          const plain = yield* makeTestValkey({ server, ...tls(port, "no") })
+          yield* makeTestValkey({ server, ...tls(asking, "yes") })
           const ca = `ca_file=${authority.caFile}`
           const certificate = `cert_file=${mine.certFile}&key_file=${mine.keyFile}`
           for (const url of [
