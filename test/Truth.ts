@@ -87,7 +87,8 @@ export const truthTop = (
     }
     for (const [column, declared] of unrankedGauges(exporter)) {
       const absent = now.length === 0 && declared.kind === "gauge" && declared.nullable
-      fields[declared.from ?? column] = absent ? null : latestGauge(exporter, now, column)
+      const isPart = !isEpoch(declared) && now.some((row) => isHere(exporter, row) && !tells(exporter, row, column))
+      fields[declared.from ?? column] = absent || isPart ? null : latestGauge(exporter, now, column)
     }
     return { name, fields, labels: labelsOf(exporter, now), key: keys[request.metric]! }
   })
@@ -282,6 +283,14 @@ const latestGauge = (exporter: Exporter, now: ReadonlyArray<Snapshot>, column: s
   if (known.length === 0) return null
   return isEpoch(exporter.table.columns[column]!) ? Math.min(...known) : sumOf(known)
 }
+
+/** Whether a row is of something that is there still: what is gone has nothing to tell. */
+const isHere = (exporter: Exporter, row: Snapshot): boolean => {
+  const presence = exporter.top?.presence
+  return presence === undefined || valueOf(exporter, row, presence) !== 0
+}
+
+const tells = (exporter: Exporter, row: Snapshot, column: string): boolean => valueOf(exporter, row, column) !== null
 
 /** A gauge that is a moment. */
 const isEpoch = (column: Column): boolean => column.kind === "gauge" && column.unit === "epoch_seconds"

@@ -177,6 +177,47 @@ layer(live)("groups in several units", (it) => {
     })
   )
 
+  it.effect(
+    "tell no part of a level for the whole: null where a unit of the group that is there does not tell its own",
+    () =>
+      Effect.gen(function* () {
+        const serverId = "units-partly-told"
+        const of = (name: string, unit: string, procs: number, more: Readonly<Record<string, number>> = {}) =>
+          processRow(serverId, 15, name, 1, { procs, more: { unit, oldest_start_time_seconds: 9, ...more } })
+        const told = { pss_bytes: 3 * 2 ** 20, num_threads: 2 }
+        yield* store(
+          [
+            ...[of("nginx", "a.service", 4, told), of("nginx", "b.service", 1, { num_threads: 1 })],
+            ...[of("cron", "a.service", 2, told), of("cron", "b.service", 0)],
+            ...[of("bash", "a.service", 2, told), of("bash", "b.service", 2, told)]
+          ],
+          1
+        )
+        const rankings = yield* Rankings
+        const request = {
+          exporter: exporter.name,
+          serverId,
+          metric: "cpu",
+          limit: 9,
+          window: { from: at(0), to: at(15) }
+        }
+        const { rows } = yield* rankings.top(request)
+        assert.deepStrictEqual(
+          rows.map((row) => [row.name, row.pss_bytes, row.num_threads, row.oldest_start_time_seconds]),
+          [
+            ["bash", 6 * 2 ** 20, 4, 9],
+            ["cron", 3 * 2 ** 20, 2, 9],
+            ["nginx", null, 3, 9]
+          ]
+        )
+        const inUnit = yield* rankings.top({ ...request, only: { label: "unit", value: "a.service" } })
+        assert.deepStrictEqual(
+          inUnit.rows.map((row) => row.pss_bytes),
+          [3 * 2 ** 20, 3 * 2 ** 20, 3 * 2 ** 20]
+        )
+      })
+  )
+
   it.effect("have the fields of a ranking on demand only where it is asked for, and null where nobody told it", () =>
     Effect.gen(function* () {
       const serverId = "units-untold"

@@ -48,6 +48,7 @@ const unit: UnitReading = {
   throttledPeriods: null,
   quota: null,
   memory: null,
+  memoryPeak: null,
   memoryLimit: null,
   kills: 0,
   read: null,

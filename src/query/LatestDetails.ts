@@ -2,8 +2,8 @@
  * What the latest scrape of a server says of each group beside what is ranked: the gauges that no ranking shows, and the values
  * of the labels beside the ranked one. It is one scrape, so that all of it costs next to nothing whatever the window.
  *
- * Guarantee: nothing is told of a group that is not in that scrape. Bound: one scrape of each server; {@link VALUES_MAX} values
- * of a label are named, and how many there are is told.
+ * Guarantee: nothing is told of a group that is not in that scrape, and no sum over its rows where one of them does not tell its part.
+ * Bound: one scrape of each server; {@link VALUES_MAX} values of a label are named, and how many there are is told.
  */
 import { Effect } from "effect"
 import { answerFields, otherLabels } from "../plugins/Catalog.ts"
@@ -49,6 +49,8 @@ interface Shape {
     readonly kind: "sum" | "nullable" | "earliest"
   }>
   readonly others: ReadonlyArray<{ readonly field: string; readonly place: number }>
+  /** The gauge whose 0 says that what a row counted is gone. */
+  readonly presence: string | undefined
   /** Where the ranked label is among the labels. */
   readonly per: number
   /** All labels, in the order of the table. */
@@ -65,6 +67,7 @@ const shapeOf = (exporter: Exporter): Shape => {
       return [{ field, column, kind: isMoment(declared) ? "earliest" : declared.nullable ? "nullable" : "sum" }]
     }),
     others: otherLabels(exporter).map(({ field, label }) => ({ field, place: labels.indexOf(label) })),
+    presence: exporter.top?.presence,
     per: labels.indexOf(exporter.top?.per ?? ""),
     labels
   }
@@ -82,7 +85,10 @@ const readDetails = Effect.fnUntraced(function* (
   }
 ) {
   const { from, to } = asked.window
-  const columns = shape.gauges.map(({ column }) => column)
+  const columns = [
+    ...shape.gauges.map(({ column }) => column),
+    ...(shape.presence === undefined ? [] : [shape.presence])
+  ]
   const found = yield* scrapes.latest(exporter.name, asked.servers, 1, from, to, columns)
   const latest = new Map(
     [...found].flatMap(([server, own]) => (own[0] === undefined ? [] : [[server, own[0]] as const]))
@@ -129,20 +135,22 @@ const unseen = ({ gauges, others }: Shape): Fields =>
 
 /** The fields of one group, of its rows in the scrape. One that is not in it has 0 of what every row tells, as of any level. */
 const detailsOf = (
-  { gauges, others }: Shape,
+  { gauges, others, presence }: Shape,
   scrape: Scrape,
   rows: ReadonlyArray<number>,
   names: ReadonlyMap<number, string>
 ): Fields => {
   const fields: Record<string, RankedRow[string]> = {}
+  const counts = presence === undefined ? undefined : scrape.values[gauges.length]!
   for (const [n, { field, kind }] of gauges.entries()) {
-    let value: number | null = kind === "sum" ? 0 : null
-    for (const row of rows) {
-      const own = scrape.values[n]![row]!
-      if (Number.isNaN(own)) continue
-      value = value === null ? own : kind === "earliest" ? Math.min(value, own) : value + own
-    }
-    fields[field] = value
+    const values = scrape.values[n]!
+    const known = rows.filter((row) => !Number.isNaN(values[row]!))
+    // What is gone has nothing to tell. Of what is there and does not tell, such as a unit whose files cannot be read, the rest
+    // is a part that would pass for the whole.
+    const isPart = kind !== "earliest" && rows.some((row) => Number.isNaN(values[row]!) && counts?.[row] !== 0)
+    if (isPart || known.length === 0) fields[field] = kind === "sum" && !isPart ? 0 : null
+    else
+      fields[field] = known.map((row) => values[row]!).reduce((a, b) => (kind === "earliest" ? Math.min(a, b) : a + b))
   }
   for (const { field, place } of others) {
     const values = new Set(rows.map((row) => names.get(scrape.labels[place]![row]!) ?? ""))

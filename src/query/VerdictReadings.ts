@@ -26,6 +26,8 @@ export interface UnitReading {
   readonly quota: number | null
   /** The most that was used in a scrape, and the limit. */
   readonly memory: number | null
+  /** The most that it ever had, file cache included, as the kernel keeps it: also between scrapes. */
+  readonly memoryPeak: number | null
   readonly memoryLimit: number | null
   readonly kills: number | null
   readonly read: number | null
@@ -121,7 +123,8 @@ export const unitReadings = (
     kernel: facts.kernel,
     units: sums.groups.map((group, slot) => {
       const { counter, gauge } = columnsOf(sums, measures, slot)
-      const memory = gauge(rankedBy(exporter, "peak", "memory"), "max") ?? gauge(facts.memoryPeak, "max")
+      const memoryPeak = gauge(facts.memoryPeak, "max")
+      const memory = gauge(rankedBy(exporter, "peak", "memory"), "max") ?? memoryPeak
       // One that is gone tells no limit any more: what it waited for, it did under the one that it had.
       const isGone = gauge(exporter.top?.presence, "last") === 0
       const limit = (name: string | undefined) => gauge(name, "last") ?? (isGone ? gauge(name, "max") : null)
@@ -138,6 +141,7 @@ export const unitReadings = (
         throttledPeriods: counter(facts.throttledPeriods),
         quota: limit(facts.cpuLimit),
         memory,
+        memoryPeak,
         memoryLimit: limit(facts.memoryLimit),
         kills: counter(facts.oomKills),
         read: counter(facts.readBytes),

@@ -18,6 +18,7 @@ const unit = (name: string, change: Partial<UnitReading> = {}): UnitReading => (
   throttledPeriods: 0,
   quota: null,
   memory: 0,
+  memoryPeak: null,
   memoryLimit: null,
   kills: 0,
   read: 0,
@@ -218,6 +219,31 @@ describe("a verdict", () => {
     expect(not!.setting).toMatchObject({ what: "memory", where: "host", current: "8192 MiB", systemd: null })
   })
 
+  it("blames the host for a kill by a spike between scrapes only where the unit's peak was below its limit", () => {
+    const spike = (memoryPeak: number | null, change: Partial<UnitReading> = {}) => {
+      const killed = { kills: 1, memory: 40 * MIB, memoryLimit: 512 * MIB, memoryPeak, ...change }
+      const { sentence, setting } = judge([unit("a.service", killed)]).verdicts[0]!
+      return [sentence.slice("a.service lost 1 process because memory ran out, ".length), setting!.where]
+    }
+    const own = "of its limit of 512 MiB: raise MemoryMax, or let it need less."
+    expect(spike(512 * MIB)).toEqual([`at a peak of 100 % ${own}`, "a.service"])
+    expect(spike(0.9 * 512 * MIB)).toEqual([`at a peak of 90 % ${own}`, "a.service"])
+    const host = ["not at a limit of its own: the host has too little for all that runs.", "host"]
+    expect(spike(0.89 * 512 * MIB)).toEqual(host)
+    expect(spike(512 * MIB, { memoryLimit: null })).toEqual(host)
+    const either = "in a spike between scrapes, at its limit of 512 MiB or because the host had too little"
+    for (const memory of [40 * MIB, null]) {
+      expect(spike(null, { memory })).toEqual([`${either}: raise MemoryMax, or let it need less.`, "a.service"])
+    }
+  })
+
+  it("tells no share of a limit where the memory is not told", () => {
+    const [waits10] = judge([unit("a", { ...waits("memory", 100), memory: null, memoryLimit: 512 * MIB })]).verdicts
+    expect(waits10!.sentence).toBe(
+      "a waited for memory 10 % of the time, under its limit of 512 MiB: raise MemoryMax, or let it need less."
+    )
+  })
+
   it("says what a host does not tell", () => {
     const nothing = { cpu: null, memory: null, io: null }
     const answer = judge([unit("a", { waited: nothing, throttled: null, periods: null })], host({ waited: nothing }))
@@ -277,6 +303,7 @@ describe("a verdict", () => {
           throttledPeriods: at(row, 6),
           quota: at(row, 7),
           memory: at(row, 8),
+          memoryPeak: at(row, 13),
           memoryLimit: at(row, 9),
           kills: at(row, 10),
           read: at(row, 11),

@@ -30,36 +30,56 @@ const IO_WAIT_PERCENT = 20
 export const waitsForMemory = (unit: UnitReading, context: Context): Found | undefined => {
   const wait = percentOf(unit.waited.memory, coverOf(context))
   const kills = unit.kills ?? 0
-  const used = unit.memoryLimit === null || unit.memory === null ? null : percentOf(unit.memory, unit.memoryLimit)
+  const used = ofLimit(unit, unit.memory)
   const isNear = used !== null && used >= NEAR_LIMIT_PERCENT
   if (kills === 0 && wait < MEMORY_WAIT_PERCENT && !(isNear && wait >= NEAR_LIMIT_WAIT_PERCENT)) return undefined
-  const limit = unit.memoryLimit === null ? null : `its limit of ${mebibytes(unit.memoryLimit)}`
-  const isItsOwn = limit !== null && (isNear || kills === 0)
-  const setting = isItsOwn
-    ? memorySetting(unit.name, unit.memoryLimit!)
-    : machineSetting("memory", "host", memorySet(context.host))
+  const where = whereOf(unit, used)
+  const setting =
+    where === undefined
+      ? machineSetting("memory", "host", memorySet(context.host))
+      : memorySetting(unit.name, unit.memoryLimit!)
   const what = [
     ...(kills === 0 ? [] : [`lost ${count(kills, "process", "processes")} because memory ran out`]),
     ...(wait < NEAR_LIMIT_WAIT_PERCENT ? [] : [`waited for memory ${shown(wait)} % of the time`])
   ].join(" and ")
-  const where = isItsOwn
-    ? `at ${shown(used ?? 0)} % of ${limit}: raise ${setting.what}, or let it need less`
-    : "not at a limit of its own: the host has too little for all that runs"
+  const cure =
+    where === undefined
+      ? "not at a limit of its own: the host has too little for all that runs"
+      : `${where}: raise ${setting.what}, or let it need less`
   return {
     kind: "memory",
     subject: unitOf(unit),
     weight: wait,
-    sentence: `${unit.name} ${what}, ${where}.`,
+    sentence: `${unit.name} ${what}, ${cure}.`,
     evidence: told({
       memory_wait_percent: wait,
       oom_kills: unit.kills,
       memory_of_limit_percent: used,
       memory_mb: unit.memory === null ? null : unit.memory / MIB,
+      memory_peak_mb: unit.memoryPeak === null ? null : unit.memoryPeak / MIB,
       memory_limit_mb: unit.memoryLimit === null ? null : unit.memoryLimit / MIB
     }),
     neighbours: [],
     setting
   }
+}
+
+const ofLimit = ({ memoryLimit }: UnitReading, memory: number | null): number | null =>
+  memoryLimit === null || memory === null ? null : percentOf(memory, memoryLimit)
+
+/**
+ * Where a unit ran out of memory that has a limit; undefined: not at a limit of its own. Memory that rose and was given back by
+ * a kill between two scrapes is in no scrape: only the peak that the kernel keeps tells of it, and without one nobody knows.
+ */
+const whereOf = (unit: UnitReading, used: number | null): string | undefined => {
+  if (unit.memoryLimit === null) return undefined
+  const limit = `its limit of ${mebibytes(unit.memoryLimit)}`
+  const isKill = (unit.kills ?? 0) > 0
+  if (used !== null && (!isKill || used >= NEAR_LIMIT_PERCENT)) return `at ${shown(used)} % of ${limit}`
+  if (!isKill) return `under ${limit}`
+  const peak = ofLimit(unit, unit.memoryPeak)
+  if (peak === null) return `in a spike between scrapes, at ${limit} or because the host had too little`
+  return peak >= NEAR_LIMIT_PERCENT ? `at a peak of ${shown(peak)} % of ${limit}` : undefined
 }
 
 export const hostMemory = (host: HostReading): Found | undefined => {

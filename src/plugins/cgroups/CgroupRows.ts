@@ -5,6 +5,8 @@
  * A cgroup's CPU, memory, devices and threads are what it says less what the listed cgroups below it say. A row may have
  * several cgroups, such as all sessions of a user: theirs are summed. What cannot be taken apart (pressure, limits) is
  * that of the row's topmost cgroups, and null where it is a whole slice's, since the slice's units are rows of their own.
+ * Pressure and peak of several topmost ones are null, too: they wait at the same time, so that their sum could be longer than
+ * there was time, and one scrape's totals do not say which of them waited longest since the last one.
  *
  * `members` is a hash of the cgroups that a row is made of and of those taken off it. Where it changes, the sums leap: the
  * increase is then unknown (docs/numbers.md). Pure; linear in the cgroups.
@@ -29,6 +31,8 @@ const OF_ITSELF = ["processes", "oomKills"] as const
 /** What a quota does to a cgroup as a whole. */
 const OF_QUOTA = ["periods", "throttledPeriods", "throttled"] as const
 const PRESSURE = ["cpuSome", "memorySome", "memoryFull", "ioSome", "ioFull"] as const
+/** What those of several cgroups do not add up to. */
+const OF_ONE = ["peak", ...PRESSURE] as const
 /** Seconds to the microsecond: what is behind it after subtracting is noise of binary fractions. */
 const MICROS = 1e6
 
@@ -58,10 +62,9 @@ const rowOf = (members: ReadonlyArray<Cgroup>): UnitRow => {
   const tops = members.filter(({ parent }) => parent === undefined || keyOf(parent) !== keyOf(members[0]!))
   for (const top of tops) for (const measure of OF_QUOTA) add(measure, top.values[measure])
   const whole = tops.every((top) => !isRemainder(top))
-  if (whole) for (const top of tops) for (const measure of PRESSURE) add(measure, top.values[measure])
   // Nothing sits in a slice itself: that says nothing about whether it is still there.
   if (!whole && values.processes === 0) values.processes = undefined
-  if (whole && tops.length === 1) values.peak = tops[0]!.values.peak
+  if (whole && tops.length === 1) for (const measure of OF_ONE) values[measure] = tops[0]!.values[measure]
   values.limit = totalOf(tops, ({ values: { limit } }) => limit)
   values.cores = totalOf(tops, ({ values: { period, quota } }) =>
     quota === undefined || !(period !== undefined && period > 0) ? undefined : quota / period

@@ -104,6 +104,23 @@ describe("the rows of a scrape", () => {
     })
   })
 
+  it("tell no longer wait than there was time: of several cgroups that wait at the same time, no pressure", () => {
+    const waiting = (id: string, waited: number): ReadonlyArray<Sample> => [
+      cpu(id, 1),
+      of("pressure_io_waiting_seconds_total", id, waited)
+    ]
+    const runs = ["/system.slice/run-u1.scope", "/system.slice/run-u2.scope"]
+    const before = rowsOf(runs.flatMap((id) => waiting(id, 100)))
+    const after = rowsOf(runs.flatMap((id) => waiting(id, 115)))
+    expect(before.size).toBe(1)
+    for (const [unit, row] of after) {
+      expect([unit, row.cpu_seconds_total, row.io_pressure_seconds_total]).toEqual([unit, 2, null])
+    }
+    const user = "/user.slice/user-1000.slice"
+    const whole = rowsOf([...waiting(user, 20), ...waiting(`${user}/a.scope`, 15), ...waiting(`${user}/b.scope`, 15)])
+    expect(whole.get("user.slice/user 1000")).toMatchObject({ io_pressure_seconds_total: 20 })
+  })
+
   it("lack what this cAdvisor does not tell: null, never 0", () => {
     const [row] = parse([cpu("/a.service", 1)]).rows
     const told = Object.entries(row!).filter(([, value]) => value !== null)
