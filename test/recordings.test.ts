@@ -37,6 +37,12 @@ const registered = Effect.flatMap(Servers, ({ register }) =>
   Effect.map(register("web"), ({ server }) => server.serverId)
 )
 
+/** Stores one as it is read. */
+const put = (serverId: string, sent: Recording, there?: Recordings["Service"]) =>
+  Effect.flatMap(there === undefined ? Recordings : Effect.succeed(there), (recordings) =>
+    recordings.put(serverId, sent, JSON.stringify(sent))
+  )
+
 /** Another process over the same database. */
 const another = Effect.map(Layer.build(Layer.fresh(RecordingsPostgres.layer)), (context) => context).pipe(
   Effect.flatMap((context) => Effect.provideContext(Recordings, context))
@@ -48,9 +54,9 @@ layer(live, { timeout: "1 minute" })("recordings", (it) => {
       const [one, other] = [yield* registered, yield* registered]
       const recordings = yield* Recordings
       const sent = made(1, { reason: "oom_kill", kills: [kill({ name: "größe 名" })] })
-      assert.isTrue(yield* recordings.put(one, sent))
-      assert.isFalse(yield* recordings.put(one, sent))
-      assert.isTrue(yield* recordings.put(other, sent))
+      assert.isTrue(yield* put(one, sent))
+      assert.isFalse(yield* put(one, sent))
+      assert.isTrue(yield* put(other, sent))
       const [head, ...more] = (yield* recordings.of(one)).recordings
       assert.deepStrictEqual(more, [])
       assert.deepInclude(head, { serverId: one, reason: "oom_kill", to: NOW + 1_000, from: NOW - 1_000 })
@@ -59,7 +65,7 @@ layer(live, { timeout: "1 minute" })("recordings", (it) => {
       for (const id of ["", "x", "0", "99999999999999999999", "1; drop table"]) {
         assert.strictEqual((yield* Effect.flip(recordings.get(id)))._tag, "UnknownRecording")
       }
-      assert.strictEqual((yield* Effect.flip(recordings.put("nobody", sent)))._tag, "UnknownServer")
+      assert.strictEqual((yield* Effect.flip(put("nobody", sent)))._tag, "UnknownServer")
     })
   )
 
@@ -67,20 +73,20 @@ layer(live, { timeout: "1 minute" })("recordings", (it) => {
     Effect.gen(function* () {
       const [one, other] = [yield* registered, yield* registered]
       const recordings = yield* Recordings
-      yield* recordings.put(other, made(0))
+      yield* put(other, made(0))
       for (let n = 0; n < RECORDINGS_MAX; n++) {
-        yield* recordings.put(one, made(n, { reason: n < 2 ? "asked" : n % 2 === 0 ? "alert" : "oom_kill" }))
+        yield* put(one, made(n, { reason: n < 2 ? "asked" : n % 2 === 0 ? "alert" : "oom_kill" }))
       }
       const kept = Effect.map(recordings.of(one), (found) =>
         found.recordings.map(({ to }) => (to - NOW) / 1_000).sort((a, b) => a - b)
       )
       assert.strictEqual((yield* kept).length, RECORDINGS_MAX)
-      yield* recordings.put(one, made(100, { reason: "oom_kill" }))
+      yield* put(one, made(100, { reason: "oom_kill" }))
       assert.deepStrictEqual((yield* kept).slice(0, 2), [1, 2])
-      yield* recordings.put(one, made(101, { reason: "alert" }))
-      yield* recordings.put(one, made(102, { reason: "alert" }))
+      yield* put(one, made(101, { reason: "alert" }))
+      yield* put(one, made(102, { reason: "alert" }))
       assert.deepStrictEqual((yield* kept).slice(0, 2), [3, 4])
-      yield* recordings.put(one, made(103, { reason: "asked" }))
+      yield* put(one, made(103, { reason: "asked" }))
       const all = yield* kept
       assert.strictEqual(all.length, RECORDINGS_MAX)
       assert.include(all, 103)
@@ -91,7 +97,7 @@ layer(live, { timeout: "1 minute" })("recordings", (it) => {
   it.effect("are dropped when they are too old, and so are requests", () =>
     Effect.gen(function* () {
       const one = yield* registered
-      const { ask, of, put } = yield* Recordings
+      const { ask, of } = yield* Recordings
       yield* put(one, made(1))
       yield* put(one, made(2, { ended: NOW / 1_000 + DAY / 1_000 }))
       yield* at(NOW)(ask(one))
@@ -118,7 +124,7 @@ layer(live, { timeout: "1 minute" })("recordings", (it) => {
         yield* at(NOW + MINUTE)(there.refresh)
         assert.deepStrictEqual(here.wanted(one), { id: asked.id, reason: "asked" })
         assert.deepStrictEqual(there.wanted(one), { id: asked.id, reason: "asked" })
-        yield* at(NOW + MINUTE)(there.put(one, made(1, { id: asked.id })))
+        yield* at(NOW + MINUTE)(put(one, made(1, { id: asked.id }), there))
         assert.isUndefined(there.wanted(one))
         yield* at(NOW + MINUTE)(here.refresh)
         assert.isUndefined(here.wanted(one))

@@ -1,11 +1,12 @@
 import { connect, type Socket } from "node:net"
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber, Queue } from "effect"
 import { formatHello, hashOf } from "../protocol/AgentHello.ts"
 import { parseWanted, WANTS_HEADER } from "../protocol/AgentWants.ts"
 import { kill, recording } from "../protocol/Recording.fixture.ts"
 import type { Recording } from "../protocol/Recording.ts"
+import type { Turns } from "./ingest/Turns.ts"
 import { AGENT_A, AGENT_B, OPERATOR, READ, row, startServer } from "./TestServer.ts"
 
 const now = () => Math.floor(Date.now() / 1_000)
@@ -107,6 +108,43 @@ describe("a recording that is sent", () => {
       for (const socket of sockets) socket.destroy()
       const again = ask("/api/recordings", sent(made({ id: "f".repeat(32) }), AGENT_A))
       expect((yield* Effect.delay(again, "200 millis")).status).toBe(201)
+    })
+  )
+
+  it.live("is unpacked and read in the turn that its server has of all ingest, and gives back what it held", () =>
+    Effect.gen(function* () {
+      const asked = yield* Queue.unbounded<string>()
+      const turn = yield* Deferred.make<void>()
+      const turns: Turns = {
+        take: (_, work) => Effect.sync(work),
+        queue: (serverId, work) =>
+          Queue.offer(asked, serverId).pipe(Effect.andThen(Deferred.await(turn)), Effect.andThen(Effect.sync(work)))
+      }
+      const { ask, push, world } = yield* startServer({ turns, limits: { requestsInFlightMax: 3 } })
+      const ids = ["1", "2"].map((id) => id.repeat(32))
+      const waiting = yield* Effect.forkScoped(
+        Effect.forEach(ids, (id) => ask("/api/recordings", sent(made({ id }))), { concurrency: 2 })
+      )
+      expect([yield* Queue.take(asked), yield* Queue.take(asked)]).toEqual(["alpha", "alpha"])
+      // Those that wait count as requests under way: of their own server none is let in beside them, of another one is.
+      expect((yield* push({ process_exporter: [row("a")] })).status).toBe(503)
+      expect((yield* push({ process_exporter: [row("a")] }, { token: AGENT_B })).status).toBe(202)
+      expect(world.recordings).toEqual([])
+      yield* Deferred.succeed(turn, undefined)
+      expect((yield* Fiber.join(waiting)).map(({ status }) => status)).toEqual([201, 201])
+      expect((yield* push({ process_exporter: [row("a")] })).status).toBe(202)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("counts with all bytes under way, as it is sent and as it is unpacked", () =>
+    Effect.gen(function* () {
+      const { ask, push } = yield* startServer({ limits: { bytesInFlightMax: 100_000 } })
+      const blanks = sent(`[${" ".repeat(200_000)}]`)
+      const refused = yield* ask("/api/recordings", blanks)
+      expect([refused.status, refused.json.detail]).toEqual([503, "too many bytes are being taken in"])
+      const plain = { ...blanks, body: Buffer.alloc(200_000, " "), headers: { "content-type": "application/json" } }
+      expect((yield* ask("/api/recordings", plain)).status).toBe(503)
+      expect((yield* push({ process_exporter: [row("a")] })).status).toBe(202)
     })
   )
 

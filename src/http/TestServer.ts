@@ -48,6 +48,8 @@ import { type DeadLetter, DeadLetters, UnknownDeadLetter } from "../sinks/storag
 import { SnapshotStream, type StreamFull, type StreamUnavailable } from "../sinks/stream/SnapshotStream.ts"
 import type { EntryKind, StreamContent } from "../sinks/stream/StreamEntry.ts"
 import { HoursMax, hoursMaxOf } from "./handlers/RankingsHandlers.ts"
+import { Intake } from "./ingest/Intake.ts"
+import type { Turns } from "./ingest/Turns.ts"
 import { PipelineView } from "./live/PipelineView.ts"
 import { BasePath } from "./server/Address.ts"
 import { layer as httpLayer, Listen } from "./server/HttpServer.ts"
@@ -820,6 +822,8 @@ export const startServer = (
     readonly checks?: Parameters<typeof Readiness.layer>[0]
     /** Instead of the one that a test can look into. */
     readonly stream?: Layer.Layer<SnapshotStream>
+    /** Instead of the server's own. */
+    readonly turns?: Turns
   } = {}
 ) =>
   Effect.gen(function* () {
@@ -843,7 +847,13 @@ export const startServer = (
       Layer.provideMerge(Layer.succeed(BasePath, options.basePath ?? "")),
       Layer.provideMerge(Layer.succeed(PublicUrl, options.publicUrl ?? ""))
     )
-    const context = yield* Layer.build(httpLayer.pipe(Layer.provideMerge(around), Layer.provide(base)))
+    const intake = Layer.effect(
+      Intake,
+      Effect.map(Intake, (own) => ({ ...own, turns: options.turns ?? own.turns }))
+    ).pipe(Layer.provide(Intake.layer))
+    const context = yield* Layer.build(
+      httpLayer.pipe(Layer.provide(intake), Layer.provideMerge(around), Layer.provide(base))
+    )
     return yield* Effect.provideContext(
       Effect.gen(function* () {
         const sessions = yield* Sessions

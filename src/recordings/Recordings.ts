@@ -51,10 +51,11 @@ export class UnknownRecording extends Schema.TaggedError<UnknownRecording>()("Un
 export class Recordings extends Context.Service<
   Recordings,
   {
-    /** Stores one; false where it is there already. */
+    /** Stores one, as this JSON; false where it is there already. */
     readonly put: (
       serverId: string,
-      recording: Recording
+      recording: Recording,
+      json: string
     ) => Effect.Effect<boolean, UnknownServer | DatabaseUnavailable>
     /** Those of a server, the latest first, and the latest request. */
     readonly of: (

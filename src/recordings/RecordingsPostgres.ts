@@ -95,8 +95,8 @@ export const layer: Layer.Layer<Recordings, never, PgClient.PgClient> = Layer.ef
       })
 
     return Recordings.of({
-      put: Effect.fn("Recordings.put")(function* (serverId, recording) {
-        const packed = yield* packedOf(JSON.stringify(recording))
+      put: Effect.fn("Recordings.put")(function* (serverId, recording, json) {
+        const packed = yield* packedOf(json)
         const isNew = yield* sql.withTransaction(put(serverId, recording, packed))
         yield* forget(serverId, recording.id)
         return isNew

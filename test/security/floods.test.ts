@@ -1,6 +1,6 @@
 /**
- * Floods of a whole server: of questions that take all connections to the database, and of bodies that cost more than they are
- * worth, against a process of its own. A neighbour's rows are taken meanwhile.
+ * Floods of a whole server: of questions that take all connections to the database, and of bodies and recordings that cost more than
+ * they are worth, against a process of its own. A neighbour's rows are taken meanwhile.
  */
 import { spawn } from "node:child_process"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
@@ -11,6 +11,8 @@ import { PgClient } from "@effect/sql-pg"
 import { expect, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Redacted, Schedule } from "effect"
 import { closedPort } from "../../agent/scrape/HttpPeer.fixture.ts"
+import { recording } from "../../src/protocol/Recording.fixture.ts"
+import { PROCESSES_MAX, UNITS_MAX } from "../../src/protocol/Recording.ts"
 import * as TestDatabase from "../TestDatabase.ts"
 import * as TestServer from "../TestServer.ts"
 
@@ -69,52 +71,58 @@ layer(TestServer.layer, { timeout: "2 minutes", excludeTestServices: true })("qu
   )
 })
 
+/** A server in a process of its own. */
+const started = Effect.gen(function* () {
+  const { url: databaseUrl } = yield* TestDatabase.TestDatabase
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "nodepulse-flood-"))),
+    (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
+  )
+  const port = yield* closedPort
+  const server = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, [MAIN, "server"], {
+        env: {
+          PATH: process.env.PATH,
+          DATABASE_URL: Redacted.value(databaseUrl),
+          NODEPULSE_ADMIN_TOKEN: ADMIN,
+          NODEPULSE_DATA_DIR: join(folder, "data"),
+          NODEPULSE_PORT: String(port)
+        },
+        stdio: "ignore"
+      })
+    ),
+    (child) =>
+      Effect.promise(async () => {
+        if (child.exitCode !== null || child.signalCode !== null) return
+        child.kill("SIGKILL")
+        await new Promise((ended) => child.once("exit", ended))
+      })
+  )
+  const ask = (path: string, token: string, body: string | Buffer, headers = {}) =>
+    Effect.tryPromise(async () => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
+        body
+      })
+      return { status: response.status, text: await response.text() }
+    })
+  // It is away until it listens, and then not ready until the database is.
+  const register = (name: string) =>
+    ask("/api/servers", ADMIN, JSON.stringify({ name })).pipe(
+      Effect.filterOrFail(({ status }) => status === 201),
+      Effect.retry({ schedule: Schedule.spaced("250 millis") }),
+      Effect.timeout("100 seconds"),
+      Effect.map(({ text }) => JSON.parse(text).token as string)
+    )
+  return { ask, register, server }
+})
+
 layer(TestDatabase.layer, { timeout: "2 minutes", excludeTestServices: true })("a process under a flood", (it) => {
   it.effect("goes on, within its memory, and takes a neighbour's rows", () =>
     Effect.gen(function* () {
-      const { url: databaseUrl } = yield* TestDatabase.TestDatabase
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "nodepulse-flood-"))),
-        (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
-      )
-      const port = yield* closedPort
-      const server = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          spawn(process.execPath, [MAIN, "server"], {
-            env: {
-              PATH: process.env.PATH,
-              DATABASE_URL: Redacted.value(databaseUrl),
-              NODEPULSE_ADMIN_TOKEN: ADMIN,
-              NODEPULSE_DATA_DIR: join(folder, "data"),
-              NODEPULSE_PORT: String(port)
-            },
-            stdio: "ignore"
-          })
-        ),
-        (child) =>
-          Effect.promise(async () => {
-            if (child.exitCode !== null || child.signalCode !== null) return
-            child.kill("SIGKILL")
-            await new Promise((ended) => child.once("exit", ended))
-          })
-      )
-      const ask = (path: string, token: string, body: string | Buffer, headers = {}) =>
-        Effect.tryPromise(async () => {
-          const response = await fetch(`http://127.0.0.1:${port}${path}`, {
-            method: "POST",
-            headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
-            body
-          })
-          return { status: response.status, text: await response.text() }
-        })
-      // It is away until it listens, and then not ready until the database is.
-      const register = (name: string) =>
-        ask("/api/servers", ADMIN, JSON.stringify({ name })).pipe(
-          Effect.filterOrFail(({ status }) => status === 201),
-          Effect.retry({ schedule: Schedule.spaced("250 millis") }),
-          Effect.timeout("100 seconds"),
-          Effect.map(({ text }) => JSON.parse(text).token as string)
-        )
+      const { ask, register, server } = yield* started
       const [attacker, neighbour] = [yield* register("attacker"), yield* register("neighbour")]
       const gzip = { "content-encoding": "gzip" }
       const bodies = [
@@ -141,6 +149,49 @@ layer(TestDatabase.layer, { timeout: "2 minutes", excludeTestServices: true })("
       expect([server.exitCode, server.signalCode]).toEqual([null, null])
       const status = yield* Effect.promise(() => readFile(`/proc/${server.pid}/status`, "utf8"))
       expect(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024).toBeLessThan(MEMORY_MIB)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("of recordings, goes on taking a neighbour's rows between them", () =>
+    Effect.gen(function* () {
+      const { ask, register } = yield* started
+      const values = Array.from({ length: 900 }, (_, n) => n * 11.3)
+      const many = <A>(count: number, of: (n: number) => A) => Array.from({ length: count }, (_, n) => of(n))
+      const ended = Math.floor(Date.now() / 1_000)
+      const bodyOf = (n: number) => {
+        const [id, shared] = [n.toString(16).padStart(32, "0"), { cpu: values, memory: values }]
+        const processes = many(PROCESSES_MAX, (pid) => ({ name: `p${pid}`, pid: pid + 1, unit: "", ...shared }))
+        const units = many(UNITS_MAX, (unit) => ({ name: `u${unit}`, limit: null, ...shared }))
+        return gzipSync(JSON.stringify(recording({ id, ended, processes, units }, 900)))
+      }
+      const attackers = yield* Effect.forEach(
+        many(8, (n) => `attacker ${n}`),
+        register
+      )
+      const neighbour = yield* register("neighbour")
+      const bodies = many(5, bodyOf)
+      const push = ask("/metrics/prometheus", neighbour, JSON.stringify({ process_exporter: [rowOf("own")] }))
+      expect((yield* push).status).toBe(202)
+      const flood = yield* Effect.forEach(
+        attackers,
+        (attacker) =>
+          Effect.forEach(bodies, (body) => ask("/api/recordings", attacker, body, { "content-encoding": "gzip" }), {
+            concurrency: 2
+          }),
+        { concurrency: "unbounded" }
+      ).pipe(
+        Effect.map((answers) => answers.flat()),
+        Effect.forkScoped
+      )
+      let taken = 0
+      while (flood.pollUnsafe() === undefined) {
+        expect((yield* push).status).toBe(202)
+        taken++
+      }
+      const answers = yield* Fiber.join(flood)
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201))
+      // Those that come in together would be read one after the other, and five pushes taken meanwhile.
+      expect(taken).toBeGreaterThan(answers.length / 2)
     }).pipe(Effect.scoped)
   )
 })

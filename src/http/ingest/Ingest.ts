@@ -41,11 +41,11 @@ import { Limits } from "../server/Limits.ts"
 import { problemResponse } from "../server/ProblemResponse.ts"
 import { ANSWER_HEADERS } from "../server/SecurityHeaders.ts"
 import { SelfMetrics } from "../server/SelfMetrics.ts"
-import { makeAdmission, type Refusal, type Ticket } from "./Admission.ts"
+import type { Ticket } from "./Admission.ts"
 import { makeAgentDoor } from "./AgentDoor.ts"
 import { makeGroups } from "./Groups.ts"
 import { collect, type Encoding, encodingOf, parseJson, tooLarge, unpack } from "./IngestBody.ts"
-import { makeTurns } from "./Turns.ts"
+import { Intake } from "./Intake.ts"
 
 export const INGEST_PATH = "/metrics/prometheus"
 
@@ -70,21 +70,15 @@ const make = Effect.gen(function* () {
   const agents = yield* Agents
   const recordings = yield* Recordings
   const door = yield* makeAgentDoor
+  const { admission, refuse, turns } = yield* Intake
   const metrics = yield* SelfMetrics
   const limits = yield* Limits
   const clock = yield* Clock.Clock
   const wires = makeWires(exporters)
   const codec = makeSnapshotCodec(wires)
-  const admission = makeAdmission(limits.requestsInFlightMax, limits.bytesInFlightMax)
   const allowance = makeAllowance(limits.serverRequestsPerSecond * BURST_SECONDS, limits.serverRequestsPerSecond)
   const monotonic = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const turns = makeTurns(monotonic, () => admission.inFlight().servers <= 1)
   const groups = makeGroups(limits, monotonic)
-
-  const refuse = (reason: Refusal): Unavailable => {
-    metrics.shed(reason)
-    return new Unavailable({ detail: REFUSED[reason] })
-  }
 
   /** The payload of a complete body. */
   const read = (sent: Buffer, encoding: Encoding, ticket: Ticket): Result.Result<DecodedPayload, Problem> => {
@@ -223,12 +217,6 @@ const newestOf = (timestamp: number | ReadonlyArray<number>, latest: number): nu
   typeof timestamp === "number" ? Math.max(timestamp, latest) : timestamp.reduce((a, b) => Math.max(a, b), latest)
 
 const NOT_IN_TIME = "the stream did not take the snapshots in time"
-
-const REFUSED: Readonly<Record<Refusal, string>> = {
-  requests: "too many requests are being taken in",
-  bytes: "too many bytes are being taken in",
-  server_share: "this server's share of the requests being taken in is used up"
-}
 
 const ACCEPTED = { status: 202, contentType: "application/json", headers: ANSWER_HEADERS } as const
 

@@ -2,7 +2,8 @@
  * Taking in what flight recorders send: `POST /api/recordings`.
  *
  * Guarantee: a 201 comes once the recording is in the database; it is the token's server's, whatever is in it. What is not exactly a
- * recording is refused with the field and the value. Unauthenticated requests are rejected before the body is read.
+ * recording is refused with the field and the value. Unauthenticated requests are rejected before the body is read. It takes its turn
+ * with all else that agents send (`Intake.ts`), so that a flood of recordings holds up no neighbour's push.
  * Bounds: {@link PACKED_BYTES_MAX} as sent, {@link UNPACKED_BYTES_MAX} unpacked, {@link VALUES_MAX} values, {@link IN_FLIGHT_MAX} at a
  * time, {@link SERVER_IN_FLIGHT_MAX} of one server; of one server {@link BURST} at once, and one in {@link REST_SECONDS} s.
  */
@@ -17,8 +18,10 @@ import { BodyTooLarge, fromFailure, MalformedBody, type Problem, TooManyRequests
 import { makeAllowance } from "../server/Allowance.ts"
 import { Limits, type LimitsShape } from "../server/Limits.ts"
 import { problemResponse } from "../server/ProblemResponse.ts"
+import type { Ticket } from "./Admission.ts"
 import { makeAgentDoor } from "./AgentDoor.ts"
-import { collect, encodingOf, tooLarge, unpack } from "./IngestBody.ts"
+import { collect, type Encoding, encodingOf, tooLarge, unpack } from "./IngestBody.ts"
+import { Intake } from "./Intake.ts"
 
 const UNPACKED_BYTES_MAX = 8 * 1024 * 1024
 /** A recording with all that it may have: some 220 000. */
@@ -53,6 +56,7 @@ const make = Effect.gen(function* () {
   }
   const clock = yield* Clock.Clock
   const door = yield* makeAgentDoor
+  const { admission, refuse, turns } = yield* Intake
   const allowance = makeAllowance(BURST, 1 / REST_SECONDS)
   const inFlight: Array<string> = []
 
@@ -67,16 +71,39 @@ const make = Effect.gen(function* () {
       if (inFlight.length >= IN_FLIGHT_MAX || inFlight.filter((id) => id === serverId).length >= SERVER_IN_FLIGHT_MAX) {
         return yield* new Unavailable({ detail: "too many recordings are being taken in" })
       }
+      const ticket = admission.enter(serverId)
+      if (typeof ticket === "string") return yield* refuse(ticket)
       inFlight.push(serverId)
+      const leave = Effect.sync(() => {
+        inFlight.splice(inFlight.indexOf(serverId), 1)
+        admission.leave(ticket)
+      })
+      return yield* Effect.ensuring(stored(request, source, encoding, ticket), leave)
+    })
+
+  /** Reads the body of an admitted request, and stores the recording. */
+  const stored = (
+    request: HttpServerRequest.HttpServerRequest,
+    source: IncomingMessage,
+    encoding: Encoding,
+    ticket: Ticket
+  ) =>
+    Effect.gen(function* (): Effect.fn.Return<Response, Problem> {
       if (source.headers.expect !== undefined) NodeHttpServerRequest.toServerResponse(request).writeContinue()
-      const body = yield* Effect.ensuring(
-        collect<never>(source, limits, () => undefined),
-        Effect.sync(() => inFlight.splice(inFlight.indexOf(serverId), 1))
+      const grow = (bytes: number) => (admission.grow(ticket, bytes) ? undefined : refuse("bytes"))
+      const sent = yield* collect(source, limits, grow)
+      const now = clock.currentTimeMillisUnsafe() / 1_000
+      const read = yield* turns.queue(ticket.serverId, (): Result.Result<Read, Problem> => {
+        const json = encoding === "gzip" ? unpack(sent, limits) : Result.succeed(sent)
+        if (Result.isFailure(json)) return Result.fail(json.failure)
+        const refused = encoding === "gzip" ? grow(json.success.length) : undefined
+        return refused === undefined ? recordingIn(json.success, now) : Result.fail(refused)
+      })
+      const { json, recording } = yield* Effect.fromResult(read)
+      const isNew = yield* Effect.mapError(recordings.put(ticket.serverId, recording, json), (failure) =>
+        fromFailure(failure)
       )
-      const json = encoding === "gzip" ? yield* Effect.fromResult(unpack(body, limits)) : body
-      const recording = yield* Effect.fromResult(recordingIn(json, clock.currentTimeMillisUnsafe() / 1_000))
-      const stored = yield* Effect.mapError(recordings.put(serverId, recording), (failure) => fromFailure(failure))
-      return HttpServerResponse.jsonUnsafe({ stored }, { status: 201 })
+      return HttpServerResponse.jsonUnsafe({ stored: isNew }, { status: 201 })
     })
 
   return RecordingIngest.of({
@@ -85,8 +112,14 @@ const make = Effect.gen(function* () {
   })
 })
 
+interface Read {
+  readonly recording: Recording
+  /** The same as it is kept. */
+  readonly json: string
+}
+
 /** The recording of a body, or why there is none. `now` in epoch seconds. */
-const recordingIn = (json: Buffer, now: number): Result.Result<Recording, BodyTooLarge | MalformedBody> => {
+const recordingIn = (json: Buffer, now: number): Result.Result<Read, BodyTooLarge | MalformedBody> => {
   if (json.length > UNPACKED_BYTES_MAX) return Result.fail(tooLarge(UNPACKED_BYTES_MAX, "unpacked"))
   if (isOver(json)) {
     const detail = `the body has more than ${VALUES_MAX} values`
@@ -105,7 +138,7 @@ const recordingIn = (json: Buffer, now: number): Result.Result<Recording, BodyTo
     const side = age < 0 ? `${Math.round(-age)} s ahead of` : `${Math.round(age)} s behind`
     return Result.fail(new MalformedBody({ detail: `ended is ${side} the server's clock` }))
   }
-  return Result.succeed(recording.success)
+  return Result.succeed({ recording: recording.success, json: JSON.stringify(recording.success) })
 }
 
 /** Counted before anything is made of them: a body of empty lists would take many times its size. */

@@ -36,6 +36,29 @@ describe("time is shared fairly", () => {
     })
   )
 
+  it.effect(
+    "what takes long by its nature waits for its turn also the first time, and a small thing of another is never behind it",
+    () =>
+      Effect.gen(function* () {
+        let millis = 0
+        const turns = makeTurns(
+          () => millis,
+          () => false,
+          soon
+        )
+        const order: Array<string> = []
+        const work = (name: string, costs: number) => () => {
+          millis += costs
+          order.push(name)
+        }
+        pauses.length = 0
+        const large = ["one", "two"].map((name) => turns.queue(name, work(name, 200)))
+        yield* Effect.all([...large, turns.take("quiet", work("quiet", 1))], { concurrency: "unbounded" })
+        expect(order).toEqual(["quiet", "one", "two"])
+        expect(pauses).toEqual([0, 200])
+      })
+  )
+
   it.effect("of those who wait the one that used least comes first, and what was used is forgotten", () =>
     Effect.gen(function* () {
       let millis = 0

@@ -5,7 +5,7 @@
  * Guarantee: whoever used little lately is never behind whoever used much: of those who wait, the server that has used least
  * comes first, some milliseconds' worth a turn of the event loop; then, unless nobody else is there, the loop is the others' for as
  * long as that took: those who wait never have more than half of it. What a server has used is forgotten at `SHARE` of real time. Whoever used less than `FREE_MILLIS`
- * does not wait: that is an agent, always.
+ * does not wait: that is an agent, always. What takes long by its nature, a recording, waits also the first time.
  *
  * Bound: those who wait hold a ticket of `Admission`; {@link ACCOUNTS_MAX} servers are remembered.
  */
@@ -14,6 +14,8 @@ import { Effect } from "effect"
 export interface Turns {
   /** Does the work, now or in its turn. */
   readonly take: <A>(serverId: string, work: () => A) => Effect.Effect<A>
+  /** Does the work in its turn. */
+  readonly queue: <A>(serverId: string, work: () => A) => Effect.Effect<A>
 }
 
 /** A server may use this much before it waits for its turn: some 100 requests of an agent. */
@@ -93,25 +95,28 @@ export const makeTurns = (now: () => number, isAlone: () => boolean, later = aft
     schedule(isAlone() ? 0 : Math.min(PAUSE_MILLIS_MAX, now() - began))
   }
 
+  const queue = <A>(serverId: string, work: () => A): Effect.Effect<A> =>
+    Effect.callback((resume) => {
+      const one: Waiting = {
+        serverId,
+        run: () => {
+          try {
+            resume(Effect.succeed(charged(serverId, work)))
+          } catch (defect) {
+            resume(Effect.die(defect))
+          }
+        }
+      }
+      waiting.add(one)
+      schedule(0)
+      return Effect.sync(() => waiting.delete(one))
+    })
+
   return {
     take: (serverId, work) =>
-      Effect.suspend(() => {
-        if (used(serverId, now()) <= FREE_MILLIS) return Effect.succeed(charged(serverId, work))
-        return Effect.callback((resume) => {
-          const one: Waiting = {
-            serverId,
-            run: () => {
-              try {
-                resume(Effect.succeed(charged(serverId, work)))
-              } catch (defect) {
-                resume(Effect.die(defect))
-              }
-            }
-          }
-          waiting.add(one)
-          schedule(0)
-          return Effect.sync(() => waiting.delete(one))
-        })
-      })
+      Effect.suspend(() =>
+        used(serverId, now()) <= FREE_MILLIS ? Effect.succeed(charged(serverId, work)) : queue(serverId, work)
+      ),
+    queue
   }
 }

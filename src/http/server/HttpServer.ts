@@ -43,6 +43,7 @@ import { systemHandlers } from "../handlers/SystemHandlers.ts"
 import { tokensHandlers } from "../handlers/TokensHandlers.ts"
 import { verdictHandlers } from "../handlers/VerdictHandlers.ts"
 import { Ingest } from "../ingest/Ingest.ts"
+import { Intake } from "../ingest/Intake.ts"
 import { RecordingIngest } from "../ingest/RecordingIngest.ts"
 import { authorization, MetricsArePublic } from "../session/Authorization.ts"
 import { layerConfig as openIdConfig } from "../session/OpenId.ts"
@@ -209,6 +210,7 @@ export const defaults = Layer.mergeAll(
   clientConfig,
   openIdConfig,
   SelfMetrics.layer,
+  Intake.layer.pipe(Layer.provide([limitsConfig, SelfMetrics.layer])),
   Readiness.layer(),
   Static.layer,
   Layer.effect(
