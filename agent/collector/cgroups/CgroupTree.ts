@@ -78,7 +78,7 @@ export class CgroupTree {
       this.#cut = true
       return []
     }
-    const place = this.#left--
+    this.#left--
     const children: Array<ReadCgroup> = []
     const passed: Array<string> = []
     if (!unit.closed) yield* this.#below(path, unit, depth, before, children, passed)
@@ -87,7 +87,7 @@ export class CgroupTree {
       isWhole: unit.closed || unit.kind === "user",
       passed,
       before: before.get(path),
-      isDue: (this.#scan + place) % DUE_AFTER === 0
+      isDue: (this.#scan + turnOf(path)) % DUE_AFTER === 0
     })
     yield
     if (reading === undefined) return children
@@ -129,4 +129,11 @@ export class CgroupTree {
       } else for (const child of yield* this.#visit(below, its, depth + 1, before)) children.push(child)
     }
   }
+}
+
+/** In which scan of `DUE_AFTER` a cgroup is due: by its path, so that others that come and go never put it off. */
+const turnOf = (path: string): number => {
+  let hash = 0
+  for (let at = 0; at < path.length; at++) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0
+  return hash >>> 0
 }

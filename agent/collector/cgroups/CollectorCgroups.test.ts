@@ -492,6 +492,62 @@ describe("a hostile machine", () => {
     })
   )
 
+  it.effect("that hides a unit that did little but read and write tells no leap of that either", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      const GIB = 2 ** 30
+      const read = (of: Readonly<Record<string, number>>) => {
+        for (const [path, bytes] of Object.entries(of)) host.put(path, "io.stat", `8:0 rbytes=${bytes} wbytes=0\n`)
+      }
+      host.use(NGINX, 1_000)
+      read({ "": 90 * GIB, "/system.slice": 90 * GIB, [NGINX]: 80 * GIB })
+      host.put(NGINX, "cpu.stat", "")
+      const collect = yield* opened(host)
+      yield* collect
+      // It is shown after some time in which the slice used more CPU than it ever did.
+      host.use(NGINX, 500_000)
+      read({ "": 91 * GIB, "/system.slice": 91 * GIB, [NGINX]: 81 * GIB })
+      const shown = yield* collect
+      assert.isUndefined(shown.get("system.slice/nginx.service")?.read_bytes_total ?? undefined)
+      assert.strictEqual(shown.get("system.slice")?.read_bytes_total, GIB)
+      host.use(NGINX, 500_000)
+      read({ "": 92 * GIB, "/system.slice": 92 * GIB, [NGINX]: 82 * GIB })
+      const next = yield* collect
+      assert.strictEqual(next.get("system.slice/nginx.service")?.read_bytes_total, GIB)
+      assert.strictEqual(next.get("system.slice")?.read_bytes_total, GIB)
+      // A new one may be ahead of what is above it by what is under way.
+      const BATCH = "/system.slice/batch.service"
+      host.use(BATCH, 500_000)
+      read({ [BATCH]: GIB / 32 })
+      assert.strictEqual((yield* collect).get("system.slice/batch.service")?.read_bytes_total, GIB / 32)
+    })
+  )
+
+  it.effect("in which cgroups come with every scan reads idle ones again all the same", () =>
+    Effect.gen(function* () {
+      const host = yield* machine("v2")
+      const idle = ["a", "b", "c", "d"].map((name) => `system.slice/${name}.service`)
+      const holds = (bytes: number) => {
+        for (const path of idle) {
+          host.put(`/${path}`, "memory.current", `${bytes}\n`)
+          host.put(`/${path}`, "memory.stat", "anon 0\ninactive_file 0\n")
+        }
+      }
+      const collect = yield* opened(host)
+      yield* collect
+      for (const path of idle) host.use(`/${path}`, 1_000)
+      holds(1_000)
+      yield* collect
+      holds(2_000)
+      for (let scan = 0; scan < 4; scan++) {
+        host.use(`/a${scan}.slice`, 0)
+        yield* collect
+      }
+      const rows = yield* collect
+      for (const path of idle) assert.strictEqual(rows.get(path)?.memory_bytes, 2_000, path)
+    })
+  )
+
   it.effect("without a cgroup hierarchy says so", () =>
     Effect.gen(function* () {
       const host = yield* machine("v2")

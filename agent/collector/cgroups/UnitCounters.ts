@@ -23,8 +23,11 @@ export const UNITS_MAX = 1_000
 export const OTHER_UNITS = "(other units)"
 /** Longer than a day: what runs once a day, a backup, has a row to be compared with, and all of it counts. */
 const GONE_KEPT_MILLIS = 26 * 3_600_000
-/** By how much the root's own time, which is counted in ticks, may lag behind that of a cgroup. Microseconds. */
-const TICKS_MICROS = 100_000
+/**
+ * By how much a cgroup may be ahead of the one above it, by `INCLUSIVE` counters: the root's own time is counted in ticks
+ * (microseconds), and its disks count what is done, a cgroup what it asked for (bytes).
+ */
+const AHEAD = [100_000, 64 * 1024 * 1024, 64 * 1024 * 1024]
 
 /** Less memory than this does not make a unit worth a row: the kernel's own for an empty slice. */
 const NOTHING_BYTES = 1024 * 1024
@@ -182,7 +185,9 @@ const gainOf = (
     else if (is < was) counters[at] = isRoot || ofDevices ? 0 : is
     else counters[at] = is - was
   }
-  const wasHidden = known === undefined && above !== undefined && counters[0]! > above.counters[0]! + TICKS_MICROS
+  // Where either is not told the comparison is false.
+  const wasHidden =
+    known === undefined && above !== undefined && AHEAD.some((ahead, at) => counters[at]! > above.counters[at]! + ahead)
   return wasHidden ? { counters: counters.fill(0) } : { counters }
 }
 

@@ -56,6 +56,13 @@ describe("a process is named by what it runs, where nobody says otherwise", () =
       node       | node -pe 1                                                 -> node
       node       | node                                                       -> node
       node       | node - secret                                              -> node
+      node       | node --enable-source-maps --trace-warnings bin/www         -> node www
+      node       | node --inspect --no-warnings server                        -> node server
+      node       | node --test-random-seed 7 bin/www                          -> node www
+      node       | node --newer-than-this app.mjs                             -> node app.mjs
+      node       | node --newer-than-this value app.mjs                       -> node
+      node       | node --newer-than-this --no-warnings server                -> node server
+      node       | node --newer-than-this=value server                        -> node server
       deno       | deno run --allow-net -c deno.json https://example.org/mod/serve.ts?token=x -> deno serve.ts
       bun        | bun --cwd /srv run index.tsx                               -> bun index.tsx
     `)
@@ -205,6 +212,9 @@ describe("arguments stay on the machine", () => {
     "node -r X s.js",
     "node -e X",
     "node --title X s.js",
+    "node --newer-than-this X s.js",
+    "node --newer-than-this X",
+    "node --experimental-newer X s.js",
     "node s.js X",
     "node s.js --key X",
     "node --eval X",

@@ -26,6 +26,12 @@ interface Options {
   readonly long?: ReadonlyArray<string>
   readonly longCode?: ReadonlyArray<string>
   readonly longProgram?: ReadonlyArray<string>
+  /**
+   * Whole options that surely take nothing. Where it is given, a word after any other option that is not known here may be its value:
+   * it is the program only where it is called as programs are, by `files`.
+   */
+  readonly flags?: RegExp
+  readonly files?: RegExp
   /** Whether an option of one dash is a word (`-jar`), and letters never stand together. */
   readonly words?: boolean
   /** Words before the program. */
@@ -50,8 +56,11 @@ const NODE: Options = {
   commands: ["inspect"],
   longCode: longs("eval print"),
   longProgram: longs("run"),
+  flags:
+    /^--(?:(?:no|abort|enable|expose|force|frozen|harmony|insecure|inspect|pending|preserve|throw|tls-m(?:ax|in)|trace|use|watch-preserve)[-_].*|inspect|permission|prof|test|watch)$/,
+  files: /\.[cm]?[jt]sx?$/,
   long: longs(
-    "require import loader experimental-loader conditions env-file env-file-if-exists title icu-data-dir openssl-config redirect-warnings trace-event-categories trace-event-file-pattern unhandled-rejections diagnostic-dir heapsnapshot-signal heapsnapshot-near-heap-limit dns-result-order disable-warning disable-proto input-type experimental-default-type inspect-port debug-port inspect-publish-uid tls-cipher-list tls-keylog use-largepages watch-path watch-kill-signal test-name-pattern test-skip-pattern test-reporter test-reporter-destination test-concurrency test-timeout test-shard test-isolation test-global-setup test-coverage-include test-coverage-exclude test-coverage-branches test-coverage-functions test-coverage-lines cpu-prof-dir cpu-prof-name cpu-prof-interval heap-prof-dir heap-prof-name heap-prof-interval report-dir report-directory report-filename report-signal max-http-header-size secure-heap secure-heap-min v8-pool-size network-family-autoselection-attempt-timeout policy-integrity experimental-policy snapshot-blob build-snapshot-config localstorage-file allow-fs-read allow-fs-write experimental-sea-config security-revert es-module-specifier-resolution experimental-specifier-resolution trace-require-module"
+    "require import loader experimental-loader conditions env-file env-file-if-exists title icu-data-dir openssl-config redirect-warnings trace-event-categories trace-event-file-pattern unhandled-rejections diagnostic-dir heapsnapshot-signal heapsnapshot-near-heap-limit dns-result-order disable-warning disable-proto input-type experimental-default-type inspect-port debug-port inspect-publish-uid tls-cipher-list tls-keylog use-largepages watch-path watch-kill-signal test-name-pattern test-skip-pattern test-reporter test-reporter-destination test-concurrency test-timeout test-shard test-isolation test-global-setup test-coverage-include test-coverage-exclude test-coverage-branches test-coverage-functions test-coverage-lines cpu-prof-dir cpu-prof-name cpu-prof-interval heap-prof-dir heap-prof-name heap-prof-interval report-dir report-directory report-filename report-signal max-http-header-size secure-heap secure-heap-min v8-pool-size network-family-autoselection-attempt-timeout policy-integrity experimental-policy snapshot-blob build-snapshot-config experimental-config-file experimental-package-map experimental-test-tag-filter experimental-test-isolation max-old-space-size-percentage test-random-seed test-rerun-failures localstorage-file allow-fs-read allow-fs-write experimental-sea-config security-revert es-module-specifier-resolution experimental-specifier-resolution trace-require-module"
   )
 }
 
@@ -194,6 +203,8 @@ const found = (base: string) => {
 
 const programOf = (args: ReadonlyArray<string>, options: Options): string | undefined => {
   let commands = options.commands ?? []
+  // Whether what follows may be the value of an option that is not known.
+  let isDoubtful = false
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!
     if (arg === "--") {
@@ -204,13 +215,18 @@ const programOf = (args: ReadonlyArray<string>, options: Options): string | unde
       if (taken === "code") return undefined
       if (typeof taken === "object") return programName(taken.program, taken.module, options)
       if (taken === "next") at++
-    } else if (commands.includes(arg)) commands = []
+      isDoubtful = taken === "alone" && isUnknown(arg, options)
+    } else if (isDoubtful && options.files?.test(arg) === false) return undefined
+    else if (commands.includes(arg)) commands = []
     // An argument file of Java: what it holds is not looked at.
     else if (!(options.classes === true && arg.startsWith("@")))
       return programName(arg, options.classes === true, options)
   }
   return undefined
 }
+
+const isUnknown = (arg: string, { flags }: Options): boolean =>
+  flags !== undefined && arg.startsWith("--") && !arg.includes("=") && !flags.test(arg)
 
 type Taken = "code" | "next" | "alone" | { readonly program: string | undefined; readonly module: boolean }
 
