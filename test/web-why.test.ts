@@ -125,6 +125,20 @@ describe.skipIf(executablePath === undefined)("what hurts", () => {
       })
     )
 
+    it.effect(
+      "leads from a line to its unit in the same time, without what filters and orders the table that is left",
+      () =>
+        on(`/servers/bad-1?window=${encodeURIComponent(`${iso(4)}~${iso(SCRAPES)}`)}&q=web&sort=name`, async (page) => {
+          const href = await line(page, "deploy.service").getByRole("link").getAttribute("href")
+          const { pathname, searchParams } = new URL(href ?? "", page.url())
+          expect(pathname).toBe("/servers/bad-1/units")
+          expect(Object.fromEntries(searchParams)).toEqual({
+            window: `${iso(4)}~${iso(SCRAPES)}`,
+            open: "deploy.service"
+          })
+        })
+    )
+
     it.effect("says who is held back by its own quota, and which setting changes it", () =>
       on(`/servers/bad-1?window=${encodeURIComponent(`${iso(4)}~${iso(SCRAPES)}`)}`, async (page) => {
         const card = page.getByRole("region", { name: "What waits" })
@@ -132,7 +146,8 @@ describe.skipIf(executablePath === undefined)("what hurts", () => {
         await verdict.getByText(/40\s%/).waitFor()
         await verdict.getByText(/systemctl set-property web\.service CPUQuota=/).waitFor()
         await verdict.getByRole("link", { name: "web.service" }).click()
-        await page.waitForURL(/\/units\?open=web\.service/)
+        await page.waitForURL(/\/units\?.*open=web\.service/)
+        expect(new URL(page.url()).searchParams.get("window")).toBe(`${iso(4)}~${iso(SCRAPES)}`)
       })
     )
 

@@ -1,10 +1,10 @@
 /** What a unit is made of: the groups in it, and what is left over of its CPU; and of a group, which units it is in. */
 import type { Exporter, Group, Top } from "../ask/Api.ts"
 import { useCatalog } from "../ask/CatalogContext.ts"
+import { useGroupPath } from "../ask/GroupPath.ts"
 import { useRange } from "../ask/Range.ts"
 import { seldom, useAsk } from "../ask/Refresh.tsx"
 import { lookedAtQuery } from "../ask/Spans.ts"
-import { addressed, serverPath, usePlace } from "../ask/Url.ts"
 import { inUnit, number, words } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
@@ -42,21 +42,8 @@ export const Members = (props: Props) => {
   )
 }
 
-/** The address of a group of another exporter, in the same time. */
-const usePathTo = (id: string) => {
-  const { exporters } = useCatalog()
-  const { query } = usePlace()
-  const first = exporters.find(({ top }) => top !== null)
-  return ({ resource }: Exporter, name: string) => {
-    const place = new URLSearchParams(query)
-    for (const key of ["metric", "sort", "dir", "q", "all"]) place.delete(key)
-    place.set("open", addressed(name))
-    return serverPath(id, `${resource === first?.resource ? "" : `/${resource}`}?${place}`)
-  }
-}
-
 const In = ({ id, membership, row }: Props & { readonly membership: Membership }) => {
-  const pathTo = usePathTo(id)
+  const pathTo = useGroupPath(id)
   const { label, of } = membership
   const values = valuesOf(row, label)
   if (values.length === 0) return null
@@ -67,7 +54,7 @@ const In = ({ id, membership, row }: Props & { readonly membership: Membership }
       {values.map((value, n) => (
         <span key={value}>
           {n === 0 ? "" : ", "}
-          <Link href={pathTo(of, value)}>
+          <Link href={pathTo(of.resource, value)}>
             <Name value={value} />
           </Link>
         </span>
@@ -112,7 +99,7 @@ const MemberTable = ({
   readonly answer: Top
   readonly left: number | undefined
 }) => {
-  const pathTo = usePathTo(id)
+  const pathTo = useGroupPath(id)
   const rankings = (members.top?.rankings ?? []).filter((one) => !one.on_demand)
   const cells = (values: Readonly<Record<string, unknown>>) =>
     rankings.map(({ by, fields, key, unit }) => (
@@ -136,7 +123,7 @@ const MemberTable = ({
         {groupsOf(answer, members.resource).map((group) => (
           <tr key={group.name}>
             <th scope="row">
-              <Link href={pathTo(members, group.name)}>
+              <Link href={pathTo(members.resource, group.name)}>
                 <Name value={group.name} />
               </Link>
             </th>

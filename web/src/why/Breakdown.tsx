@@ -3,7 +3,7 @@
  * saw it, the kernel, and what nobody can name. Each line says how far it may be off.
  */
 import type { Answer, Exporter } from "../ask/Api.ts"
-import { addressed, serverPath, usePlace } from "../ask/Url.ts"
+import { useGroupPath } from "../ask/GroupPath.ts"
 import { slotsOf } from "../charts/Slots.ts"
 import { Swatch } from "../charts/Stack.tsx"
 import { coloursOf, useDark } from "../frame/Theme.ts"
@@ -105,20 +105,11 @@ const useLineColours = (lines: ReadonlyArray<Line>) => {
 }
 
 const LineName = ({ answer, exporters, id, line }: Props & { readonly line: Line }) => {
-  const { query } = usePlace()
+  const pathTo = useGroupPath(id)
   const open = (resource: string | null, name: string) => {
-    const exporter = exporters.find((one) => one.resource === resource)
-    if (exporter === undefined) return <Name value={name} />
-    const opened = new URLSearchParams(query)
-    opened.delete("metric")
-    opened.set("open", addressed(name))
+    if (resource === null || !exporters.some((one) => one.resource === resource)) return <Name value={name} />
     return (
-      <Link
-        href={serverPath(
-          id,
-          `${exporter.resource === answer.resources.groups ? "" : `/${exporter.resource}`}?${opened}`
-        )}
-      >
+      <Link href={pathTo(resource, name)}>
         <Name value={name} />
       </Link>
     )

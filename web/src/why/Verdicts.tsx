@@ -1,6 +1,6 @@
 /** What waits on a server, what for, and the setting that changes it; or that nothing does. */
 import type { Answer } from "../ask/Api.ts"
-import { addressed, serverPath } from "../ask/Url.ts"
+import { useGroupPath } from "../ask/GroupPath.ts"
 import { Command } from "../parts/Command.tsx"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
@@ -73,7 +73,7 @@ const OneVerdict = ({
   )
 }
 
-/** A sentence that begins with a unit's name links it. */
+/** A sentence that begins with a unit's name links it, in the time that was judged. */
 const Sentence = ({
   id,
   name,
@@ -85,10 +85,11 @@ const Sentence = ({
   readonly text: string
   readonly units: string | null
 }) => {
+  const pathTo = useGroupPath(id)
   if (name === null || units === null || !text.startsWith(name)) return <>{text}</>
   return (
     <>
-      <Link href={serverPath(id, `/${units}?open=${encodeURIComponent(addressed(name))}`)}>
+      <Link href={pathTo(units, name)}>
         <Name value={name} />
       </Link>
       {text.slice(name.length)}
