@@ -47,7 +47,8 @@ const suiteOf = (
   ) =>
     it.live(
       title,
-      () => test.pipe(Effect.provide(layer({ bound: (options.bound ?? 1_000) * rows }))),
+      // Its subscriptions end before the stream does: one that cannot say goodbye waits for its connection a while.
+      () => test.pipe(Effect.scoped, Effect.provide(layer({ bound: (options.bound ?? 1_000) * rows }))),
       options.timeout ?? 30_000
     )
 
@@ -579,7 +580,7 @@ const entriesOfBothKinds = (
   layer: (options: { readonly bound: number }) => Layer.Layer<SnapshotStream, unknown>
 ) => {
   const promise = (title: string, bound: number, test: Effect.Effect<void, unknown, SnapshotStream | Scope.Scope>) =>
-    it.live(title, () => test.pipe(Effect.provide(layer({ bound }))))
+    it.live(title, () => test.pipe(Effect.scoped, Effect.provide(layer({ bound }))))
   const mixed = (count: number) =>
     Array.from({ length: count }, (_, n) => entryOf(n, n % 4 < 2 ? "snapshot" : "scrape"))
 

@@ -37,7 +37,7 @@ describeEachValkey("the stream in Valkey", (server) => {
     it.live(title, () =>
       Effect.gen(function* () {
         const valkey = yield* makeTestValkey({ server, ...settings })
-        yield* test(valkey).pipe(Effect.provide(layer({ url: valkey.url, ...options })))
+        yield* test(valkey).pipe(Effect.scoped, Effect.provide(layer({ url: valkey.url, ...options })))
       })
     )
 
