@@ -1,12 +1,13 @@
 /**
- * The built-in collectors, as a port: they stand in on Linux where no exporter answers, and serve the exporters' own text
- * format, so that what they say goes through the same parsers.
+ * The built-in collectors, as a port: they stand in on Linux where no exporter answers, and say what the exporters would, so that
+ * it goes through the same plugins.
  *
  * An opened collector begins to count when it is opened, like an exporter that was just started. It is opened anew each
  * time it stands in: what it had counted before was not seen by anyone.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import type { BuiltInCollector } from "../../src/plugins/Exporter.ts"
+import { type Family, renderExposition } from "./ExpositionText.ts"
 
 /** The collector cannot do its work here: another operating system, or no readable procfs. */
 export class CollectorUnavailable extends Schema.TaggedError<CollectorUnavailable>()("CollectorUnavailable", {
@@ -18,11 +19,19 @@ export class CollectorUnavailable extends Schema.TaggedError<CollectorUnavailabl
   }
 }
 
-export interface Collection {
-  /** Prometheus text format 0.0.4. */
-  readonly text: string
+/** What was collected, as an exporter's metrics. To write and to read them as text would cost the agent as much as to collect them. */
+export class Collection {
+  readonly families: ReadonlyArray<Family>
   /** When it was read, epoch milliseconds. */
   readonly collectedAt: number
+  constructor(families: ReadonlyArray<Family>, collectedAt: number) {
+    this.families = families
+    this.collectedAt = collectedAt
+  }
+  /** The same as the exporter would serve it: Prometheus text format 0.0.4. */
+  get text(): string {
+    return renderExposition(this.families)
+  }
 }
 
 export interface OpenCollector {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type NodeSources, renderNode } from "./CollectorNode.ts"
+import { type NodeSources, nodeFamilies } from "./CollectorNode.ts"
+import { renderExposition } from "./ExpositionText.ts"
 
 const NONE: NodeSources = {
   stat: "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 100 20 30 4000 50 6 7 8 9 10\nbtime 1761820000\nprocs_running 3\nprocs_blocked 1\n",
@@ -15,7 +16,7 @@ const NONE: NodeSources = {
 /** Samples by their series. */
 const samples = (changes: Partial<NodeSources>) =>
   Object.fromEntries(
-    renderNode({ ...NONE, ...changes }, 100, 1_761_830_000_500)
+    renderExposition(nodeFamilies({ ...NONE, ...changes }, 100, 1_761_830_000_500))
       .split("\n")
       .filter((line) => line !== "" && !line.startsWith("#"))
       .map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))])

@@ -1,5 +1,5 @@
 /**
- * The built-in collector for the machine as a whole: reads `/proc`, `/sys` and the root file system, and writes what
+ * The built-in collector for the machine as a whole: reads `/proc`, `/sys` and the root file system, and says what
  * node_exporter would. Devices are not filtered here: the parser does that, whoever sent them, by what the host knows of
  * them (`SysDevices.ts`).
  *
@@ -8,8 +8,8 @@
  */
 import { statfs } from "node:fs/promises"
 import { type Clock, Effect } from "effect"
-import { type Collection, CollectorUnavailable, type OpenCollector } from "./Collector.ts"
-import { type Family, renderExposition } from "./ExpositionText.ts"
+import { Collection, CollectorUnavailable, type OpenCollector } from "./Collector.ts"
+import type { Family } from "./ExpositionText.ts"
 import { kernelUnits, type ProcFiles } from "./ProcFiles.ts"
 import { readSysDevices, type SysDevices, sysFamilies } from "./SysDevices.ts"
 
@@ -48,7 +48,7 @@ export const openNodeCollector = (
         processes: files.pids()?.length,
         root: yield* rootFileSystem
       }
-      return { text: renderNode(sources, ticksPerSecond, collectedAt), collectedAt } satisfies Collection
+      return new Collection(nodeFamilies(sources, ticksPerSecond, collectedAt), collectedAt)
     })
     return { collect }
   })
@@ -73,20 +73,19 @@ export interface NodeSources {
     | undefined
 }
 
-/** The sources in node_exporter's format. `now` in epoch milliseconds. */
-export const renderNode = (sources: NodeSources, ticksPerSecond: number, now: number): string =>
-  renderExposition([
-    ...statFamilies(sources.stat, ticksPerSecond),
-    ...memoryFamilies(sources.meminfo),
-    ...fileSystemFamilies(sources),
-    ...deviceFamilies(sources.diskstats, DISK, diskRow),
-    ...deviceFamilies(sources.netDev, NETWORK, networkRow),
-    ...(sources.devices === undefined ? [] : sysFamilies(sources.devices)),
-    ...LOADS.map((name, index) => gauge(name, "Load average.", (sources.loadavg ?? "").split(" ")[index])),
-    ...Object.entries(sources.pressure ?? {}).map(([what, text]) => waiting(what, text)),
-    gauge("node_processes_pids", "Number of processes.", sources.processes),
-    gauge("node_time_seconds", "System time in seconds since the epoch.", now / 1000)
-  ])
+/** The sources as node_exporter's metrics. `now` in epoch milliseconds. */
+export const nodeFamilies = (sources: NodeSources, ticksPerSecond: number, now: number): ReadonlyArray<Family> => [
+  ...statFamilies(sources.stat, ticksPerSecond),
+  ...memoryFamilies(sources.meminfo),
+  ...fileSystemFamilies(sources),
+  ...deviceFamilies(sources.diskstats, DISK, diskRow),
+  ...deviceFamilies(sources.netDev, NETWORK, networkRow),
+  ...(sources.devices === undefined ? [] : sysFamilies(sources.devices)),
+  ...LOADS.map((name, index) => gauge(name, "Load average.", (sources.loadavg ?? "").split(" ")[index])),
+  ...Object.entries(sources.pressure ?? {}).map(([what, text]) => waiting(what, text)),
+  gauge("node_processes_pids", "Number of processes.", sources.processes),
+  gauge("node_time_seconds", "System time in seconds since the epoch.", now / 1000)
+]
 
 const MODES = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
 const LOADS = ["node_load1", "node_load5", "node_load15"]

@@ -1,6 +1,6 @@
 /**
- * The built-in collector for processes: reads `/proc`, groups by name and unit (`ProcessGroups.ts`), and writes what
- * process_exporter would (`ProcessExposition.ts`).
+ * The built-in collector for processes: reads `/proc`, groups by name and unit (`ProcessGroups.ts`), and says what
+ * process_exporter would (`ProcessFamilies.ts`).
  *
  * Cost: one read of `stat` per process and scan; three to four files more where it used CPU or a minute is over
  * (`ProcessReader.ts`), a bounded sample of shared memory (`ProportionalMemory.ts`), and what its name and unit need when
@@ -9,9 +9,9 @@
  */
 import { type Clock, Effect } from "effect"
 import type { Accounts, LastTicks } from "./accounting/CollectorAccounting.ts"
-import type { Collection, CollectorUnavailable, OpenCollector } from "./Collector.ts"
+import { Collection, type CollectorUnavailable, type OpenCollector } from "./Collector.ts"
 import { namesByComm, type ProcessNames } from "./names/ProcessNames.ts"
-import { renderProcesses } from "./ProcessExposition.ts"
+import { processFamilies } from "./ProcessFamilies.ts"
 import { ProcessGroups, type ProcessPlaces } from "./ProcessGroups.ts"
 import { ProcessReader } from "./ProcessReader.ts"
 import { PROCESSES_MAX, READ_IN_A_ROW, scanProcesses } from "./ProcessScan.ts"
@@ -80,8 +80,7 @@ export const openProcessCollector = (
       }))
       const nameOf = (pid: number) => groups.nameOf(pid)
       for (const bit of accounts?.scanned({ upSeconds, units, processes, nameOf }) ?? []) settle(groups, bit)
-      const text = renderProcesses(groups.groups(), units, startedAt, bootedAt)
-      return { text, collectedAt } satisfies Collection
+      return new Collection(processFamilies(groups.groups(), units, startedAt, bootedAt), collectedAt)
     })
     return { collect }
   })

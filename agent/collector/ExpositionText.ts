@@ -1,7 +1,8 @@
 /**
- * Writes the Prometheus text format 0.0.4: what the built-in collectors and the agent's own metrics are rendered with.
- * Names and label names are the caller's constants; label values may be any text.
+ * What the built-in collectors and the agent's own metrics are made of, families of samples, and those as the Prometheus text
+ * format 0.0.4. Names and label names are the caller's constants; label values may be any text.
  */
+import type { Sample } from "../../src/plugins/Exposition.ts"
 
 export interface Family {
   readonly name: string
@@ -15,7 +16,7 @@ export const renderExposition = (families: ReadonlyArray<Family>): string => {
   let text = ""
   for (const { name, help, type, samples } of families) {
     if (samples.length === 0) continue
-    text += renderHead(name, help, type)
+    text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
     for (const [labels, value] of samples) {
       const inner = renderLabels(labels)
       text += `${name}${inner === "" ? "" : `{${inner}}`} ${renderValue(value)}\n`
@@ -24,12 +25,18 @@ export const renderExposition = (families: ReadonlyArray<Family>): string => {
   return text
 }
 
-/** The lines in front of a family's samples. */
-export const renderHead = (name: string, help: string, type: Family["type"]): string =>
-  `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+/** The samples of the families that are asked for, as a parser reads them from the text. */
+export const samplesOf = (families: ReadonlyArray<Family>, asked?: ReadonlyArray<string>): ReadonlyArray<Sample> => {
+  const found: Array<Sample> = []
+  for (const { name, samples } of families) {
+    if (asked !== undefined && !asked.includes(name)) continue
+    for (const [labels, value] of samples) found.push({ name, labels, value })
+  }
+  return found
+}
 
 /** What stands between the braces of a sample. */
-export const renderLabels = (labels: Readonly<Record<string, string>>): string =>
+const renderLabels = (labels: Readonly<Record<string, string>>): string =>
   Object.entries(labels)
     .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
     .join(",")

@@ -11,6 +11,8 @@
  * | `line_limit` | bytes of one line | the line is left out, and counted |
  * | `label_limit` | bytes of one label's value | the line is left out, and counted |
  */
+import type { Family } from "../collector/ExpositionText.ts"
+
 const KIBI = 1024
 const MEBI = KIBI * KIBI
 
@@ -52,3 +54,25 @@ export const hasMoreSeries = (body: string | Uint8Array, limit: number): boolean
   }
   return false
 }
+
+/**
+ * Whether families are surely within the limits, were they text. Of a character, 3 bytes are counted: none takes more in UTF-8, nor
+ * escaped.
+ */
+export const isSmall = (families: ReadonlyArray<Family>, limits: Omit<ScrapeLimits, "body">): boolean => {
+  const most = (Math.min(limits.label, limits.line) - LINE_REST_BYTES) / BYTES_A_CHARACTER
+  let series = 0
+  for (const { name, samples } of families) {
+    series += samples.length
+    for (const [labels] of samples) {
+      let length = name.length
+      for (const label in labels) length += label.length + labels[label]!.length
+      if (length > most) return false
+    }
+  }
+  return series <= limits.series
+}
+
+const BYTES_A_CHARACTER = 3
+/** A value and the marks around a handful of labels. */
+const LINE_REST_BYTES = 64

@@ -8,7 +8,7 @@
  */
 import { Effect, Result } from "effect"
 import { formatOf } from "../../src/plugins/Exposition.ts"
-import { Collectors, type OpenCollector } from "../collector/Collector.ts"
+import { type Collection, Collectors, type OpenCollector } from "../collector/Collector.ts"
 import { type AgentExporter, isLocal } from "../config/AgentConfig.ts"
 import { redactedUrl } from "../config/ShownUrl.ts"
 import { type ExchangeRequest, exchange } from "./HttpExchange.ts"
@@ -16,7 +16,7 @@ import { ScrapeDown, statusDetail } from "./ScrapeError.ts"
 
 /** What one scrape brought. */
 export interface ScrapeBody {
-  readonly text: string | Uint8Array
+  readonly body: string | Uint8Array | Collection
   readonly format: "text" | "openmetrics"
   /** Epoch milliseconds. */
   readonly at: number
@@ -82,14 +82,14 @@ export const makeScrapeSource = (
       )
       const { body, headers, respondedAt, status } = response
       if (status !== 200) return yield* down("status", statusDetail(status, headers.location), status)
-      return { text: body, format: formatOf(headers["content-type"]), at: respondedAt, source: "endpoint" }
+      return { body, format: formatOf(headers["content-type"]), at: respondedAt, source: "endpoint" }
     })
 
     const fromCollector: Effect.Effect<ScrapeBody, ScrapeDown> = Effect.gen(function* () {
       if (kind === undefined) return yield* down("collector", "there is no built-in collector for it")
       open ??= yield* collectors.open(kind)
-      const { collectedAt, text } = yield* open.collect
-      return { text, format: "text", at: collectedAt, source: "collector" } as const
+      const body = yield* open.collect
+      return { body, format: "text", at: body.collectedAt, source: "collector" } as const
     }).pipe(Effect.catchTag("CollectorUnavailable", ({ reason }) => Effect.fail(down("collector", reason))))
 
     const served = Effect.sync(() => {

@@ -8,13 +8,16 @@ import { makeWire } from "../../src/plugins/Wire.ts"
 import { layerStatus } from "../Agent.ts"
 import { AgentStatus } from "../AgentStatus.ts"
 import { UNRESTRAINED } from "../budget/Budget.ts"
-import { type Collection, Collectors, CollectorUnavailable, layerNone } from "../collector/Collector.ts"
+import { Collection, Collectors, CollectorUnavailable, layerNone } from "../collector/Collector.ts"
+import { type Family, renderExposition } from "../collector/ExpositionText.ts"
 import { AgentConfig, type AgentExporter } from "../config/AgentConfig.ts"
 import { unpackRows } from "../spool/PackedRows.ts"
 import { Spool } from "../spool/Spool.ts"
 import { layerMemory } from "../spool/SpoolMemory.ts"
 import { jitterOf } from "./Cadence.ts"
 import { closedPort, httpPeer, tcpPeer } from "./HttpPeer.fixture.ts"
+import { sentenceOf } from "./ScrapeError.ts"
+import { SCRAPE_LIMITS } from "./ScrapeLimits.ts"
 import { makeScrape, readScrape, runScraper } from "./Scraper.ts"
 
 const EXPORTER = processExporter()
@@ -53,14 +56,17 @@ const services = (
     )
   )
 
-const group = (
-  name: string,
-  cpu = 1
-) => `namedprocess_namegroup_cpu_seconds_total{groupname="${name}",mode="user"} ${cpu}
-namedprocess_namegroup_memory_bytes{groupname="${name}",memtype="resident"} 4096
-namedprocess_namegroup_num_procs{groupname="${name}"} 1
-`
-const STARTED = "process_start_time_seconds 1700000000\n"
+const family = (name: string, value: number, labels: Readonly<Record<string, string>> = {}): Family => {
+  return { name, help: "", type: "gauge", samples: [[labels, value]] }
+}
+const families = (groupname: string, cpu = 1): ReadonlyArray<Family> => [
+  family("namedprocess_namegroup_cpu_seconds_total", cpu, { groupname, mode: "user" }),
+  family("namedprocess_namegroup_memory_bytes", 4096, { groupname, memtype: "resident" }),
+  family("namedprocess_namegroup_num_procs", 1, { groupname })
+]
+/** Three lines. */
+const group = (name: string, cpu = 1): string => renderExposition(families(name, cpu)).replaceAll(/^#.*\n/gm, "")
+const STARTED = family("process_start_time_seconds", 1_700_000_000)
 const NOTHING_MATCHED = "namedprocess_scrape_errors 0\n"
 
 /** The timestamps and names of all rows in the spool, in order. */
@@ -88,10 +94,7 @@ const countingCollectors = (opened: { count: number }) =>
           return {
             collect: Effect.clockWith((clock) =>
               Effect.sync(
-                (): Collection => ({
-                  text: group(`from-${from}`, cpu++) + STARTED,
-                  collectedAt: clock.currentTimeMillisUnsafe()
-                })
+                () => new Collection([...families(`from-${from}`, cpu++), STARTED], clock.currentTimeMillisUnsafe())
               )
             )
           }
@@ -180,7 +183,7 @@ it.live("a scrape that is slower than the interval makes the scraper skip ticks,
 describe("a scrape", () => {
   it.live("becomes rows on the wire, with the time of the response and the beginning of the counters", () =>
     Effect.gen(function* () {
-      const peer = yield* httpPeer((_, response) => response.end(group("nginx", 12.5) + STARTED))
+      const peer = yield* httpPeer((_, response) => response.end(group("nginx", 12.5) + renderExposition([STARTED])))
       const settings = settingsOf(peer.url)
       yield* Effect.gen(function* () {
         const before = Date.now()
@@ -264,6 +267,37 @@ describe("a scrape", () => {
     )
     assert.notInclude(unpackRows(Result.getOrThrow(read).records[0]!.rows), "counters_since")
   })
+
+  for (const [what, changes, ...collected] of [
+    ["of a collector", {}, ...families("a"), STARTED],
+    [
+      "with names of any characters",
+      {},
+      ...families('"\\\n{}=, \u65e5\u{1f680}'),
+      ...families("a", Number.POSITIVE_INFINITY)
+    ],
+    ["with a series twice", {}, ...families("a", 1), ...families("a", 2)],
+    ["with a name beyond the limit", {}, ...families("a"), ...families("\u65e5".repeat(1_366))],
+    [
+      "with a line beyond the limit",
+      { limits: { ...SCRAPE_LIMITS, line: 256 } },
+      ...families("a"),
+      ...families("b".repeat(250))
+    ],
+    ["with more series than may be", { limits: { ...SCRAPE_LIMITS, series: 5 } }, ...families("a"), ...families("b")],
+    ["of another exporter", {}, family("apache_up", 1)],
+    ["with nothing", {}]
+  ] as ReadonlyArray<readonly [string, Partial<AgentExporter>, ...ReadonlyArray<Family>]>) {
+    it(`${what}, says the same as samples and as text`, () => {
+      const collection = new Collection(collected, 5)
+      const read = (body: Collection | string) =>
+        Result.match(readScrape(settingsOf("http://h/", changes), makeWire(EXPORTER), body, "text", 5), {
+          onFailure: (error) => sentenceOf(error, 5),
+          onSuccess: ({ records, ...rest }) => ({ ...rest, rows: records.map(({ rows }) => unpackRows(rows)) })
+        })
+      assert.deepStrictEqual(read(collection), read(collection.text))
+    })
+  }
 
   it("of real exporters is understood", () => {
     const body = readFileSync(

@@ -17,12 +17,13 @@
  */
 import { Clock, Duration, Effect, Result } from "effect"
 import type { Exporter, Skipped } from "../../src/plugins/Exporter.ts"
-import { readBody } from "../../src/plugins/Reading.ts"
+import { type Reading, readBody, readSamples } from "../../src/plugins/Reading.ts"
 import { makeWire, type Wire } from "../../src/plugins/Wire.ts"
 import { clipped } from "../../src/protocol/PrintableText.ts"
 import { AgentStatus, type OverLimit, type ScrapeOutcome } from "../AgentStatus.ts"
 import { MachineClock } from "../clock/MachineClock.ts"
-import type { Collectors } from "../collector/Collector.ts"
+import { Collection, type Collectors } from "../collector/Collector.ts"
+import { samplesOf } from "../collector/ExpositionText.ts"
 import { AgentConfig, type AgentExporter } from "../config/AgentConfig.ts"
 import { redactedUrl } from "../config/ShownUrl.ts"
 import { packRows } from "../spool/PackedRows.ts"
@@ -37,7 +38,7 @@ import {
   sentenceOf,
   stateOf
 } from "./ScrapeError.ts"
-import { hasMoreSeries, SCRAPE_LIMITS } from "./ScrapeLimits.ts"
+import { hasMoreSeries, isSmall, SCRAPE_LIMITS, type ScrapeLimits } from "./ScrapeLimits.ts"
 import { makeScrapeSource, type ScrapeBody } from "./ScrapeSource.ts"
 
 /** A scrape is split into records of about this size, so that any of them fits into a request. */
@@ -86,8 +87,8 @@ export const makeScrape = (
     const timestamps = new Timestamps(Duration.toMillis(settings.interval) / 2)
 
     const take = (body: Result.Result<ScrapeBody, ScrapeDown>): Result.Result<Taken, ScrapeError> =>
-      Result.flatMap(body, ({ at, format, source, text }) =>
-        Result.map(readScrape(settings, wire, text, format, timestamps.next(at)), (scrape) => ({ ...scrape, source }))
+      Result.flatMap(body, ({ at, body, format, source }) =>
+        Result.map(readScrape(settings, wire, body, format, timestamps.next(at)), (scrape) => ({ ...scrape, source }))
       )
 
     const attempt = Effect.gen(function* () {
@@ -198,22 +199,39 @@ interface ReadScrape {
 export const readScrape = (
   { endpoint, exporter, limits = SCRAPE_LIMITS }: Pick<AgentExporter, "endpoint" | "exporter" | "limits">,
   wire: Wire,
-  body: string | Uint8Array,
-  format: "text" | "openmetrics",
+  body: ScrapeBody["body"],
+  format: ScrapeBody["format"],
   scrapedAt: number
 ): Result.Result<ReadScrape, ScrapeError> => {
+  const collected = body instanceof Collection ? readCollection(exporter, body, limits, new Date(scrapedAt)) : undefined
+  if (collected !== undefined) return Result.succeed(recordsOf(exporter, wire, collected, scrapedAt))
+  const text = body instanceof Collection ? body.text : body
   const of = { exporter: exporter.name, endpoint: redactedUrl(endpoint) }
-  const unsupported = (detail: string) => new ScrapeUnsupported({ ...of, detail })
-  if (hasMoreSeries(body, limits.series)) {
+  if (hasMoreSeries(text, limits.series)) {
     const detail = `the body has more than ${limits.series} series, which is the limit`
     return Result.fail(new ScrapeDown({ ...of, failure: "too-many", detail }))
   }
   const bounds = { lineBytes: limits.line, labelBytes: limits.label }
-  const reading = readBody(exporter, body, format, new Date(scrapedAt), bounds)
-  if (Result.isFailure(reading)) return Result.fail(unsupported(clipped(reading.failure, REASON_LENGTH_MAX)))
-  const { rows, skipped, skippedCount } = reading.success
+  const reading = readBody(exporter, text, format, new Date(scrapedAt), bounds)
+  if (Result.isSuccess(reading)) return Result.succeed(recordsOf(exporter, wire, reading.success, scrapedAt))
+  return Result.fail(new ScrapeUnsupported({ ...of, detail: clipped(reading.failure, REASON_LENGTH_MAX) }))
+}
+
+/** What was collected, where nothing of it is beyond a limit and the plugin takes it. Else undefined: its text says what is wrong where. */
+const readCollection = (
+  exporter: Exporter,
+  { families }: Collection,
+  limits: Omit<ScrapeLimits, "body">,
+  scrapedAt: Date
+): Reading | undefined => {
+  if (!isSmall(families, limits)) return undefined
+  const reading = readSamples(exporter, samplesOf(families, exporter.scrape.families), scrapedAt)
+  return Result.isSuccess(reading) ? reading.success : undefined
+}
+
+const recordsOf = (exporter: Exporter, wire: Wire, reading: Reading, scrapedAt: number): ReadScrape => {
+  const { countersSince: since, rows, skipped, skippedCount } = reading
   const columns = Object.keys(exporter.table.columns)
-  const since = reading.success.countersSince
   const countersSince = since !== null && since > 0 && since <= scrapedAt + FUTURE_MILLIS ? since : null
   const records: Array<NewSpoolRecord> = []
   let texts: Array<string> = []
@@ -239,12 +257,12 @@ export const readScrape = (
   }
   flush()
   const reasons = [...skipped.map(reasonOf), ...left]
-  return Result.succeed({
+  return {
     records,
     rows: written,
     skipped: skippedCount + left.length,
     skippedReasons: reasons.slice(0, REASONS_MAX).map((reason) => clipped(reason, REASON_LENGTH_MAX))
-  })
+  }
 }
 
 const reasonOf = ({ line, reason }: Skipped): string => (line === undefined ? reason : `line ${line}: ${reason}`)

@@ -8,7 +8,7 @@ import { Result } from "effect"
 import type { Columns, Row } from "./Column.ts"
 import type { Exporter, ParsedScrape, Skipped } from "./Exporter.ts"
 import { type Exposition, type ExpositionOptions, parseExposition } from "./Exposition.ts"
-import type { ExpositionFormat } from "./ExpositionSample.ts"
+import type { ExpositionFormat, Sample } from "./ExpositionSample.ts"
 
 export interface Reading {
   readonly rows: ParsedScrape<Row<Columns>>["rows"]
@@ -42,6 +42,17 @@ export const readBody = (
     skipped: [...lines, ...parsed.success.skipped],
     skippedCount: skippedCount + notes.length + parsed.success.skipped.length
   })
+}
+
+/** Reads samples that need no parser: of a text, those that {@link readBody} gets from it without a note. */
+export const readSamples = (
+  exporter: Exporter,
+  samples: ReadonlyArray<Sample>,
+  scrapedAt: Date
+): Result.Result<Reading, string> => {
+  const parsed = exporter.parse(samples, scrapedAt)
+  if (Result.isFailure(parsed)) return Result.fail(parsed.failure.reason)
+  return Result.succeed({ ...parsed.success, skippedCount: parsed.success.skipped.length })
 }
 
 /** Why a plugin found nothing of its own: lines that could not be read, or another program's metrics. */

@@ -11,8 +11,8 @@
  * appended, 64 bytes a process; and, by itself only, a scan.
  */
 import { type Clock, Effect } from "effect"
-import { type Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
-import { renderExposition } from "../ExpositionText.ts"
+import { Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
+import type { Family } from "../ExpositionText.ts"
 import { foldedName } from "../names/FoldedName.ts"
 import { scanProcesses } from "../ProcessScan.ts"
 import { type KernelUnits, kernelUnits, type ProcFiles } from "../ProcFiles.ts"
@@ -83,7 +83,7 @@ export const makeAccounts = (path: string, files: ProcFiles, clock: Clock.Clock)
     else read()
     const reason = problem ?? (ledger.unrecorded < UNRECORDED_MAX ? undefined : silent(ledger.unrecorded))
     if (reason !== undefined) return yield* new CollectorUnavailable({ reason: `accounting.file ${path} ${reason}` })
-    return { text: render(ledger, { startedAt, records, skipped }), collectedAt } satisfies Collection
+    return new Collection(familiesOf(ledger, { startedAt, records, skipped }), collectedAt)
   })
 
   return {
@@ -117,12 +117,12 @@ const scan = Effect.fnUntraced(function* (files: ProcFiles) {
   return { upSeconds, units: kernelUnits(files), processes, nameOf: () => undefined } satisfies Scan
 })
 
-const render = (
+const familiesOf = (
   ledger: ShortLived,
   { records, skipped, startedAt }: { readonly startedAt: number; readonly records: number; readonly skipped: number }
-): string => {
+): ReadonlyArray<Family> => {
   const rows = ledger.rows()
-  return renderExposition([
+  return [
     {
       name: "nodepulse_short_lived_runs_total",
       help: "Processes that ended and that no scan of the processes saw.",
@@ -155,5 +155,5 @@ const render = (
       type: "gauge",
       samples: [[{}, startedAt / 1_000]]
     }
-  ])
+  ]
 }

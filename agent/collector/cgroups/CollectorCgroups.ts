@@ -1,6 +1,6 @@
 /**
  * The built-in collector for units: walks the cgroup hierarchy (`CgroupTree.ts`), takes it apart into units whose counters
- * never fall (`UnitCounters.ts`), and writes them as cAdvisor would, with the labels `unit` and `slice` in place of a path.
+ * never fall (`UnitCounters.ts`), and tells them as cAdvisor would, with the labels `unit` and `slice` in place of a path.
  *
  * It needs no privilege: cgroups can be read by all. Names of containers need more (`UnitNames.ts`); without them they
  * are short ids. Cost: a small file for each idle unit, some twelve for a busy one (docs/units.md has figures). It lets other
@@ -8,8 +8,8 @@
  */
 import { type Clock, Effect } from "effect"
 import { CONTAINER_UNIT, ROOT, type Unit } from "../../../src/plugins/UnitName.ts"
-import { type Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
-import { type Family, renderExposition } from "../ExpositionText.ts"
+import { Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
+import type { Family } from "../ExpositionText.ts"
 import type { ProcFiles } from "../ProcFiles.ts"
 import { type CgroupMounts, cgroupMounts } from "./CgroupMounts.ts"
 import { CgroupFiles, type Counter, type Levels, stackedDrivers } from "./CgroupReading.ts"
@@ -54,7 +54,7 @@ export const openCgroupCollector = (
       }
       startedAt ??= collectedAt
       counters.scan(root, Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n))
-      return { text: renderUnits(counters.units(), startedAt), collectedAt } satisfies Collection
+      return new Collection(unitFamilies(counters.units(), startedAt), collectedAt)
     })
     return { collect }
   })
@@ -71,7 +71,7 @@ const walked = (tree: CgroupTree): Effect.Effect<ReadCgroup | undefined> =>
   })
 
 /** The units in cAdvisor's metrics. `startedAt` in epoch milliseconds. */
-const renderUnits = (units: ReadonlyArray<UnitState>, startedAt: number): string => {
+const unitFamilies = (units: ReadonlyArray<UnitState>, startedAt: number): ReadonlyArray<Family> => {
   const family = (
     name: string,
     type: Family["type"],
@@ -92,7 +92,7 @@ const renderUnits = (units: ReadonlyArray<UnitState>, startedAt: number): string
     family(name, "gauge", help, ({ levels }) => levels[of])
   const micros = 1e6
   const period = 100_000
-  return renderExposition([
+  return [
     counter("container_cpu_usage_seconds_total", "cpu", "CPU time that the unit used, in seconds.", micros),
     gauge("container_memory_working_set_bytes", "memory", "Memory in use, without file cache not used lately."),
     gauge("container_memory_rss", "anon", "Memory that is no file's."),
@@ -136,5 +136,5 @@ const renderUnits = (units: ReadonlyArray<UnitState>, startedAt: number): string
       type: "gauge",
       samples: [[{}, startedAt / 1000]]
     }
-  ])
+  ]
 }

@@ -1,10 +1,10 @@
 /**
- * Groups of processes in process_exporter's format, as it is with `-threads=false`. Of our own are the label `unit`, which is there where the unit is known, and the time
- * that processes waited for a CPU. A measure that is not told has no sample.
+ * Groups of processes as process_exporter's metrics, as they are with `-threads=false`. Of our own are the label `unit`, which is there
+ * where the unit is known, and the time that processes waited for a CPU. A measure that is not told has no sample.
  *
- * It is text of some twenty lines a group, so a group's labels are written out once.
+ * These are some twenty samples a group: those without a label of their own share their labels.
  */
-import { renderHead, renderLabels } from "./ExpositionText.ts"
+import type { Family } from "./ExpositionText.ts"
 import type { ProcessGroup } from "./ProcessGroups.ts"
 import { STATES } from "./ProcessMeasures.ts"
 import type { KernelUnits } from "./ProcFiles.ts"
@@ -12,36 +12,43 @@ import type { KernelUnits } from "./ProcFiles.ts"
 interface ProcessFamily {
   readonly name: string
   readonly help: string
-  readonly type: "counter" | "gauge"
-  /** The series of each group: the label that tells them apart, written out, and the value. */
-  readonly series: ReadonlyArray<readonly [label: string, valueOf: (group: ProcessGroup) => number]>
+  readonly type: Family["type"]
+  /** The series of each group: the label that tells them apart, if any, and the value. */
+  readonly series: ReadonlyArray<
+    readonly [label: readonly [name: string, value: string] | undefined, valueOf: (group: ProcessGroup) => number]
+  >
 }
 
 /** `startedAt`, when the counting began, and `bootedAt` in epoch milliseconds. */
-export const renderProcesses = (
+export const processFamilies = (
   groups: ReadonlyArray<ProcessGroup>,
   units: KernelUnits,
   startedAt: number,
   bootedAt: number
-): string => {
-  const labels = groups.map(({ name, unit }) =>
-    renderLabels(unit === "" ? { groupname: name } : { groupname: name, unit })
+): ReadonlyArray<Family> => {
+  const labels = groups.map(
+    ({ name, unit }): Readonly<Record<string, string>> =>
+      unit === "" ? { groupname: name } : { groupname: name, unit }
   )
-  let text = ""
-  for (const { help, name, series, type } of familiesOf(units, bootedAt)) {
-    let samples = ""
+  const families = familiesOf(units, bootedAt).map(({ help, name, series, type }): Family => {
+    const samples: Array<Family["samples"][number]> = []
     for (const [label, valueOf] of series) {
-      const end = label === "" ? "}" : `,${label}}`
       groups.forEach((group, index) => {
         const value = valueOf(group)
-        if (!Number.isNaN(value)) samples += `${name}{${labels[index]}${end} ${value}\n`
+        const shared = labels[index]!
+        if (!Number.isNaN(value))
+          samples.push([label === undefined ? shared : { ...shared, [label[0]]: label[1] }, value])
       })
     }
-    if (samples !== "") text += renderHead(name, help, type) + samples
+    return { name, help, type, samples }
+  })
+  const started: Family = {
+    name: "process_start_time_seconds",
+    help: "When the counters began, in seconds since the epoch.",
+    type: "gauge",
+    samples: [[{}, startedAt / 1_000]]
   }
-  const started = "process_start_time_seconds"
-  text += renderHead(started, "When the counters began, in seconds since the epoch.", "gauge")
-  return `${text}${started} ${startedAt / 1_000}\n`
+  return [...families, started]
 }
 
 const familiesOf = (units: KernelUnits, bootedAt: number): ReadonlyArray<ProcessFamily> => [
@@ -51,9 +58,9 @@ const familiesOf = (units: KernelUnits, bootedAt: number): ReadonlyArray<Process
     help: "Memory of the group's processes, in bytes.",
     type: "gauge",
     series: [
-      [`memtype="resident"`, ({ residentPages }) => residentPages * units.pageBytes],
-      [`memtype="swapped"`, ({ swapBytes }) => swapBytes],
-      [`memtype="proportionalResident"`, ({ proportionalBytes }) => proportionalBytes]
+      [["memtype", "resident"], ({ residentPages }) => residentPages * units.pageBytes],
+      [["memtype", "swapped"], ({ swapBytes }) => swapBytes],
+      [["memtype", "proportionalResident"], ({ proportionalBytes }) => proportionalBytes]
     ]
   },
   single("gauge", "namedprocess_namegroup_num_procs", "Processes in the group.", ({ processes }) => processes),
@@ -82,15 +89,15 @@ const familiesOf = (units: KernelUnits, bootedAt: number): ReadonlyArray<Process
     help: "Context switches of the group's threads.",
     type: "counter",
     series: [
-      [`ctxswitchtype="nonvoluntary"`, ({ nonvoluntarySwitches }) => nonvoluntarySwitches],
-      [`ctxswitchtype="voluntary"`, ({ voluntarySwitches }) => voluntarySwitches]
+      [["ctxswitchtype", "nonvoluntary"], ({ nonvoluntarySwitches }) => nonvoluntarySwitches],
+      [["ctxswitchtype", "voluntary"], ({ voluntarySwitches }) => voluntarySwitches]
     ]
   },
   {
     name: "namedprocess_namegroup_states",
     help: "Processes of the group, and the threads of those that have several, by state.",
     type: "gauge",
-    series: STATES.map((state) => [`state="${state[0]!.toUpperCase()}${state.slice(1)}"`, (group) => group[state]])
+    series: STATES.map((state) => [["state", `${state[0]!.toUpperCase()}${state.slice(1)}`], (group) => group[state]])
   }
 ]
 
@@ -100,8 +107,8 @@ const timesOf = ({ ticksPerSecond }: KernelUnits, bootedAt: number): ReadonlyArr
     help: "CPU time that the group used, in seconds.",
     type: "counter",
     series: [
-      [`mode="system"`, ({ systemTicks }) => systemTicks / ticksPerSecond],
-      [`mode="user"`, ({ userTicks }) => userTicks / ticksPerSecond]
+      [["mode", "system"], ({ systemTicks }) => systemTicks / ticksPerSecond],
+      [["mode", "user"], ({ userTicks }) => userTicks / ticksPerSecond]
     ]
   },
   single(
@@ -124,4 +131,4 @@ const single = (
   name: string,
   help: string,
   valueOf: (group: ProcessGroup) => number
-): ProcessFamily => ({ name, help, type, series: [["", valueOf]] })
+): ProcessFamily => ({ name, help, type, series: [[undefined, valueOf]] })
