@@ -4,6 +4,14 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import {
+  APPROVALS_KEPT_MAX,
+  ORDER_MINUTES,
+  ORDERS_A_DAY_MAX,
+  OUTCOMES_A_DAY_MAX,
+  PREVIEWS_KEPT_MINUTES,
+  PREVIEWS_MAX
+} from "../src/acting/Acting.ts"
 import { INCIDENTS_MAX } from "../src/alerts/Backtest.ts"
 import {
   ADDRESSES_MAX,
@@ -17,10 +25,12 @@ import { NAME_MAX, OWNERS_MAX, RULE_FILE_BYTES_MAX, RULES_MAX, RUNBOOK_MAX } fro
 import { FILES_MAX } from "../src/alerts/RuleFolder.ts"
 import { GROUPS_MAX } from "../src/alerts/ServerWatch.ts"
 import { KEPT_DAYS, SILENCE_DAYS_MAX, SILENCES_MAX } from "../src/alerts/silences/Silences.ts"
+import { POLLS_MAX, SERVER_POLLS_MAX } from "../src/http/ingest/HandsPoll.ts"
 import { IN_FLIGHT_MAX, SERVER_IN_FLIGHT_MAX } from "../src/http/ingest/RecordingIngest.ts"
 import { BOUNDS } from "../src/http/server/Limits.ts"
 import { RANGES_MAX, REJECTIONS_MAX } from "../src/plugins/Payload.ts"
 import { LABEL_LENGTH_MAX } from "../src/plugins/Storable.ts"
+import { POLL_BYTES_MAX } from "../src/protocol/Orders.ts"
 import { PACKED_BYTES_MAX } from "../src/protocol/Recording.ts"
 import { RECORDINGS_DAYS, RECORDINGS_MAX, REQUEST_MINUTES } from "../src/recordings/Recordings.ts"
 
@@ -61,6 +71,20 @@ const FIXED: ReadonlyArray<readonly [of: string, most: string, beyond: string]> 
   ["a recording as it is sent", shown(PACKED_BYTES_MAX, "bytes"), "413"],
   ["recordings that are on their way, of a server", `${IN_FLIGHT_MAX}, ${SERVER_IN_FLIGHT_MAX}`, "503"],
   ["how long a request for a recording waits", `${REQUEST_MINUTES} min`, "it expires"],
+  ["a poll of `nodepulse hands`", shown(POLL_BYTES_MAX, "bytes"), "413"],
+  ["polls of `nodepulse hands` that are under way, of a server", `${grouped(POLLS_MAX)}, ${SERVER_POLLS_MAX}`, "503"],
+  [
+    `previews that are asked of a server, and by one person, in ${PREVIEWS_KEPT_MINUTES} min: they are kept as long`,
+    grouped(PREVIEWS_MAX),
+    "409"
+  ],
+  ["orders for a server, and by one person, a day", grouped(ORDERS_A_DAY_MAX), "409"],
+  [
+    "how long an order waits for its approvals, and how many it takes",
+    `${ORDER_MINUTES} min, ${APPROVALS_KEPT_MAX}`,
+    "it expires; 409"
+  ],
+  ["outcomes of orders that a server tells, a day", grouped(OUTCOMES_A_DAY_MAX), "the others wait on the host"],
   [
     "how long a silence may last, and how long it is listed when it is over",
     `${SILENCE_DAYS_MAX} d, ${KEPT_DAYS} d`,

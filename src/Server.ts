@@ -16,6 +16,7 @@
  * ├── http          ingest, API and page
  * ├── rates         notes what the stages count, for the live view
  * ├── recordings    learns which are wanted, and drops old ones
+ * ├── acting        tells hosts what is asked of them, notes what has expired
  * ├── agent         scrapers and push, for this machine               (`nodepulse start`)
  * └── systemd       ready, alive, stopping                            (in a unit)
  * ```
@@ -35,6 +36,8 @@ import * as ServersPostgres from "./access/ServersPostgres.ts"
 import { Sessions, signInPath } from "./access/Sessions.ts"
 import * as SessionsPostgres from "./access/SessionsPostgres.ts"
 import * as TokensPostgres from "./access/TokensPostgres.ts"
+import { Acting } from "./acting/Acting.ts"
+import * as ActingPostgres from "./acting/ActingPostgres.ts"
 import { layerClient, makeAlertmanager } from "./alerts/Alertmanager.ts"
 import { Alerts } from "./alerts/Alerts.ts"
 import * as AlertsPostgres from "./alerts/AlertsPostgres.ts"
@@ -139,6 +142,7 @@ const rows = Layer.mergeAll(
   AuditPostgres.layer,
   AgentsPostgres.layer,
   RecordingsPostgres.layer,
+  ActingPostgres.layer,
   DeadLettersPostgres.layer,
   // What makes, drops and rewrites partitions.
   Layer.mergeAll(
@@ -240,6 +244,7 @@ const tree = (options: ServerOptions) =>
       children.push({ name: "http", run: listening.untilClosed, stopWithin: "8 seconds" })
       children.push({ name: "rates", run: rates.run, stopWithin: "1 second" })
       children.push({ name: "recordings", run: (yield* Recordings).run, stopWithin: "1 second" })
+      children.push({ name: "acting", run: (yield* Acting).run, stopWithin: "1 second" })
       yield* PipelineMetrics.registerRollups(rollups)
       yield* PipelineMetrics.registerPacking(packing)
       yield* PipelineMetrics.registerAlerts(yield* Alerts)

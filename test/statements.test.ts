@@ -10,6 +10,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
 import { expect } from "vitest"
 import config from "../plugins.config.ts"
+import { actingStatements } from "../src/acting/ActingStatements.ts"
+import { TELL_ACT } from "../src/alerts/Acts.ts"
 import { alertStatements } from "../src/alerts/AlertRows.ts"
 import { alertStateStatements } from "../src/alerts/AlertStates.ts"
 import { arrivalsSql } from "../src/alerts/Arrivals.ts"
@@ -64,6 +66,7 @@ const statements: ReadonlyArray<readonly [name: string, sql: string, types: Read
   ...named("rules", storedRuleStatements),
   ...named("silences", silenceStatements),
   ...named("recordings", recordingStatements),
+  ...named("acting", { ...actingStatements, TELL: TELL_ACT }),
   ...exporters.flatMap((exporter: Exporter) => {
     const of = (name: string) => `${name}-${exporter.resource}`
     const write = writeSql(exporter, FINE)

@@ -45,6 +45,11 @@ export type Action =
   | "silence.end"
   | "alert.acknowledge"
   | "recording.ask"
+  | "act.preview"
+  | "act.order"
+  | "act.approve"
+  | "act.send"
+  | "act.end"
 
 export interface AuditEntry {
   readonly id: string

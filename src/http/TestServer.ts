@@ -60,6 +60,7 @@ import { SelfMetrics } from "./server/SelfMetrics.ts"
 import { Static } from "./server/Static.ts"
 import { AdminToken } from "./session/AdminToken.ts"
 import { MetricsArePublic } from "./session/Authorization.ts"
+import { type ActingWorld, actingPort } from "./TestActing.ts"
 import { type RecordingsWorld, recordingsPort } from "./TestRecordings.ts"
 import { brokenDown, judged } from "./TestUnits.ts"
 
@@ -73,7 +74,7 @@ export const OPERATOR = "operator-token"
 const EXPORTERS = [nodeExporter(), processExporter()]
 
 /** What a test may look into, and break. */
-export interface World extends RecordingsWorld {
+export interface World extends RecordingsWorld, ActingWorld {
   /** A snapshot each, whatever entry it came in. */
   readonly published: Array<{ readonly serverId: string; readonly exporterName: string; readonly snapshot: string }>
   /** What the entries hold. */
@@ -124,6 +125,11 @@ const makeWorld = (): World => {
     silences: [],
     recordings: [],
     wanted: new Map(),
+    hands: new Map(),
+    polls: [],
+    toHand: new Map(),
+    stories: [],
+    acts: [],
     asked: []
   }
   const add = (token: string, principal: Principal) =>
@@ -191,6 +197,7 @@ const ports = (world: World) => {
     }),
     tokensPort(world, reachable, find),
     recordingsPort(world, reachable, find),
+    actingPort(world, reachable, find),
     Layer.succeed(Audit, {
       list: () => reachable("audit", Effect.succeed({ entries: [], next: null })),
       note: () => Effect.void

@@ -38,7 +38,7 @@ export const CORE_TABLES: ReadonlyArray<string> = [
     "notifications",
     "delivery_progress"
   ],
-  ...["rules", "silences", "recordings", "recording_requests"]
+  ...["rules", "silences", "recordings", "recording_requests", "hands", "previews", "orders"]
 ]
 
 /** What is made from an exporter's table `t`: `t_scrapes`, its partitions, its indexes, and so on. */

@@ -104,6 +104,12 @@ layer(TestServer.layer, { excludeTestServices: true })("a token", (it) => {
         ["POST", `/api/servers/${agent.server_id}/recordings`, undefined, [403, 403, 403, 202, 202]],
         ["GET", `/api/servers/${agent.server_id}/recordings`, undefined, [403, 403, 200, 200, 200]],
         ["GET", "/api/recordings/1", undefined, [403, 403, 404, 404, 404]],
+        ["POST", "/api/hands/poll", {}, [400, 403, 403, 403, 403]],
+        ["GET", `/api/servers/${agent.server_id}/acting`, undefined, [403, 403, 403, 200, 200]],
+        ["POST", `/api/servers/${agent.server_id}/previews`, { target: { pid: 1 } }, [403, 403, 403, 202, 202]],
+        ["POST", `/api/servers/${agent.server_id}/orders`, {}, [403, 403, 403, 400, 400]],
+        ["GET", "/api/orders", undefined, [403, 403, 403, 200, 200]],
+        ["POST", "/api/orders/1/approvals", {}, [403, 403, 403, 400, 400]],
         ["POST", "/api/enroll", { name: "new" }, [403, 201, 403, 403, 403]],
         ["POST", "/api/enroll", { name: "again" }, [403, 403, 403, 403, 403]]
       ]

@@ -10,10 +10,11 @@
  * one that was silenced or muted until it was over. That something is over is told only to who was told that it fires.
  *
  * A server that says nothing is the cause of what else fires there: while a rule with `silent` about the host fires for it, its other alerts
- * are muted; where another exporter says nothing, those about it.
+ * are muted; where another exporter says nothing, those about it. What people did to it is told all the same.
  *
  * Bound: of what comes and goes within an incident only the last alert is kept in it.
  */
+import { ACT_RESOURCE } from "../Acts.ts"
 import { matches } from "../Rule.ts"
 import type { Route } from "./NotifyFile.ts"
 import { isWithin } from "./TimeOfDay.ts"
@@ -89,7 +90,8 @@ export interface Facts {
 export const plan = (facts: Facts): Plan => {
   const { alerts, incidents, isSilenced, now, routes, silent, silentRules } = facts
   const isMuted = ({ isOfItself, resource, rule, server }: ToldAlert): boolean => {
-    const unheard = isOfItself || silentRules.has(rule) ? undefined : silent.get(server)
+    const isApart = isOfItself || resource === ACT_RESOURCE || silentRules.has(rule)
+    const unheard = isApart ? undefined : silent.get(server)
     return unheard !== undefined && (unheard.has("*") || unheard.has(resource))
   }
   const isHushed = (alert: ToldAlert): boolean => isSilenced(alert) || isMuted(alert)

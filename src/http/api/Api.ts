@@ -8,7 +8,19 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Catalog } from "../../plugins/Catalog.ts"
+import { Poll, PollAnswer } from "../../protocol/Orders.ts"
 import { Access, Asks, Authorization, Shared } from "./Access.ts"
+import {
+  ActingAnswer,
+  NewApproval,
+  NewOrder,
+  NewPreview,
+  OrderAsked,
+  OrderShown,
+  OrdersAnswer,
+  PreviewAsked,
+  PreviewShown
+} from "./ActingAnswer.ts"
 import { AlertShown, AlertStoryAnswer, AlertsAnswer, NewAcknowledgement } from "./AlertsAnswer.ts"
 import * as Answers from "./Answers.ts"
 import { BreakdownAnswer } from "./BreakdownAnswer.ts"
@@ -46,6 +58,7 @@ import {
   LinkParameters,
   MarksQueryParameters,
   NotificationsParameters,
+  OrdersParameters,
   RuleParameters,
   SeriesQueryParameters,
   SessionsParameters,
@@ -289,6 +302,99 @@ const recordings = HttpApiGroup.make("recordings")
     }).annotateMerge(
       describe("One recording", "The machine, its hottest processes and units, a value a second: the last 15 minutes.")
     )
+  )
+  .middleware(Authorization)
+
+/** Programs that act ask here. The handler reads the body itself and checks the token itself, as ingest does. */
+const hands = HttpApiGroup.make("hands").add(
+  HttpApiEndpoint.post("poll", "/api/hands/poll", {
+    payload: Poll,
+    success: PollAnswer,
+    error: [
+      Problem.MalformedBody,
+      Problem.Unauthorized,
+      Problem.Forbidden,
+      Problem.BodyTooLarge,
+      Problem.UnsupportedMedia,
+      Problem.TooManyRequests,
+      Problem.Unavailable
+    ]
+  }).annotateMerge(
+    OpenApi.annotations({
+      summary: "Ask what is to be done",
+      description:
+        "By `nodepulse hands`, with an agent's token: it says what its file allows, answers previews, and tells what became of orders; it gets those of its own server, each once. Nothing here makes it act: it does what its file allows and a person whom that names has signed.",
+      override: { security: [{ token: [] }] }
+    })
+  )
+)
+
+const acting = HttpApiGroup.make("acting")
+  .add(
+    HttpApiEndpoint.get("get", "/api/servers/:id/acting", {
+      params: { id: Schema.String },
+      success: ActingAnswer,
+      error: Problem.NotFound
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(describe("What may be done on a server", "As its own file says: verbs, targets, who signs.")),
+    HttpApiEndpoint.post("preview", "/api/servers/:id/previews", {
+      params: { id: Schema.String },
+      payload: NewPreview,
+      success: PreviewAsked,
+      error: [Problem.NotFound, Problem.LimitReached]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe("Ask what would happen", "The host looks, and answers within seconds. Nothing is done of it.")
+      ),
+    HttpApiEndpoint.get("previewed", "/api/previews/:id", {
+      params: { id: Schema.String },
+      success: PreviewShown,
+      error: Problem.NotFound
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(describe("What would happen", "The host's answer, once it is there. Kept for an hour.")),
+    HttpApiEndpoint.post("order", "/api/servers/:id/orders", {
+      params: { id: Schema.String },
+      payload: NewOrder,
+      success: OrderAsked,
+      error: [Problem.InvalidParameter, Problem.NotFound, Problem.OrderSettled, Problem.LimitReached]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe(
+          "Give an order",
+          "One verb for one target, as the preview offered it. It is sent once as many persons have signed it as the host wants, and is over after 10 minutes. The same again changes nothing."
+        )
+      ),
+    HttpApiEndpoint.get("ordered", "/api/orders/:id", {
+      params: { id: Schema.String },
+      success: OrderShown,
+      error: Problem.NotFound
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(describe("One order", "What is asked, who signed it, and what became of it.")),
+    HttpApiEndpoint.post("approve", "/api/orders/:id/approvals", {
+      params: { id: Schema.String },
+      payload: NewApproval,
+      success: OrderShown,
+      error: [Problem.InvalidParameter, Problem.NotFound, Problem.OrderSettled, Problem.LimitReached]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(
+        describe(
+          "Sign an order",
+          "A signature by a key that never comes here, good for a minute. Its form is looked at; whether it counts is the host's decision."
+        )
+      ),
+    HttpApiEndpoint.get("orders", "/api/orders", {
+      query: OrdersParameters,
+      success: OrdersAnswer,
+      error: [Problem.InvalidParameter, Problem.NotFound]
+    })
+      .annotate(Access, "operator")
+      .annotateMerge(describe("All orders", "Of a server or of all, with what became of each. The latest first."))
   )
   .middleware(Authorization)
 
@@ -818,6 +924,8 @@ export const Api = HttpApi.make("nodepulse")
     marks,
     recorder,
     recordings,
+    hands,
+    acting,
     rules,
     alerts,
     silences,

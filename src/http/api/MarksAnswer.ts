@@ -4,6 +4,7 @@ import { HttpApiSchema } from "effect/http-api"
 import { parseTimestamp } from "../../plugins/Timestamp.ts"
 import { isPrintable } from "../../protocol/PrintableText.ts"
 import { REASONS } from "../../protocol/Recording.ts"
+import { actMark } from "./ActingAnswer.ts"
 
 const NOTE_LENGTH_MAX = 500
 
@@ -63,10 +64,11 @@ export const MarksAnswer = Schema.Struct({
         at: Schema.String,
         recording_id: Schema.String,
         reason: Schema.Literals(REASONS)
-      })
+      }),
+      Schema.Struct({ kind: Schema.Literal("act"), ...actMark })
     ])
   ).annotate({
     description:
-      "In order of time, the latest thousand of notes and of the others: exporters that restarted or said nothing, reboots, clocks that were set, processes that were killed for want of memory, and recordings."
+      "In order of time, the latest thousand of notes and of the others: exporters that restarted or said nothing, reboots, clocks that were set, processes that were killed for want of memory, recordings, and what people have done to the server from here."
   })
 })

@@ -276,6 +276,13 @@ export const NotificationsParameters = {
   before: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[0-9]{1,15}$/)).annotate(describe("before")))
 }
 
+/** `GET /api/orders` */
+export const OrdersParameters = {
+  limit: Schema.optionalKey(whole("limit", 1, 1000)),
+  before: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[0-9]{1,15}$/)).annotate(describe("before"))),
+  server: Schema.optionalKey(Schema.String.check(Schema.makeFilter(isServerId)).annotate(describe("alert_server")))
+}
+
 /** `GET /api/audit` */
 export const AuditParameters = {
   ...DeadLettersParameters,

@@ -12,6 +12,7 @@ import { HttpApiError } from "effect/http-api"
 import type { UnknownNote } from "../../access/Notes.ts"
 import type { EnrolmentRefused, ServersFull, UnknownServer, UnknownToken } from "../../access/Servers.ts"
 import type { UnknownSession } from "../../access/Sessions.ts"
+import type { OrderClosed, OrderUnfit, TooMuchAsked, UnknownOrder, UnknownPreview } from "../../acting/Acting.ts"
 import type { AlertIsOver, UnknownAlert } from "../../alerts/Alerts.ts"
 import type { UnknownReceiver } from "../../alerts/delivery/Notifications.ts"
 import type { RuleInFile } from "../../alerts/RuleLayers.ts"
@@ -88,6 +89,13 @@ export class AlertResolved extends HttpApiError.Problem<AlertResolved>()(
   "AlertResolved",
   { type: type("alert-resolved"), status: 409, title: "The alert is over." },
   { resolved_at: Schema.String }
+) {}
+
+/** The order takes no approvals any more: what it is now. */
+export class OrderSettled extends HttpApiError.Problem<OrderSettled>()(
+  "OrderSettled",
+  { type: type("order-settled"), status: 409, title: "The order takes no approvals any more." },
+  { state: Schema.String }
 ) {}
 
 /** There are as many as there may be, of what `detail` says. */
@@ -257,6 +265,7 @@ export type Problem =
   | RuleChanged
   | RuleOfFile
   | AlertResolved
+  | OrderSettled
   | LimitReached
   | MalformedBody
   | Unauthorized
@@ -302,6 +311,11 @@ export type Failure =
   | NothingToBreakDown
   | AlertIsOver
   | UnknownRecording
+  | UnknownPreview
+  | UnknownOrder
+  | OrderUnfit
+  | OrderClosed
+  | TooMuchAsked
   | DatabaseUnavailable
   | StreamFull
   | StreamUnavailable
@@ -326,11 +340,15 @@ type FromFailure<E extends Failure> = E extends StreamFull
                   ? RuleChanged
                   : E extends RuleInFile
                     ? RuleOfFile
-                    : E extends TooManyRules | TooManySilences
+                    : E extends TooManyRules | TooManySilences | TooMuchAsked
                       ? LimitReached
                       : E extends AlertIsOver
                         ? AlertResolved
-                        : NotFound
+                        : E extends OrderUnfit
+                          ? InvalidParameter
+                          : E extends OrderClosed
+                            ? OrderSettled
+                            : NotFound
 
 /** The problem that an error of a port is to the outside. The causes of an unreachable part stay inside. */
 export const fromFailure = <E extends Failure>(failure: E): FromFailure<E> => problemOf(failure) as FromFailure<E>
@@ -348,6 +366,8 @@ const problemOf = (failure: Failure): Problem => {
     case "UnknownSilence":
     case "UnknownAlert":
     case "UnknownRecording":
+    case "UnknownPreview":
+    case "UnknownOrder":
     case "NothingToBreakDown":
       return new NotFound({ detail: failure.message })
     case "EnrolmentRefused":
@@ -373,9 +393,14 @@ const problemOf = (failure: Failure): Problem => {
       return new RuleOfFile({ detail: failure.message, file: failure.file })
     case "TooManyRules":
     case "TooManySilences":
+    case "TooMuchAsked":
       return new LimitReached({ detail: failure.message, limit: failure.limit })
     case "AlertIsOver":
       return new AlertResolved({ detail: failure.message, resolved_at: formatTimestamp(failure.resolvedAt * 1_000) })
+    case "OrderUnfit":
+      return invalidParameter(failure.field, failure.value, failure.allowed)
+    case "OrderClosed":
+      return new OrderSettled({ detail: failure.message, state: failure.state })
     case "TooManyGroupings":
       return new InvalidParameter({
         detail: failure.message,

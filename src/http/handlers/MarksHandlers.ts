@@ -3,6 +3,7 @@ import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Note, Notes } from "../../access/Notes.ts"
 import { UnknownServer } from "../../access/Servers.ts"
+import { type Act, Acting } from "../../acting/Acting.ts"
 import { formatTimestamp, parseTimestamp } from "../../plugins/Timestamp.ts"
 import { type Mark, Marks } from "../../query/Marks.ts"
 import { type RecordingHead, Recordings } from "../../recordings/Recordings.ts"
@@ -19,18 +20,25 @@ export const marksHandlers = HttpApiBuilder.group(
     const marks = yield* Marks
     const notes = yield* Notes
     const recordings = yield* Recordings
+    const acting = yield* Acting
     const hoursMax = yield* HoursMax
 
     return handlers.handleAll({
       marks: Effect.fnUntraced(function* ({ params, query }) {
         const { window } = yield* aim(params.id, query, hoursMax)
-        const [happened, said, recorded] = yield* Effect.all(
-          [marks.of(params.id, window), notes.between(params.id, window), recordings.between(params.id, window)],
+        const [happened, said, recorded, acts] = yield* Effect.all(
+          [
+            marks.of(params.id, window),
+            notes.between(params.id, window),
+            recordings.between(params.id, window),
+            acting.acts(params.id, window)
+          ],
           { concurrency: 3 }
         ).pipe(Effect.mapError((failure) => fromFailure(failure)))
         const all = [
           ...happened.map((mark) => ({ at: mark.at, shown: showMark(mark) })),
           ...said.map((note) => ({ at: note.at, shown: { kind: "note" as const, ...showNote(note) } })),
+          ...acts.map((act) => ({ at: act.at, shown: showAct(act) })),
           ...marksIn(recorded).filter(({ at }) => at > window.from && at <= window.to)
         ]
         return {
@@ -75,6 +83,13 @@ const showMark = (mark: Mark) => {
       return { kind: mark.kind, at: moment, exporter }
   }
 }
+
+const showAct = ({ at, orderId, ...act }: Act) => ({
+  kind: "act" as const,
+  at: formatTimestamp(at),
+  order_id: orderId,
+  ...act
+})
 
 /** A recording, and the kills in it that the one before it does not hold. */
 const marksIn = (heads: ReadonlyArray<RecordingHead>) => {

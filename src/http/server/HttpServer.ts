@@ -16,6 +16,7 @@ import { Guesses } from "../../access/Guesses.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { Settings } from "../../Settings.ts"
 import { Api } from "../api/Api.ts"
+import { actingHandlers, handsHandlers } from "../handlers/ActingHandlers.ts"
 import { alertsHandlers } from "../handlers/AlertsHandlers.ts"
 import { auditHandlers } from "../handlers/AuditHandlers.ts"
 import { breakdownHandlers } from "../handlers/BreakdownHandlers.ts"
@@ -42,6 +43,7 @@ import { silencesHandlers } from "../handlers/SilencesHandlers.ts"
 import { systemHandlers } from "../handlers/SystemHandlers.ts"
 import { tokensHandlers } from "../handlers/TokensHandlers.ts"
 import { verdictHandlers } from "../handlers/VerdictHandlers.ts"
+import { HandsPoll } from "../ingest/HandsPoll.ts"
 import { Ingest } from "../ingest/Ingest.ts"
 import { Intake } from "../ingest/Intake.ts"
 import { RecordingIngest } from "../ingest/RecordingIngest.ts"
@@ -109,6 +111,8 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), docs, openIdRoutes).pip
     marksHandlers,
     recordingsHandlers,
     sendRecordingHandlers,
+    handsHandlers,
+    actingHandlers,
     rulesHandlers,
     alertsHandlers,
     silencesHandlers,
@@ -188,7 +192,7 @@ const serving = Layer.unwrap(
     )
   })
 ).pipe(
-  Layer.provide([Ingest.layer, RecordingIngest.layer]),
+  Layer.provide([Ingest.layer, RecordingIngest.layer, HandsPoll.layer]),
   Layer.provide(Layer.mergeAll(Guesses.layer, FailedSignIns.layer, ClearText.layer)),
   Layer.provide(Layer.succeed(HttpRouter.RouterConfig, ROUTER_CONFIG))
 )

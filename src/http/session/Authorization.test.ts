@@ -18,7 +18,7 @@ const endpoints = Object.values(Api.groups).flatMap((group) =>
   )
 )
 /** What agents send to. */
-const SENDING = ["/metrics/prometheus", "/api/recordings"]
+const SENDING = ["/metrics/prometheus", "/api/recordings", "/api/hands/poll"]
 const OPEN = ["/healthz", "/readyz", "/signin"]
 /** Reads that are answered where there is no database. */
 const AT_HAND = ["/api/exporters", "/api/pipeline", "/api/rules/resources", "/api/session", "/api/sessions", "/metrics"]

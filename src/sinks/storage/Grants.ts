@@ -1,6 +1,7 @@
 /**
  * What the role at run time may do in the schema of its owner: read and write rows, and nothing else. It cannot make, alter or
- * drop anything, cannot say which migrations were applied, and can only add to the audit and to the rule sets.
+ * drop anything, cannot say which migrations were applied, and can only add to the audit, to the rule sets and to
+ * what becomes of orders.
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
@@ -30,7 +31,7 @@ const grantSql = (role: string): ReadonlyArray<string> => {
     `grant usage on schema admiral to ${name}`,
     `grant select, insert, update, delete on all tables in schema admiral to ${name}`,
     `revoke insert, update, delete on admiral.migrations from ${name}`,
-    `revoke update, delete on admiral.audit, admiral.groupings from ${name}`,
+    `revoke update, delete on admiral.audit, admiral.groupings, admiral.orders from ${name}`,
     `alter default privileges in schema admiral grant select, insert, update, delete on tables to ${name}`
   ]
 }

@@ -437,6 +437,47 @@ create index recording_requests_waiting on admiral.recording_requests (expires_a
 comment on table admiral.recording_requests is 'Recordings that are wanted of agents. Those that are over are kept for a day.';
 comment on column admiral.recording_requests.author is 'As the audit calls whoever asked; NULL: alerts that fired.';
 
+create table admiral.hands (
+  server_id integer primary key references admiral.servers (id) on delete cascade,
+  heard_at timestamptz not null default now(),
+  said json not null
+);
+comment on table admiral.hands is 'What the program that acts on a server says of itself, and when it was last heard.';
+
+create table admiral.previews (
+  preview_id text collate "C" primary key,
+  server_id integer not null references admiral.servers (id) on delete cascade,
+  target json not null,
+  author text collate "C" not null,
+  asked_at timestamptz not null default now(),
+  sent_at timestamptz,
+  answered_at timestamptz,
+  answer json
+);
+create index previews_server on admiral.previews (server_id, asked_at) where sent_at is null;
+create index previews_asked_at on admiral.previews (asked_at);
+comment on table admiral.previews is 'What a host says would happen, as people asked it. Nothing is done of it; kept for a day.';
+
+create table admiral.orders (
+  id bigint generated always as identity primary key,
+  order_id text collate "C" not null,
+  server_id integer not null references admiral.servers (id),
+  at timestamptz not null default now(),
+  event text not null check (event in ('asked', 'approved', 'sent', 'done', 'failed', 'refused', 'interrupted', 'expired')),
+  author text collate "C" not null,
+  address text,
+  content json not null
+);
+create unique index orders_asked_once on admiral.orders (order_id) where event = 'asked';
+create unique index orders_sent_once on admiral.orders (order_id) where event in ('sent', 'expired');
+create unique index orders_told_once on admiral.orders (server_id, (content ->> 'id')) where event in ('done', 'failed', 'refused', 'interrupted');
+create index orders_order on admiral.orders (order_id, id);
+create index orders_server on admiral.orders (server_id, at);
+create index orders_asked_at on admiral.orders (at) where event = 'asked';
+create trigger orders_append_only before update or delete or truncate on admiral.orders
+  for each statement execute function admiral.is_append_only();
+comment on table admiral.orders is 'What becomes of each order, as events. Only ever added to: an order is sent once or expires; what its host tells is here once.';
+
 ${packedNumberSql}`
 
 /** The tables, the view and the function of an exporter that has none yet. */

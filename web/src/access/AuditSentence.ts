@@ -37,6 +37,10 @@ const VERBS: Readonly<Record<string, string>> = {
   replay: "replayed",
   end: "ended",
   acknowledge: "acknowledged",
+  preview: "previewed",
+  order: "given",
+  approve: "signed",
+  send: "sent",
   test: "tested",
   drop: "dropped"
 }
@@ -92,7 +96,7 @@ const withoutPrefix = (text: string, prefix: string): string =>
 
 /** "server web-1": the kind of thing in our words, and its name. */
 const subjectOf = (subject: string, detail: string): Sentence => {
-  const kind = /^(server|note|token|session|rule|grouping|silence|maintenance|alert|receiver|sign-in link for) /.exec(
+  const kind = /^(server|note|token|session|rule|grouping|silence|maintenance|alert|receiver|order|sign-in link for) /.exec(
     subject
   )?.[0]
   if (kind === undefined) return { parts: [{ name: subject }], more: detail }

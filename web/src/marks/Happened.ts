@@ -49,7 +49,9 @@ export const keyOf = (mark: Mark): string =>
       ? `alert ${mark.alert_id}`
       : mark.kind === "oom_kill" || mark.kind === "recording"
         ? `${mark.kind} ${mark.recording_id} ${mark.at}`
-        : `${mark.kind} ${mark.exporter} ${mark.at}`
+        : mark.kind === "act"
+          ? `act ${mark.order_id}`
+          : `${mark.kind} ${mark.exporter} ${mark.at}`
 
 /** What is known after an answer: of its window that alone, of other times what was known before. In order of time. */
 export const taken = (
@@ -118,6 +120,8 @@ export const whatOf = (mark: Mark): string => {
         : `${legible(mark.rule, 100)} fired for ${duration((Date.parse(mark.until) - Date.parse(mark.at)) / 1000)}`
     case "oom_kill":
       return `${legible(mark.name ?? "A process", 100)} was killed for want of memory${mark.unit === null || mark.unit === "" ? "" : ` (${legible(mark.unit, 100)})`}`
+    case "act":
+      return `${mark.verb.replaceAll("_", " ")} ${legible(mark.target, 100)}, signed by ${mark.by.map((name) => legible(name, 64)).join(" and ")}${ACTED[mark.result]}`
     case "recording":
       return `${RECORDED[mark.reason]}: a recording of the 15 minutes before`
     default:
@@ -125,11 +129,14 @@ export const whatOf = (mark: Mark): string => {
   }
 }
 
+const ACTED = { done: "", failed: ": it failed", interrupted: ": nobody knows whether it was done" } as const
+
 const RECORDED = { alert: "An alert fired", asked: "Somebody asked", oom_kill: "A process was killed" } as const
 
 export const whenOf = (mark: Mark, now: number): string => moment(Date.parse(mark.at), now, true)
 
 const COUNTED: Readonly<Record<Mark["kind"], readonly [string, string]>> = {
+  act: ["act", "acts"],
   oom_kill: ["OOM kill", "OOM kills"],
   alert: ["alert", "alerts"],
   note: ["note", "notes"],
