@@ -30,7 +30,7 @@ import { IN_FLIGHT_MAX, SERVER_IN_FLIGHT_MAX } from "../src/http/ingest/Recordin
 import { BOUNDS } from "../src/http/server/Limits.ts"
 import { RANGES_MAX, REJECTIONS_MAX } from "../src/plugins/Payload.ts"
 import { LABEL_LENGTH_MAX } from "../src/plugins/Storable.ts"
-import { POLL_BYTES_MAX } from "../src/protocol/Orders.ts"
+import { ORDER_LIMITS } from "../src/protocol/OrderText.ts"
 import { PACKED_BYTES_MAX } from "../src/protocol/Recording.ts"
 import { RECORDINGS_DAYS, RECORDINGS_MAX, REQUEST_MINUTES } from "../src/recordings/Recordings.ts"
 
@@ -71,7 +71,7 @@ const FIXED: ReadonlyArray<readonly [of: string, most: string, beyond: string]> 
   ["a recording as it is sent", shown(PACKED_BYTES_MAX, "bytes"), "413"],
   ["recordings that are on their way, of a server", `${IN_FLIGHT_MAX}, ${SERVER_IN_FLIGHT_MAX}`, "503"],
   ["how long a request for a recording waits", `${REQUEST_MINUTES} min`, "it expires"],
-  ["a poll of `nodepulse hands`", shown(POLL_BYTES_MAX, "bytes"), "413"],
+  ["a poll of `nodepulse hands`", shown(ORDER_LIMITS.pollBytes, "bytes"), "413"],
   ["polls of `nodepulse hands` that are under way, of a server", `${grouped(POLLS_MAX)}, ${SERVER_POLLS_MAX}`, "503"],
   [
     `previews that are asked of a server, and by one person, in ${PREVIEWS_KEPT_MINUTES} min: they are kept as long`,

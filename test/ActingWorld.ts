@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes, randomUUID } from "no
 import { approve, keyIdOf, rawPublicKeyOf } from "../src/protocol/Approvals.ts"
 import type { Approval, Offer, Order, Outcome, Poll, Preview, PreviewRequest } from "../src/protocol/Orders.ts"
 
-export const BOOT = "11111111-2222-4333-8444-555555555555"
+const BOOT = "11111111-2222-4333-8444-555555555555"
 
 export interface Person {
   readonly name: string
@@ -20,7 +20,7 @@ export const person = (name: string): Person => {
 export const signed = (order: Order, { name, privateKey }: Person, seconds = 55): Approval =>
   approve(order, name, Math.floor(Date.now() / 1_000) + seconds, privateKey)
 
-export const PROCESS = { pid: 4_711, start_ticks: 123_456, name: "burner" } as const
+const PROCESS = { pid: 4_711, start_ticks: 123_456, name: "burner" } as const
 export const UNIT = { unit: "burner.service", invocation: "0123456789abcdef0123456789abcdef" } as const
 
 export const orderFor = (server: string, changes: Partial<Order> = {}): Order =>

@@ -11,8 +11,7 @@ import { record } from "../access/AuditPostgres.ts"
 import { getServer } from "../access/ServersPostgres.ts"
 import { ACT_SEVERITY, TELL_ACT } from "../alerts/Acts.ts"
 import type { Approval, Order, Outcome, Poll, Preview, PreviewTarget } from "../protocol/Orders.ts"
-import { APPROVALS_MAX } from "../protocol/Orders.ts"
-import { AHEAD_SECONDS, APPROVAL_SECONDS, canonical } from "../protocol/OrderText.ts"
+import { canonical, ORDER_LIMITS } from "../protocol/OrderText.ts"
 import { answering } from "../sinks/postgres/Database.ts"
 import {
   Acting,
@@ -144,8 +143,11 @@ export const layer: Layer.Layer<Acting, never, PgClient.PgClient> = Layer.effect
       if (earlier.length >= APPROVALS_KEPT_MAX)
         return yield* new TooMuchAsked({ what: "approvals of an order", limit: APPROVALS_KEPT_MAX })
       const seconds = (yield* now) / 1_000
-      if (approval.expires <= seconds || approval.expires > seconds + APPROVAL_SECONDS + AHEAD_SECONDS) {
-        const allowed = `a moment in the next ${APPROVAL_SECONDS} seconds (is this machine's clock right?)`
+      if (
+        approval.expires <= seconds ||
+        approval.expires > seconds + ORDER_LIMITS.approvalSeconds + ORDER_LIMITS.aheadSeconds
+      ) {
+        const allowed = `a moment in the next ${ORDER_LIMITS.approvalSeconds} seconds (is this machine's clock right?)`
         return yield* new OrderUnfit({ field: "approval.expires", value: approval.expires, allowed })
       }
       const content: ApprovedContent = { approval, complete: completeOf([...earlier, approval], story.needed, seconds) }
@@ -352,7 +354,7 @@ const completeOf = (
   seconds: number
 ): ApprovedContent["complete"] => {
   const latest = new Map(approvals.map((approval) => [approval.by, approval]))
-  const valid = [...latest.values()].filter(({ expires }) => expires > seconds).slice(-APPROVALS_MAX)
+  const valid = [...latest.values()].filter(({ expires }) => expires > seconds).slice(-ORDER_LIMITS.approvals)
   if (new Set(valid.map(({ key }) => key)).size < needed) return null
   return { until: Math.min(...valid.map(({ expires }) => expires)), approvals: valid }
 }

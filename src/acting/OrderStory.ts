@@ -49,7 +49,7 @@ export const storyOf = (events: ReadonlyArray<StoredEvent>, now: number): OrderS
   }
 }
 
-export const isOutcome = (kind: OrderEvent["kind"]): kind is Outcome["result"] =>
+const isOutcome = (kind: OrderEvent["kind"]): kind is Outcome["result"] =>
   kind === "done" || kind === "failed" || kind === "refused" || kind === "interrupted"
 
 /** Until when the approvals of an order hold, epoch milliseconds; undefined where they do not suffice. */

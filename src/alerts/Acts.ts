@@ -5,7 +5,7 @@
 import type { Severity } from "./Rule.ts"
 
 /** What routes and silences match. */
-export const ACT_RULE = "Act"
+const ACT_RULE = "Act"
 /** Where others have what a rule is about. */
 export const ACT_RESOURCE = "acts"
 

@@ -2,7 +2,7 @@ import { connect } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { orderFor, outcomeOf, person, pollOf, previewOf, signed } from "../../test/ActingWorld.ts"
-import { POLL_BYTES_MAX } from "../protocol/Orders.ts"
+import { ORDER_LIMITS } from "../protocol/OrderText.ts"
 import { ADMIN, AGENT_A, AGENT_B, OPERATOR, READ, startServer } from "./TestServer.ts"
 
 const json = { "content-type": "application/json" }
@@ -62,7 +62,7 @@ describe("a host that asks what is to be done", () => {
         const answer = yield* ask(POLL, post(body, AGENT_A))
         expect([answer.status, answer.json.detail]).toEqual([400, expect.stringMatching(said)])
       }
-      const large = yield* ask(POLL, post(`[${" ".repeat(POLL_BYTES_MAX)}]`, AGENT_A))
+      const large = yield* ask(POLL, post(`[${" ".repeat(ORDER_LIMITS.pollBytes)}]`, AGENT_A))
       expect(large.status).toBe(413)
       expect(world.polls).toEqual([])
     })

@@ -3,7 +3,7 @@
  *
  * Guarantee: it speaks for the token's server only, and is handed what is for that, once. What is not exactly a poll is refused with the
  * field and the value, and nothing of it is taken in. Unauthenticated requests are rejected before the body is read.
- * Bounds: {@link POLL_BYTES_MAX} a body, also unpacked; {@link BODIES_MAX} bodies at a time, {@link SERVER_POLLS_MAX} polls of one server
+ * Bounds: {@link ORDER_LIMITS} say how large a body is, also unpacked; {@link BODIES_MAX} bodies at a time, {@link SERVER_POLLS_MAX} polls of one server
  * and {@link POLLS_MAX} in all, those that wait among them; of one server {@link BURST} at once, and {@link PER_SECOND} a second.
  */
 import type { IncomingMessage } from "node:http"
@@ -12,7 +12,8 @@ import { Clock, Context, Effect, Layer, Result, Schema } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { CurrentAuthor } from "../../access/Audit.ts"
 import { Acting } from "../../acting/Acting.ts"
-import { POLL_BYTES_MAX, Poll, type PollAnswer, STRICT } from "../../protocol/Orders.ts"
+import { Poll, type PollAnswer, STRICT } from "../../protocol/Orders.ts"
+import { ORDER_LIMITS } from "../../protocol/OrderText.ts"
 import { clipped } from "../../protocol/PrintableText.ts"
 import { fromFailure, MalformedBody, type Problem, TooManyRequests, Unavailable } from "../api/Problem.ts"
 import { makeAllowance } from "../server/Allowance.ts"
@@ -43,7 +44,11 @@ export class HandsPoll extends Context.Service<
 
 const make = Effect.gen(function* () {
   const acting = yield* Acting
-  const limits: LimitsShape = { ...(yield* Limits), bodyBytesMax: POLL_BYTES_MAX, jsonBytesMax: POLL_BYTES_MAX }
+  const limits: LimitsShape = {
+    ...(yield* Limits),
+    bodyBytesMax: ORDER_LIMITS.pollBytes,
+    jsonBytesMax: ORDER_LIMITS.pollBytes
+  }
   const clock = yield* Clock.Clock
   const door = yield* makeAgentDoor
   const allowance = makeAllowance(BURST, PER_SECOND)
