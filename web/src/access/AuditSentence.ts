@@ -96,9 +96,10 @@ const withoutPrefix = (text: string, prefix: string): string =>
 
 /** "server web-1": the kind of thing in our words, and its name. */
 const subjectOf = (subject: string, detail: string): Sentence => {
-  const kind = /^(server|note|token|session|rule|grouping|silence|maintenance|alert|receiver|order|sign-in link for) /.exec(
-    subject
-  )?.[0]
+  const kind =
+    /^(server|note|token|session|rule|grouping|silence|maintenance|alert|receiver|order|sign-in link for) /.exec(
+      subject
+    )?.[0]
   if (kind === undefined) return { parts: [{ name: subject }], more: detail }
   return { parts: [kind, { name: subject.slice(kind.length) }], more: detail }
 }
