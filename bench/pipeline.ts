@@ -88,7 +88,7 @@ const CONTENDERS: ReadonlyArray<Contender> = [
   ...["snapshot", "scrape"].flatMap((entry): ReadonlyArray<Contender> => {
     const ours = {
       table: "admiral.process_snapshots",
-      stream: "nodepulse:snapshots",
+      stream: "nodepulse:{0}:snapshots",
       appendFsync: "always",
       share: 1
     } as const

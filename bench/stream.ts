@@ -11,7 +11,7 @@ import type { SnapshotsContent } from "../src/sinks/stream/StreamEntry.ts"
 import { layer } from "../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { makeTestValkey, type TestValkey } from "../test/TestValkey.ts"
 
-const KEY = "nodepulse:snapshots"
+const KEY = "nodepulse:{0}:snapshots"
 const ROWS_A_REQUEST = 150
 const REQUESTS_IN_FLIGHT = 8
 const ROWS = 300_000

@@ -63,6 +63,16 @@ describe("the environment", () => {
     })
   )
 
+  it.effect("streams are 1 to 256", () =>
+    Effect.gen(function* () {
+      expect((yield* read({})).stream?.streams).toBe(1)
+      expect((yield* read({ NODEPULSE_STREAMS: "256" })).stream?.streams).toBe(256)
+      for (const wrong of ["0", "257", "1.5", "many", "-1"]) {
+        expect((yield* Effect.exit(read({ NODEPULSE_STREAMS: wrong })))._tag, wrong).toBe("Failure")
+      }
+    })
+  )
+
   it.effect("an entry of the stream holds a snapshot or a scrape, and nothing else is taken for either", () =>
     Effect.gen(function* () {
       expect((yield* read({})).stream?.entry).toBe("snapshot")

@@ -16,6 +16,7 @@
  * | `VALKEY_URL` | in process | any Valkey >= 7.2 or Redis >= 7 |
  * | `NODEPULSE_STREAM_ENTRY` | `snapshot` | what an entry of the stream holds: a `snapshot`, or a `scrape` |
  * | `NODEPULSE_STREAM_KEY_FILE` | keys in the database | what entries in Valkey are sealed with: a key a line, the first seals |
+ * | `NODEPULSE_STREAMS` | 1 | streams in Valkey, by server, that digests share; at most 256 |
  * | `NODEPULSE_STREAM_ENTRIES_MAX` | 2 000 000, in process 50 000 | snapshots that may wait for the database; beyond: 429 |
  * | `NODEPULSE_STREAM_BYTES_MAX` | 512 MiB | of Valkey's memory that they may use; beyond: 429 |
  * | `NODEPULSE_RULES_DIR` | `rules.d` in the data folder | files of rules for alerts (`docs/rules.md`) |
@@ -36,6 +37,7 @@ import type { TlsFiles } from "./http/server/Tls.ts"
 import { readSecretFile } from "./SecretFile.ts"
 import { PACK_AFTER_LEAST } from "./sinks/storage/Packing.ts"
 import { EntryKind } from "./sinks/stream/StreamEntry.ts"
+import { STREAMS_MAX } from "./sinks/stream/valkey/StreamNumber.ts"
 
 export interface SettingsShape {
   readonly host: string
@@ -56,7 +58,12 @@ export interface SettingsShape {
   /** The file with the keys that entries in Valkey are sealed with; absent: the database keeps them. */
   readonly streamKeyFile?: string | undefined
   /** Bounds of the stream, and what its entries hold; the stream's own defaults where they are absent. */
-  readonly stream?: { readonly entry?: EntryKind; readonly entriesMax?: number; readonly bytesMax?: number }
+  readonly stream?: {
+    readonly entry?: EntryKind
+    readonly streams?: number
+    readonly entriesMax?: number
+    readonly bytesMax?: number
+  }
   /** Files of rules; `rules.d` in the data folder where it is absent. */
   readonly rulesDir?: string | undefined
   /** Who is told of alerts; `notify.yml` in the data folder, which need not be there, where it is absent. */
@@ -95,11 +102,19 @@ export const bound = (name: string, minimum: number): Config.Config<number | und
 
 const stream = Config.all({
   entry: Config.withDefault(Config.schema(Schema.Literals(EntryKind), "NODEPULSE_STREAM_ENTRY"), "snapshot"),
+  streams: Config.withDefault(
+    Config.schema(
+      Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: STREAMS_MAX })),
+      "NODEPULSE_STREAMS"
+    ),
+    1
+  ),
   entriesMax: bound("NODEPULSE_STREAM_ENTRIES_MAX", 1_000),
   bytesMax: bound("NODEPULSE_STREAM_BYTES_MAX", 1024 * 1024)
 }).pipe(
-  Config.map(({ bytesMax, entriesMax, entry }) => ({
+  Config.map(({ bytesMax, entriesMax, entry, streams }) => ({
     entry,
+    streams,
     ...(entriesMax === undefined ? {} : { entriesMax }),
     ...(bytesMax === undefined ? {} : { bytesMax })
   }))

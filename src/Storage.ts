@@ -38,6 +38,16 @@ export class MigrationMissing extends Schema.TaggedError<MigrationMissing>()("Mi
   }
 }
 
+/** Several streams are asked for, and the one in process is one. Not retryable. */
+export class StreamsNeedValkey extends Schema.TaggedError<StreamsNeedValkey>()("StreamsNeedValkey", {
+  streams: Schema.Number
+}) {
+  readonly retryable = false
+  override get message(): string {
+    return `NODEPULSE_STREAMS=${this.streams} needs a VALKEY_URL: the stream in process is one. Set VALKEY_URL, or leave NODEPULSE_STREAMS out`
+  }
+}
+
 /** Where the database is, and what has to be watched over for it to be there. */
 export class DatabaseAddress extends Context.Service<
   DatabaseAddress,
@@ -168,8 +178,9 @@ export const migratedClient = Layer.effectDiscard(
 /** VALKEY_URL, once it answers, else in process. */
 export const stream = Layer.unwrap(
   Effect.gen(function* () {
-    const { stream: { bytesMax, entriesMax, entry = "snapshot" } = {}, valkeyUrl } = yield* Settings
+    const { stream: { bytesMax, entriesMax, entry = "snapshot", streams = 1 } = {}, valkeyUrl } = yield* Settings
     if (Option.isNone(valkeyUrl)) {
+      if (streams > 1) return yield* new StreamsNeedValkey({ streams })
       return layerMemory({ entry, ...(entriesMax === undefined ? {} : { bound: entriesMax }) })
     }
     const url = valkeyUrl.value
@@ -178,6 +189,7 @@ export const stream = Layer.unwrap(
     const inValkey = Valkey.layer({
       url,
       entry,
+      streams,
       ...(entriesMax === undefined ? {} : { maxLength: entriesMax }),
       ...(bytesMax === undefined ? {} : { maxBytes: bytesMax })
     })

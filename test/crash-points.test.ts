@@ -19,6 +19,7 @@ import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres
 import { SnapshotStream, StreamUnavailable } from "../src/sinks/stream/SnapshotStream.ts"
 import { contentsOf, EntryKind } from "../src/sinks/stream/StreamEntry.ts"
 import * as Valkey from "../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
+import { keyOf } from "../src/sinks/stream/valkey/StreamNumber.ts"
 import { makeBooks } from "./conservation/Books.ts"
 import { makeChance } from "./conservation/Chance.ts"
 import { makeDoor } from "./conservation/Door.ts"
@@ -155,7 +156,7 @@ describeValkey("a crash at the worst moment", () => {
             })
           }).pipe(
             Effect.provide(
-              Valkey.layer({ url: valkey.url, key: `lane-${lane}`, claimAfter: "200 millis", block: 100 }),
+              Valkey.layer({ url: valkey.url, prefix: `lane-${lane}`, claimAfter: "200 millis", block: 100 }),
               {
                 local: true
               }
@@ -244,7 +245,7 @@ describeValkey("one poison message among 10 000", () => {
       what: "that somebody else put into the stream",
       make: (valkey) =>
         Effect.promise(async () => {
-          await valkey.client.call("XADD", "nodepulse:snapshots", "*", "who", "knows", "\u0000{", "[1e999")
+          await valkey.client.call("XADD", keyOf(0), "*", "who", "knows", "\u0000{", "[1e999")
           return undefined
         }),
       reason: /unknown exporter ""/

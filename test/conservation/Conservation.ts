@@ -19,6 +19,7 @@ import { Effect, Fiber, Redacted, References, type Scope } from "effect"
 import config from "../../plugins.config.ts"
 import * as Database from "../../src/sinks/postgres/Database.ts"
 import { EntryKind } from "../../src/sinks/stream/StreamEntry.ts"
+import { keyOf as keyOfStream } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import { freePort } from "../Ports.ts"
 import { makeTestValkey } from "../TestValkey.ts"
 import { keyOf, makeBooks, type SentRow, type StoredRow, type Verdict } from "./Books.ts"
@@ -58,7 +59,7 @@ export interface Report {
 }
 
 const ADMIN_TOKEN = "judge-admin-token"
-const KEY = "nodepulse:snapshots"
+const KEY = keyOfStream(0)
 const SETTLED_WITHIN = 60
 const FRESH_WITHIN = 5
 

@@ -3,8 +3,7 @@ import { Result } from "effect"
 import config from "../../plugins.config.ts"
 import { makeSnapshotCodec } from "../../src/plugins/SnapshotCodec.ts"
 import { snapshotAt, together } from "../../src/plugins/Snapshots.ts"
-import { SCRAPE_ROWS_MAX } from "../../src/sinks/stream/StreamEntry.ts"
-import { delivery } from "../../src/sinks/stream/valkey/ValkeySubscription.ts"
+import { contentOf, rowsIn, SCRAPE_ROWS_MAX } from "../../src/sinks/stream/StreamEntry.ts"
 import { isSame, must, NOW, shaped, type Target, wires } from "./Target.ts"
 
 const codec = makeSnapshotCodec(wires)
@@ -43,7 +42,8 @@ export const streamTarget: Target = {
     const fields = ["server_id", "web-1", "exporter_name", exporterName]
     fields.push(...(rows === undefined ? ["snapshot", body] : ["rows", rows, "scrape", body]))
     if (chance.next() < 0.1) fields.splice(chance.between(0, 8), chance.between(0, 3), text.slice(0, 20))
-    const { content, length } = delivery("1-1", 1, fields)
+    const content = contentOf(fields)
+    const length = rowsIn(content)
     must(length >= 1 && length <= SCRAPE_ROWS_MAX, "an entry has some rows")
     const decoded = "scrape" in content ? codec.decodeScrape(content) : codec.decodeEach(content)
     if (Result.isFailure(decoded)) {

@@ -1,4 +1,5 @@
 /** Signals: the first lets the work under way end within a limit, the second ends at once. */
+
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer } from "node:net"
@@ -9,6 +10,7 @@ import config from "../../plugins.config.ts"
 import { Registry } from "../../src/plugins/Registry.ts"
 import * as Server from "../../src/Server.ts"
 import { Settings } from "../../src/Settings.ts"
+import { keyOf } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import { freePort } from "../Ports.ts"
 import { describeValkey } from "../TestValkey.ts"
 import {
@@ -68,10 +70,7 @@ describeValkey("stopping", () =>
           assert.notInclude(output, "not drained")
           const { rows } = yield* stored(postgres, server_id)
           const [left, [, , , holders]] = (yield* Effect.promise(() =>
-            Promise.all([
-              valkey.client.call("XLEN", "nodepulse:snapshots"),
-              valkey.client.call("XPENDING", "nodepulse:snapshots", "digest")
-            ])
+            Promise.all([valkey.client.call("XLEN", keyOf(0)), valkey.client.call("XPENDING", keyOf(0), "digest")])
           )) as [number, [number, string, string, ReadonlyArray<readonly [consumer: string, count: string]> | null]]
           // Each is a row, or waits in the stream for the next; none is held by the one that has gone.
           assert.isAtLeast(rows + left, 2_000)
@@ -87,7 +86,7 @@ describeValkey("stopping", () =>
           for (let n = 200; n < 220; n++) yield* postScrape(url, token, n)
           yield* eventually(
             "it holds some",
-            Effect.promise(() => valkey.client.call("XPENDING", "nodepulse:snapshots", "digest")),
+            Effect.promise(() => valkey.client.call("XPENDING", keyOf(0), "digest")),
             (summary) => (summary as ReadonlyArray<number>)[0]! > 0
           )
           yield* Effect.sync(() => second.child.kill("SIGTERM"))

@@ -1,6 +1,8 @@
 /** While Valkey is away, at the start and later, and when its contents are taken away. */
+
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import { keyOf } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import { describeValkey } from "../TestValkey.ts"
 import {
   allStored,
@@ -71,8 +73,7 @@ describeValkey("while Valkey is away", () => {
         const { server_id, token } = yield* register(url, "web")
         for (let n = 0; n < 60; n++) {
           assert.strictEqual((yield* postScrape(url, token, n))!.status, 202)
-          if (n % 10 === 5)
-            yield* Effect.promise(() => valkey.client.call("XGROUP", "DESTROY", "nodepulse:snapshots", "digest"))
+          if (n % 10 === 5) yield* Effect.promise(() => valkey.client.call("XGROUP", "DESTROY", keyOf(0), "digest"))
           // Only once everything is stored: what a flush takes, nobody has any more.
           if (n === 39) {
             yield* allStored(postgres, server_id, 400)
@@ -90,7 +91,7 @@ describeValkey("while Valkey is away", () => {
         assert.strictEqual(shares[0].rejected + shares[1].rejected, 0)
         yield* eventually(
           "nothing is pending",
-          Effect.promise(() => valkey.client.call("XPENDING", "nodepulse:snapshots", "digest")),
+          Effect.promise(() => valkey.client.call("XPENDING", keyOf(0), "digest")),
           (summary) => (summary as ReadonlyArray<number>)[0] === 0
         )
       })

@@ -6,7 +6,7 @@ import { PgClient } from "@effect/sql-pg"
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
-import { DEFAULT_KEY } from "../../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
+import { keyOf } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import * as TestServer from "../TestServer.ts"
 import { describeValkey, makeTestValkey } from "../TestValkey.ts"
 
@@ -28,30 +28,21 @@ describeValkey("entries that NodePulse has not sealed", () => {
           return request("POST", "/metrics/prometheus", { token, body: { process_exporter: [row] } })
         }
         /** Every entry that is ever added: what digest takes away is kept by a second group. */
-        yield* Effect.promise(() => client.xgroup("CREATE", DEFAULT_KEY, "witness", "0", "MKSTREAM"))
+        yield* Effect.promise(() => client.xgroup("CREATE", keyOf(0), "witness", "0", "MKSTREAM"))
         expect((yield* push(attacker.token, "real")).status).toBe(202)
-        const [[, fields]] = (yield* Effect.promise(() => client.xrange(DEFAULT_KEY, "-", "+"))) as [
+        const [[, fields]] = (yield* Effect.promise(() => client.xrange(keyOf(0), "-", "+"))) as [
           [string, Array<string>]
         ]
         const text = fields[fields.indexOf("snapshot") + 1]!
         const bare = text.slice(text.indexOf(".") + 1)
         const add = (serverId: string, snapshot: string) =>
           Effect.promise(() =>
-            client.xadd(
-              DEFAULT_KEY,
-              "*",
-              "server_id",
-              serverId,
-              "exporter_name",
-              "process_exporter",
-              "snapshot",
-              snapshot
-            )
+            client.xadd(keyOf(0), "*", "server_id", serverId, "exporter_name", "process_exporter", "snapshot", snapshot)
           )
         yield* add(victim.server_id, bare)
         yield* add(victim.server_id, text)
         yield* add(victim.server_id, `~${"A".repeat(22)}.${bare}`)
-        yield* Effect.promise(() => client.xadd(DEFAULT_KEY, "*", "anything", "else"))
+        yield* Effect.promise(() => client.xadd(keyOf(0), "*", "anything", "else"))
         yield* add(attacker.server_id, text)
         expect((yield* push(victim.token, "own")).status).toBe(202)
 

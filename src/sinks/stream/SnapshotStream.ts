@@ -15,18 +15,28 @@
 import { Context, type Effect, Schema, type Scope } from "effect"
 import { type EntryKind, rowsIn, type StreamContent } from "./StreamEntry.ts"
 
+/** The right to read a stream, until somebody has a higher fence. */
+export interface Lease {
+  readonly stream: number
+  readonly fence: number
+}
+
+/** What a layer knows rows by that it handed out, and the lease that they were read under. */
+export interface Receipt {
+  readonly lease?: Lease | undefined
+}
+
 /** Rows handed to a consumer: all that an entry holds or entries that follow each other hold, or a part of it. */
 export class Delivery {
   readonly content: StreamContent
   /** How often these have been handed out, this time included. */
   readonly deliveries: number
-  /** What the layer that handed them out knows them by. */
-  readonly receipt: object
+  readonly receipt: Receipt
   /** The first row of the content that this is, and the one after the last. */
   readonly from: number
   readonly to: number
 
-  constructor(content: StreamContent, deliveries: number, receipt: object, from = 0, to = rowsIn(content)) {
+  constructor(content: StreamContent, deliveries: number, receipt: Receipt, from = 0, to = rowsIn(content)) {
     this.content = content
     this.deliveries = deliveries
     this.receipt = receipt
@@ -91,6 +101,23 @@ export interface StreamStats {
 /** What a 2xx is worth: on disk before the answer, within a second, or only in memory. */
 export type Durability = "committed" | "fsync-always" | "fsync-everysec" | "memory"
 
+/** Reads streams as their leases come and go. */
+export interface LeasedReader {
+  readonly begin: (lease: Lease) => Effect.Effect<void>
+  /** Hands out no more of it. Says how much of it is in flight still: 0 once all is settled. */
+  readonly stop: (stream: number) => number
+  /** Gives back what it still holds of it, unless another has it by now. */
+  readonly end: (stream: number) => Effect.Effect<void>
+}
+
+/** Says which streams may be read. */
+export interface StreamLeases {
+  /** Tells the reader, until the scope closes. The reader itself ends what it reads. */
+  readonly attach: (reader: LeasedReader) => Effect.Effect<void, never, Scope.Scope>
+  /** A reader was refused, since the stream's storage has seen this higher fence. */
+  readonly outfenced: (lease: Lease, fence: number) => void
+}
+
 /** One consumer's place in the group. */
 export interface Subscription {
   /**
@@ -120,8 +147,14 @@ export class SnapshotStream extends Context.Service<
       contents: ReadonlyArray<StreamContent>,
       options?: { readonly past?: boolean }
     ) => Effect.Effect<void, StreamFull | StreamUnavailable>
-    /** Joins the group as `consumer` until the scope closes; what it then holds unacknowledged comes again at once. */
-    readonly subscribe: (consumer: string) => Effect.Effect<Subscription, StreamUnavailable, Scope.Scope>
+    /**
+     * Joins the group as `consumer` until the scope closes; what it then holds unacknowledged comes again at once. With `leases` it
+     * reads the streams that they name, alone; without, it shares all with the other consumers.
+     */
+    readonly subscribe: (
+      consumer: string,
+      leases?: StreamLeases
+    ) => Effect.Effect<Subscription, StreamUnavailable, Scope.Scope>
     readonly stats: Effect.Effect<StreamStats, StreamUnavailable>
     readonly durability: Effect.Effect<Durability, StreamUnavailable>
   }

@@ -34,6 +34,8 @@ const DONE = -1
 
 /** What was published together of one server and exporter. */
 class Item {
+  /** In process nothing is leased. */
+  readonly lease = undefined
   readonly content: StreamContent
   readonly call: Call
   /** Epoch milliseconds. */

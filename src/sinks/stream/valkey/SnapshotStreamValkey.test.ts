@@ -22,9 +22,10 @@ import {
 } from "../SnapshotStreamSuite.ts"
 import type { StreamContent } from "../StreamEntry.ts"
 import { layer, uniqueConsumer, type ValkeyOptions } from "./SnapshotStreamValkey.ts"
+import { keyOf } from "./StreamNumber.ts"
 import { awaitValkey } from "./ValkeyStart.ts"
 
-const KEY = "nodepulse:snapshots"
+const KEY = keyOf(0)
 
 describeEachValkey("the stream in Valkey", (server) => {
   /** A test with a server and a stream of its own. */
@@ -43,6 +44,13 @@ describeEachValkey("the stream in Valkey", (server) => {
 
   suite("the stream in Valkey", ({ bound }) =>
     Layer.unwrap(Effect.map(makeTestValkey({ server }), ({ url }) => layer({ url, maxLength: bound }))))
+
+  suite(
+    "four streams in Valkey",
+    ({ bound }) =>
+      Layer.unwrap(Effect.map(makeTestValkey(), ({ url }) => layer({ url, streams: 4, maxLength: bound }))),
+    { several: true }
+  )
 
   describe("what was published survives", () => {
     promise(

@@ -1,33 +1,47 @@
 /**
- * The stream in Valkey (>= 7.2) or Redis (>= 7.0), with one group.
+ * The stream in Valkey (>= 7.2) or Redis (>= 7.0): one stream, or several by server (`StreamNumber.ts`), with one group each.
  *
  * Guarantees, beside those of the port:
- * - A call of `publish` is one Lua script: everything or nothing, also when the memory runs out half-way. One that
+ * - A call of `publish` is one Lua script for each stream that its servers belong to, so one where it is about one server:
+ *   everything or nothing, also when the memory runs out half-way. One that
  *   times out is `StreamUnavailable`: its entries may be there or not. Sending again is harmless, rows are idempotent.
  * - The answer comes after the server's own write to disk, where it is configured so (`durability` says).
  * - A missing stream or group (flushed, deleted, failed over to an older copy) is made again, from the first entry on.
  *
- * Bounds: `maxLength` rows (an eighth of it for what is `past`) and `maxBytes` of memory in Valkey (to within one
- * request), `maxBytesInFlight` of requests in this process. Up to a tenth of `maxLength`, at most 50 000 for each process that reads, may be rows that are
+ * Bounds, of which each stream has its equal share: `maxLength` rows (an eighth of it for what is `past`) and `maxBytes` of memory in Valkey (to within one
+ * request of each stream), `maxBytesInFlight` of requests in this process. Up to a tenth of `maxLength`, at most 50 000 for each process that reads, may be rows that are
  * acknowledged and not yet removed. A second group that does not read keeps every entry, until the stream is full: nothing unread is dropped.
  * An entry that our group is done with then counts as one row, whatever it holds; its bytes still count.
  *
  * It is one Valkey, with replicas or without; the keys of a cluster would do, its redirections are not followed.
  */
 import { hostname } from "node:os"
-import { Clock, Duration, Effect, Layer, Option, Random, type Redacted } from "effect"
-import { type Durability, SnapshotStream, StreamFull, type StreamStats, StreamUnavailable } from "../SnapshotStream.ts"
+import { Clock, Duration, Effect, Exit, Layer, Option, Random, type Redacted, Scope } from "effect"
+import {
+  type Durability,
+  type Lease,
+  type LeasedReader,
+  SnapshotStream,
+  StreamFull,
+  type StreamLeases,
+  type StreamStats,
+  StreamUnavailable
+} from "../SnapshotStream.ts"
 import { type EntryKind, publishedArguments, rowsIn, type StreamContent } from "../StreamEntry.ts"
 import { DeferredRemovals } from "./DeferredRemovals.ts"
+import { keyOf, streamOf } from "./StreamNumber.ts"
 import { attempt, type Connection, exposed, open, readAddress, type ValkeyUrlInvalid } from "./ValkeyConnection.ts"
+import { type Consumer, ensureGroup, makeConsumer } from "./ValkeyConsumer.ts"
 import { PUBLISH, STATS } from "./ValkeyScripts.ts"
-import { type Consumer, ensureGroup, makeConsumer } from "./ValkeySubscription.ts"
+import { ValkeySubscription } from "./ValkeySubscription.ts"
 
 export interface ValkeyOptions {
   /** `redis://[user:password@]host[:port][/database]`, `rediss://`, `valkey(s)://`, `unix:///path`. */
   readonly url: Redacted.Redacted<string> | string
-  /** Defaults to {@link DEFAULT_KEY}. */
-  readonly key?: string
+  /** How many streams rows are published to. Defaults to 1. */
+  readonly streams?: number
+  /** What the keys of the streams begin with (`StreamNumber.ts`). */
+  readonly prefix?: string
   /** Defaults to `digest`. */
   readonly group?: string
   /** What an entry holds. Defaults to a snapshot. */
@@ -45,8 +59,6 @@ export interface ValkeyOptions {
   /** How long a read waits on the server at a time, and how often it looks for what others left. Defaults to 1 second. */
   readonly block?: Duration.Input
 }
-
-export const DEFAULT_KEY = "nodepulse:snapshots"
 
 /** A stream in Valkey. It connects by itself, now and whenever the connection breaks; see `ValkeyStart.ts` for the start. */
 export const layer = (options: ValkeyOptions): Layer.Layer<SnapshotStream, ValkeyUrlInvalid> =>
@@ -67,18 +79,26 @@ export const uniqueConsumer: Effect.Effect<string> = Effect.map(
 const PAST_SHARE = 1 / 8
 
 const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
-  const key = options.key ?? DEFAULT_KEY
+  const streams = options.streams ?? 1
+  const numbers = Array.from({ length: streams }, (_, stream) => stream)
+  const keyOfStream = (stream: number) => keyOf(stream, options.prefix)
   const group = options.group ?? "digest"
-  const maxLength = options.maxLength ?? 2_000_000
-  const maxBytes = options.maxBytes ?? 512 * 1024 * 1024
+  const maxLength = Math.ceil((options.maxLength ?? 2_000_000) / streams)
+  const maxBytes = Math.ceil((options.maxBytes ?? 512 * 1024 * 1024) / streams)
   const maxBytesInFlight = options.maxBytesInFlight ?? 64 * 1024 * 1024
   const timeout = Duration.toMillis(Duration.fromInputUnsafe(options.timeout ?? "5 seconds"))
   const claimAfter = Duration.toMillis(Duration.fromInputUnsafe(options.claimAfter ?? "15 seconds"))
   const block = Duration.toMillis(Duration.fromInputUnsafe(options.block ?? "1 second"))
   const address = yield* readAddress(exposed(options.url))
   const clock = yield* Clock.Clock
-  const consumers = new Set<Consumer>()
-  const deferred = new DeferredRemovals(Math.min(50_000, Math.floor(maxLength / 10)))
+  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  const subscriptions = new Set<ValkeySubscription>()
+  const removals = new Map<number, DeferredRemovals>()
+  const deferredOf = (stream: number): DeferredRemovals => {
+    const deferred = removals.get(stream) ?? new DeferredRemovals(Math.min(50_000, Math.floor(maxLength / 10)))
+    removals.set(stream, deferred)
+    return deferred
+  }
 
   const commands = yield* open(address, { name: "nodepulse", silence: timeout, maxBytesInFlight })
   const publishing = commands
@@ -103,9 +123,11 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
       ...(reason === undefined ? {} : { reason })
     })
 
-  const publish = (
+  /** To one stream. */
+  const publishTo = (
+    stream: number,
     contents: ReadonlyArray<StreamContent>,
-    { past = false } = {}
+    past: boolean
   ): Effect.Effect<void, StreamFull | StreamUnavailable> => {
     const rows = contents.reduce((sum, content) => sum + rowsIn(content), 0)
     if (rows === 0) return Effect.void
@@ -113,7 +135,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     const bytes = contents.reduce((sum, content) => sum + bytesOf(content), 0)
     const most = past ? Math.floor(maxLength * PAST_SHARE) : maxLength
     return command("publish", () =>
-      publishing.run(PUBLISH, key, [maxLength, maxBytes, most, rows, ...args], bytes)
+      publishing.run(PUBLISH, keyOfStream(stream), [maxLength, maxBytes, most, rows, ...args], bytes)
     ).pipe(
       Effect.catch((error) => Effect.fail(isOutOfMemory(error) ? full(0, "Valkey has no memory left") : error)),
       Effect.flatMap((reply) => {
@@ -125,58 +147,144 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     )
   }
 
-  const subscribe = Effect.fnUntraced(function* (name: string) {
+  const publish = (
+    contents: ReadonlyArray<StreamContent>,
+    { past = false } = {}
+  ): Effect.Effect<void, StreamFull | StreamUnavailable> => {
+    if (streams === 1) return publishTo(0, contents, past)
+    const parts = Map.groupBy(contents, ({ serverId }) => streamOf(serverId, streams))
+    return Effect.forEach(parts, ([stream, some]) => publishTo(stream, some, past), { discard: true })
+  }
+
+  /** A consumer of one stream, with a connection of its own. */
+  const consumerOf = Effect.fnUntraced(function* (
+    subscription: ValkeySubscription,
+    name: string,
+    stream: number,
+    leased?: { readonly lease: Lease; readonly leases: StreamLeases }
+  ) {
     const blocking = yield* open(address, {
       name: `nodepulse:${connectionName(name)}`,
       silence: block + timeout,
       maxBytesInFlight
     })
-    yield* command("subscribe", async () => {
-      await blocking.ready(timeout)
-      await ensureGroup(commands, key, group)
-    })
-    const consumer = yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        const made = makeConsumer({
-          key,
-          group,
-          consumer: name,
-          commands,
-          blocking,
-          claimAfter,
-          block,
-          deferred,
-          now: () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n),
-          onReleased: () => {
-            for (const one of consumers) one.lookAgain()
-          }
-        })
-        const heartbeat = setInterval(made.beat, claimAfter / 5)
-        consumers.add(made)
-        return { made, heartbeat }
-      }),
-      ({ made, heartbeat }) =>
-        Effect.promise(() => {
-          clearInterval(heartbeat)
-          consumers.delete(made)
-          return made.leave()
-        })
-    )
-    return consumer.made.subscription
+    return {
+      blocking,
+      consumer: makeConsumer({
+        stream,
+        key: keyOfStream(stream),
+        group,
+        consumer: name,
+        lease: leased?.lease,
+        commands,
+        blocking,
+        claimAfter,
+        block,
+        deferred: deferredOf(stream),
+        now,
+        onReleased: () => {
+          for (const one of subscriptions) one.lookAgain()
+        },
+        onStep: () => subscription.wake(),
+        onFenced: (fence) => {
+          if (leased !== undefined) leased.leases.outfenced(leased.lease, fence)
+        }
+      })
+    }
   })
 
-  const stats = Effect.map(
-    command("stats", () => commands.run(STATS, key, [group])),
-    (reply): StreamStats => {
-      const [length, pending, bytes, first, now] = reply as readonly [number, number, number, string, string]
-      return {
-        length: first === "" ? 0 : Math.max(0, length - deferred.from(first)),
-        pending,
-        bound: maxLength,
-        bytes: bytes < 0 ? null : bytes,
-        oldestSeconds: first === "" ? null : Math.max(0, (Number(now) - Number(first.split("-")[0])) / 1000)
+  const subscribe = Effect.fnUntraced(function* (name: string, leases?: StreamLeases) {
+    const subscription = new ValkeySubscription(now)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        subscriptions.add(subscription)
+        return setInterval(() => {
+          for (const { beat } of subscription.consumers) beat()
+        }, claimAfter / 5)
+      }),
+      (heartbeat) =>
+        Effect.promise(async () => {
+          clearInterval(heartbeat)
+          subscriptions.delete(subscription)
+          await Promise.all(subscription.consumers.map(({ leave }) => leave()))
+        })
+    )
+    if (leases === undefined) {
+      for (const stream of numbers) {
+        const { blocking, consumer } = yield* consumerOf(subscription, name, stream)
+        yield* command("subscribe", async () => {
+          await blocking.ready(timeout)
+          await ensureGroup(commands, keyOfStream(stream), group)
+        })
+        subscription.add(consumer)
       }
-    }
+    } else yield* leases.attach(yield* leasedReader(subscription, name, leases))
+    return subscription
+  })
+
+  /** Reads what is leased: the first thing that is asked of a stream takes it over, and makes its group where there is none. */
+  const leasedReader = Effect.fnUntraced(function* (
+    subscription: ValkeySubscription,
+    name: string,
+    leases: StreamLeases
+  ) {
+    const scope = yield* Effect.scope
+    const open = new Map<number, { readonly consumer: Consumer; readonly scope: Scope.Closeable }>()
+    const end = (stream: number) =>
+      Effect.suspend(() => {
+        const found = open.get(stream)
+        open.delete(stream)
+        if (found === undefined) return Effect.void
+        return Effect.promise(() => found.consumer.leave()).pipe(
+          Effect.andThen(Scope.close(found.scope, Exit.void)),
+          Effect.andThen(Effect.sync(() => subscription.remove(found.consumer)))
+        )
+      })
+    return {
+      begin: (lease) =>
+        Effect.gen(function* () {
+          yield* end(lease.stream)
+          const own = yield* Scope.fork(scope)
+          const { consumer } = yield* Scope.provide(
+            consumerOf(subscription, name, lease.stream, { lease, leases }),
+            own
+          )
+          open.set(lease.stream, { consumer, scope: own })
+          subscription.add(consumer)
+        }),
+      stop: (stream) => open.get(stream)?.consumer.stop() ?? 0,
+      end
+    } satisfies LeasedReader as LeasedReader
+  })
+
+  const statsOf = (stream: number) =>
+    Effect.map(
+      command("stats", () => commands.run(STATS, keyOfStream(stream), [group])),
+      (reply): StreamStats => {
+        const [length, pending, bytes, first, now] = reply as readonly [number, number, number, string, string]
+        return {
+          length: first === "" ? 0 : Math.max(0, length - (removals.get(stream)?.from(first) ?? 0)),
+          pending,
+          bound: maxLength,
+          bytes: bytes < 0 ? null : bytes,
+          oldestSeconds: first === "" ? null : Math.max(0, (Number(now) - Number(first.split("-")[0])) / 1000)
+        }
+      }
+    )
+
+  const stats = Effect.map(
+    Effect.forEach(numbers, statsOf, { concurrency: 16 }),
+    (all): StreamStats => ({
+      length: all.reduce((sum, { length }) => sum + length, 0),
+      pending: all.reduce((sum, { pending }) => sum + pending, 0),
+      bound: options.maxLength ?? 2_000_000,
+      bytes: all.reduce((sum: number | null, { bytes }) => (sum === null || bytes === null ? null : sum + bytes), 0),
+      oldestSeconds: all.reduce(
+        (oldest: number | null, { oldestSeconds }) =>
+          oldestSeconds === null ? oldest : Math.max(oldestSeconds, oldest ?? 0),
+        null
+      )
+    })
   )
 
   return SnapshotStream.of({
@@ -184,7 +292,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     publish,
     subscribe,
     stats,
-    durability: command("durability", () => durability(commands, key)).pipe(
+    durability: command("durability", () => durability(commands, keyOfStream(0))).pipe(
       Effect.flatMap(({ durability, note }) =>
         Option.match(note, {
           onNone: () => Effect.succeed(durability),

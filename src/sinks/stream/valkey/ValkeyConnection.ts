@@ -182,14 +182,14 @@ const decode = (text: string): string => {
   }
 }
 
-/** A Lua script, known to the server by its SHA-1. All of ours take two keys: the stream's, and {@link rowsKey}. */
+/** A Lua script, known to the server by its SHA-1. All of ours take three keys: the stream's, and two beside it. */
 export interface Script {
   readonly lua: string
   readonly sha: string
 }
 
-/** The key beside a stream's with the number of rows that its length does not say (`ValkeyScripts.ts`). */
-const rowsKey = (key: string): string => `${key}:rows`
+/** The number of rows that a stream's length does not say, and the fence of its owner (`ValkeyScripts.ts`). */
+const keysOf = (key: string) => [key, `${key}:rows`, `${key}:fence`] as const
 
 export const script = (lua: string): Script => ({ lua, sha: createHash("sha1").update(lua).digest("hex") })
 
@@ -297,10 +297,10 @@ const connect = (
     callOn: (_key, command, ...args) => send(command, args, 0),
     run: async ({ sha, lua }, key, args, bytes = 0) => {
       try {
-        return await send("EVALSHA", [sha, 2, key, rowsKey(key), ...args], bytes)
+        return await send("EVALSHA", [sha, 3, ...keysOf(key), ...args], bytes)
       } catch (error) {
         if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error
-        return await send("EVAL", [lua, 2, key, rowsKey(key), ...args], bytes)
+        return await send("EVAL", [lua, 3, ...keysOf(key), ...args], bytes)
       }
     },
     ready: (milliseconds) =>

@@ -1,8 +1,12 @@
 /**
- * What Valkey does on its side: Lua scripts, each of them atomic. All take two keys and write only to them: the stream, and the
+ * What Valkey does on its side: Lua scripts, each of them atomic. All take three keys and write only to them: the stream; the
  * number of the rows in it that its length does not say, since an entry may hold several (`StreamEntry.ts`): an entry of n rows
- * counts n - 1 there, from its publication to its acknowledgement. Where all entries hold one row there is no such key. None
- * assumes that the stream or the group is there.
+ * counts n - 1 there, from its publication to its acknowledgement; and the stream's fence. Where all entries hold one row, or
+ * nobody has a lease, there is no such key. None assumes that the stream or the group is there.
+ *
+ * What a reader asks for carries the fence of its lease (0: it has none), and is refused with `FENCED` and the higher fence where
+ * a later owner has been here. Where the fence is missing or lower (a new owner; a Valkey that failed over to an older copy) it is
+ * set by the way.
  *
  * Two kinds of consumers are in the group: those that
  * read, and `RELEASED`, which never reads: it holds what was given back, for whoever asks next.
@@ -12,6 +16,18 @@ import { script } from "./ValkeyConnection.ts"
 
 /** Holds what was given back. The parentheses keep it apart from the names of real consumers. */
 const RELEASED = "(released)"
+
+/** ARGV[1] is the fence. It is added to rather than set: that needs no right that the scripts do not need anyway. */
+const FENCED = `
+local mine = tonumber(ARGV[1])
+if mine > 0 then
+  local text = redis.call('GET', KEYS[3])
+  local seen = text and #text <= 15 and string.match(text, '^%d+$') and tonumber(text) or 0
+  if seen > mine then return redis.error_reply('FENCED ' .. text) end
+  if text and seen == 0 then redis.call('DEL', KEYS[3]) end
+  if seen < mine then redis.call('INCRBY', KEYS[3], string.format('%.0f', mine - seen)) end
+end
+`
 
 /** How many rows more than one an entry holds, by its fields; whatever somebody else wrote there. */
 const MORE_ROWS = `
@@ -57,18 +73,18 @@ return {0}
 `)
 
 /**
- * Hands out new entries of about so many rows, without waiting. ARGV: group, this consumer, rows.
+ * Hands out new entries of about so many rows, without waiting. ARGV: fence, group, this consumer, rows.
  * Returns JSON, '' where there is nothing: an array of runs [server_id, exporter_name, [id, snapshot, id, snapshot, …]], and
  * of [id, [field, value, …]] for what looks otherwise. One text costs Node a fraction of thousands of small ones
  * (bench/stream.ts).
  *
  * How many rows an entry holds is known once it is read: it takes one at a time where they hold several, else a thousand.
  */
-export const READ = script(`${MORE_ROWS}
-local most, rows, count = tonumber(ARGV[3]), 0, 1
+export const READ = script(`${FENCED}${MORE_ROWS}
+local most, rows, count = tonumber(ARGV[4]), 0, 1
 local runs, run, server, exporter = {}, nil, nil, nil
 while rows < most do
-  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', count, 'STREAMS', KEYS[1], '>')
+  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[2], ARGV[3], 'COUNT', count, 'STREAMS', KEYS[1], '>')
   if not reply then break end
   local entries = reply[1][2]
   for _, entry in ipairs(entries) do
@@ -95,7 +111,7 @@ return cjson.encode(runs)
 
 /**
  * Acknowledges, and removes what nobody needs any more.
- * ARGV: group, number of ids that the consumer holds, number of others, the ids that it holds, the others, each with the number
+ * ARGV: fence, group, number of ids that the consumer holds, number of others, the ids that it holds, the others, each with the number
  * of rows beyond one that its entry has, then ids acknowledged
  * earlier. What the consumer holds is acknowledged together, the others (which it does not hold, or which have several rows) one
  * by one, and removed at once if they were still to be acknowledged; what was acknowledged earlier is removed one by one too.
@@ -106,15 +122,15 @@ return cjson.encode(runs)
  * removing each entry by its id; ids above it wait for it to rise (see the caller), so that an entry that stays pending for
  * long cannot keep the stream from shrinking. No removal touches what another group has not finished.
  */
-export const ACKNOWLEDGE = script(`
-local key, group = KEYS[1], ARGV[1]
-local last = 3 + tonumber(ARGV[2])
+export const ACKNOWLEDGE = script(`${FENCED}
+local key, group = KEYS[1], ARGV[2]
+local last = 4 + tonumber(ARGV[3])
 local acknowledged = 0
-for i = 4, last, 1000 do
+for i = 5, last, 1000 do
   acknowledged = acknowledged + redis.call('XACK', key, group, unpack(ARGV, i, math.min(i + 999, last)))
 end
 local remove, fewer = {}, 0
-local earlier = last + 2 * tonumber(ARGV[3])
+local earlier = last + 2 * tonumber(ARGV[4])
 for i = last + 1, earlier, 2 do
   if redis.call('XACK', key, group, ARGV[i]) == 1 then
     remove[#remove + 1] = ARGV[i]
@@ -163,13 +179,13 @@ return {acknowledged, floor}
 
 /**
  * Takes over what was given back and what silent consumers hold, and removes consumers that are silent and hold nothing.
- * ARGV: group, this consumer, at most about so many rows, silent means idle for so many milliseconds.
+ * ARGV: fence, group, this consumer, at most about so many rows, silent means idle for so many milliseconds.
  * Returns {1 if there is more, entries as {id, times handed out, fields}}; one is taken at a time where they hold several rows, else
  * a hundred. Entries that are gone from the stream are
  * dropped from the group.
  */
-export const TAKE_OVER = script(`${MORE_ROWS}
-local key, group, me, most, silent = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+export const TAKE_OVER = script(`${FENCED}${MORE_ROWS}
+local key, group, me, most, silent = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local entries, rows, more, count = {}, 0, 0, 1
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
   local of = {}
@@ -203,13 +219,13 @@ return {more, entries}
 
 /**
  * Hands out again some of what this consumer holds already.
- * ARGV: group, this consumer, then ids and how often each was handed out, in turn (at most 1 000 ids).
+ * ARGV: fence, group, this consumer, then ids and how often each was handed out, in turn (at most 1 000 ids).
  * Returns entries as {id, times handed out, fields}.
  */
-export const TAKE_AGAIN = script(`
-local key, group, me = KEYS[1], ARGV[1], ARGV[2]
+export const TAKE_AGAIN = script(`${FENCED}
+local key, group, me = KEYS[1], ARGV[2], ARGV[3]
 local entries, ids, deliveries = {}, {}, {}
-for i = 3, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
   deliveries[ARGV[i]] = tonumber(ARGV[i + 1])
 end
@@ -223,11 +239,11 @@ for id in pairs(deliveries) do redis.call('XACK', key, group, id) end
 return entries
 `)
 
-/** Gives back ids that this consumer holds. ARGV: group, this consumer, ids. Returns how many it gave back. */
-export const RELEASE = script(`
-local key, group, me = KEYS[1], ARGV[1], ARGV[2]
+/** Gives back ids that this consumer holds. ARGV: fence, group, this consumer, ids. Returns how many it gave back. */
+export const RELEASE = script(`${FENCED}
+local key, group, me = KEYS[1], ARGV[2], ARGV[3]
 local given = 0
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   if redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
     redis.call('XCLAIM', key, group, '${RELEASED}', 0, ARGV[i], 'JUSTID')
     given = given + 1
@@ -238,10 +254,10 @@ return given
 
 /**
  * Gives back up to 1 000 of all that this consumer holds, and removes the consumer when it holds nothing.
- * ARGV: group, this consumer. Returns 1 if there is more.
+ * ARGV: fence, group, this consumer. Returns 1 if there is more.
  */
-export const LEAVE = script(`
-local key, group, me = KEYS[1], ARGV[1], ARGV[2]
+export const LEAVE = script(`${FENCED}
+local key, group, me = KEYS[1], ARGV[2], ARGV[3]
 local pending = redis.call('XPENDING', key, group, '-', '+', 1000, me)
 if #pending == 0 then
   redis.call('XGROUP', 'DELCONSUMER', key, group, me)

@@ -9,7 +9,7 @@ import { connect as connectTls } from "node:tls"
 import { Duration, Effect, type Redacted, Schedule, Schema } from "effect"
 import { makeNotice } from "../../../Waiting.ts"
 import type { StreamUnavailable } from "../SnapshotStream.ts"
-import { DEFAULT_KEY } from "./SnapshotStreamValkey.ts"
+import { keyOf } from "./StreamNumber.ts"
 import {
   attempt,
   type Connection,
@@ -42,7 +42,6 @@ export const VALKEY_RIGHTS =
  */
 export const awaitValkey = (options: {
   readonly url: Redacted.Redacted<string> | string
-  readonly key?: string
   readonly within?: Duration.Input
 }): Effect.Effect<void, StreamUnavailable | ValkeyUrlInvalid | ValkeyUnfit> =>
   Effect.gen(function* () {
@@ -57,7 +56,7 @@ export const awaitValkey = (options: {
       })
       return {
         old: tooOld(String(await connection.call("INFO", "server"))),
-        lacking: await lackingRights(connection, options.key ?? DEFAULT_KEY)
+        lacking: await lackingRights(connection, keyOf(0))
       }
     })
     const fit = Effect.flatMap(look, ({ lacking, old }): Effect.Effect<void, ValkeyUnfit> => {
