@@ -4,13 +4,14 @@
  * Read from the live view at each scrape; nothing is counted twice. Labels come from the declared tree: their number is
  * bounded by the registry.
  */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { Gauge } from "prom-client"
 import type { Alerts } from "./alerts/Alerts.ts"
 import type { Notifications } from "./alerts/delivery/Notifications.ts"
 import type { PipelineView } from "./engine/Pipeline.ts"
 import type { SupervisorView } from "./engine/Supervisor.ts"
 import { SelfMetrics } from "./http/server/SelfMetrics.ts"
+import type { ReadReplica } from "./sinks/postgres/ReadReplica.ts"
 import type { Rollups } from "./sinks/rollups/Rollups.ts"
 import type { Packing } from "./sinks/storage/Packing.ts"
 
@@ -88,6 +89,32 @@ export const register = (views: {
       restarts.set({ child: name }, child.restarts)
       up.set({ child: name }, child.state === "running" ? 1 : 0)
     }
+  })
+
+/** How far behind the read replica is; nothing where there is none. */
+export const registerReplica = ({ view }: ReadReplica["Service"]): Effect.Effect<void, never, SelfMetrics> =>
+  Effect.gen(function* () {
+    if (view() === undefined) return
+    const { beforeScrape, registry } = yield* SelfMetrics
+    const registers = [registry]
+    const used = new Gauge({
+      name: "nodepulse_replica_used",
+      help: "1 where questions about rows are read from the read replica, 0 where the database itself answers them.",
+      registers
+    })
+    const lag = new Gauge({
+      name: "nodepulse_replica_lag_seconds",
+      help: "How far the read replica is behind; NaN where that is not known.",
+      registers
+    })
+    yield* beforeScrape(
+      "replica",
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const { asOf, isUsed = false } = view() ?? {}
+        used.set(isUsed ? 1 : 0)
+        lag.set(asOf === undefined ? Number.NaN : Math.max(0, now / 1_000 - asOf / 1e6))
+      })
+    )
   })
 
 /** How far behind the roll-ups are: asked of the database at each scrape. */

@@ -17,6 +17,7 @@
  * ├── rates         notes what the stages count, for the live view
  * ├── recordings    learns which are wanted, and drops old ones
  * ├── acting        tells hosts what is asked of them, notes what has expired
+ * ├── replica       looks how far the read replica is, where there is one (role api)
  * ├── agent         scrapers and push, for this machine               (`nodepulse start`)
  * └── systemd       ready, alive, stopping                            (in a unit)
  * ```
@@ -58,7 +59,7 @@ import { say } from "./commands/Terminal.ts"
 import * as Supervisor from "./engine/Supervisor.ts"
 import * as WaitingRoom from "./http/ingest/WaitingRoom.ts"
 import { makePipelineRates } from "./http/live/PipelineRates.ts"
-import { PipelineView } from "./http/live/PipelineView.ts"
+import { PipelineView, processOf, ThisProcess } from "./http/live/PipelineView.ts"
 import { BasePath } from "./http/server/Address.ts"
 import * as Http from "./http/server/HttpServer.ts"
 import { reachedAt } from "./http/server/Origin.ts"
@@ -86,6 +87,7 @@ import * as Systemd from "./Systemd.ts"
 import * as Digest from "./sinks/Digest.ts"
 import { whileAway } from "./sinks/postgres/Database.ts"
 import { layerAltering } from "./sinks/postgres/OwnerClient.ts"
+import { layerReading, ReadReplica } from "./sinks/postgres/ReadReplica.ts"
 import { Rollups } from "./sinks/rollups/Rollups.ts"
 import * as DeadLettersPostgres from "./sinks/storage/DeadLettersPostgres.ts"
 import { Packing } from "./sinks/storage/Packing.ts"
@@ -121,18 +123,38 @@ const notifying = Layer.unwrap(
   Effect.map(Settings, (settings) => NotificationsPostgres.layerWith({ publicUrl: reachedAt(settings) }))
 ).pipe(
   Layer.provideMerge([StoriesPostgres.layer, SilencesPostgres.layer]),
-  Layer.provideMerge([ChangesPostgres.layer, MarksPostgres.layer, AlertsPostgres.layer, NotesPostgres.layer])
+  Layer.provideMerge([
+    ChangesPostgres.layer.pipe(Layer.provide(layerReading)),
+    MarksPostgres.layer,
+    AlertsPostgres.layer,
+    NotesPostgres.layer
+  ])
 )
 
-/** Ports on PostgreSQL. */
-const rows = Layer.mergeAll(
-  SnapshotRowsPostgres.layer,
+/** Questions about windows of rows. */
+const questions = Layer.mergeAll(
   RankingsPostgres.layer,
   BreakdownPostgres.layer,
   VerdictPostgres.layer,
   ComparisonPostgres.layer,
   FleetGroupsPostgres.layer,
-  BacktestPostgres.layer,
+  BacktestPostgres.layer
+).pipe(Layer.provide(layerReading))
+
+/** A read replica, where one is named. */
+const replica = Layer.unwrap(
+  Effect.map(Settings, ({ databaseReadUrl = Option.none(), replicaLagMax }) =>
+    Option.match(databaseReadUrl, {
+      onNone: () => ReadReplica.layerNone,
+      onSome: (url) => ReadReplica.layerWith({ url, ...(replicaLagMax === undefined ? {} : { lagMax: replicaLagMax }) })
+    })
+  )
+)
+
+/** Ports on PostgreSQL. */
+const rows = Layer.mergeAll(
+  SnapshotRowsPostgres.layer,
+  questions,
   notifying,
   GroupingsPostgres.layer,
   SightingsPostgres.layer,
@@ -181,7 +203,13 @@ const rows = Layer.mergeAll(
       )
     )
   ),
-  Layer.provideMerge(OverviewPostgres.layer.pipe(Layer.provide([RankingsPostgres.layer, ServersPostgres.layer]))),
+  Layer.provideMerge(
+    OverviewPostgres.layer.pipe(
+      Layer.provide(layerReading),
+      Layer.provide([RankingsPostgres.layer, ServersPostgres.layer])
+    )
+  ),
+  Layer.provideMerge(replica),
   Layer.provideMerge(Storage.migratedClient),
   Layer.provideMerge(Storage.DatabaseAddress.layer)
 )
@@ -240,7 +268,7 @@ const tree = (options: ServerOptions) =>
 
     if (options.listen) {
       const rates = yield* makePipelineRates(view)
-      const listening = yield* listen(rates.snapshot)
+      const listening = yield* Effect.provideService(listen(rates.snapshot), ThisProcess, processOf([...options.roles]))
       children.push({ name: "http", run: listening.untilClosed, stopWithin: "8 seconds" })
       children.push({ name: "rates", run: rates.run, stopWithin: "1 second" })
       children.push({ name: "recordings", run: (yield* Recordings).run, stopWithin: "1 second" })
@@ -249,7 +277,10 @@ const tree = (options: ServerOptions) =>
       yield* PipelineMetrics.registerPacking(packing)
       yield* PipelineMetrics.registerAlerts(yield* Alerts)
       yield* PipelineMetrics.registerNotifications(yield* Notifications)
+      yield* PipelineMetrics.registerReplica(yield* ReadReplica)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
+      if (options.roles.has("api"))
+        children.push({ name: "replica", run: (yield* ReadReplica).run, stopWithin: "1 second" })
       if (options.agent !== false) children.push(yield* localAgent(listening.url, options.agent))
       const shownAt = `${listening.url}${yield* BasePath}`
       yield* options.onReady?.(listening.url) ?? announce(shownAt, options)

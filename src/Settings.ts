@@ -13,6 +13,8 @@
  * | `NODEPULSE_ADMIN_TOKEN` | generated into the data folder | administrator's token |
  * | `DATABASE_URL` | embedded PostgreSQL | any PostgreSQL >= 15, as libpq writes it |
  * | `DATABASE_OWNER_URL` | the same role does both | the same database, as the role that owns the schema and may alter it |
+ * | `DATABASE_READ_URL` | none | a standby of the same database, which the role api reads questions about rows from |
+ * | `NODEPULSE_REPLICA_LAG_MAX` | `60 seconds` | how far that may be behind; beyond, the database itself is asked; 1 second to 1 hour |
  * | `VALKEY_URL` | in process | any Valkey >= 7.2 or Redis >= 7 |
  * | `NODEPULSE_STREAM_ENTRY` | `snapshot` | what an entry of the stream holds: a `snapshot`, or a `scrape` |
  * | `NODEPULSE_STREAM_KEY_FILE` | keys in the database | what entries in Valkey are sealed with: a key a line, the first seals |
@@ -54,6 +56,10 @@ export interface SettingsShape {
   readonly databaseUrl: Option.Option<Redacted.Redacted<string>>
   /** The same database, as the role that may alter the schema. Only for who migrates, and for the role digest. */
   readonly databaseOwnerUrl?: Option.Option<Redacted.Redacted<string>>
+  /** A standby of the database. Only for the role api. */
+  readonly databaseReadUrl?: Option.Option<Redacted.Redacted<string>>
+  /** How far it may be behind; its own default where it is absent. */
+  readonly replicaLagMax?: Duration.Duration
   readonly valkeyUrl: Option.Option<Redacted.Redacted<string>>
   /** The file with the keys that entries in Valkey are sealed with; absent: the database keeps them. */
   readonly streamKeyFile?: string | undefined
@@ -131,6 +137,17 @@ const packAfter = Config.option(
   )
 ).pipe(Config.map(Option.match({ onNone: () => ({}), onSome: (packAfter) => ({ packAfter }) })))
 
+const replicaLagMax = Config.option(
+  Config.schema(
+    Schema.DurationFromString.check(
+      Schema.makeFilter((lag) => Duration.between(lag, { minimum: Duration.seconds(1), maximum: Duration.hours(1) }), {
+        expected: 'a duration from "1 second" to "1 hour"'
+      })
+    ),
+    "NODEPULSE_REPLICA_LAG_MAX"
+  )
+).pipe(Config.map(Option.match({ onNone: () => ({}), onSome: (replicaLagMax) => ({ replicaLagMax }) })))
+
 const file = (name: string) => Config.map(Config.option(Config.NonEmptyString(name)), Option.getOrUndefined)
 
 const tls = Config.all({
@@ -156,6 +173,7 @@ const settings = Config.all({
   tls,
   stream,
   packing: packAfter,
+  replica: replicaLagMax,
   host: Config.withDefault(Config.NonEmptyString("NODEPULSE_HOST"), "127.0.0.1"),
   port: Config.withDefault(
     Config.schema(
@@ -178,6 +196,7 @@ const settings = Config.all({
   adminToken: secret("NODEPULSE_ADMIN_TOKEN"),
   databaseUrl: secret("DATABASE_URL"),
   databaseOwnerUrl: secret("DATABASE_OWNER_URL"),
+  databaseReadUrl: secret("DATABASE_READ_URL"),
   valkeyUrl: secret("VALKEY_URL"),
   rulesDir: Config.map(Config.option(Config.NonEmptyString("NODEPULSE_RULES_DIR")), Option.getOrUndefined),
   notifyFile: file("NODEPULSE_NOTIFY"),
@@ -192,8 +211,8 @@ export class Settings extends Context.Service<Settings, SettingsShape>()("nodepu
   static readonly layer: Layer.Layer<Settings, Config.ConfigError> = Layer.effect(
     Settings,
     Effect.gen(function* () {
-      const { packing, ...others } = yield* settings
-      return { ...others, ...packing }
+      const { packing, replica, ...others } = yield* settings
+      return { ...others, ...packing, ...replica }
     })
   )
 }

@@ -25,11 +25,13 @@ import { hookServer } from "./HookServer.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
+/** What happens while a message is written. */
+let writing: () => Effect.Effect<unknown, unknown> = () => Effect.void
 const book: { config: NotifyConfig | undefined } = { config: undefined }
 const ground = Layer.mergeAll(
   Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters: config.exporters }))),
   Layer.succeed(Rulebook, { rules: Effect.succeed([]) } as never),
-  Layer.succeed(AlertStories, { of: () => Effect.succeedNone } as never),
+  Layer.succeed(AlertStories, { of: () => Effect.andThen(Effect.suspend(writing), Effect.succeedNone) } as never),
   Layer.succeed(NotifyBook, { state: Effect.sync(() => ({ config: book.config, problems: [] })) })
 ).pipe(Layer.provideMerge(SilencesPostgres.layer), Layer.provideMerge(TestDatabase.layer))
 const options = { publicUrl: "https://pulse.example" }
@@ -123,6 +125,31 @@ const listed = Effect.flatMap(Notifications, ({ list }) => list({ limit: 1_000 }
 const states = Effect.map(listed, (all) => all.map(({ kind, state }: Notification) => `${kind} ${state}`).reverse())
 
 layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications", (it) => {
+  it.effect("are not sent by a process that stood still until others may send them", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* anew
+      const { seen, url } = yield* hook()
+      hooks(url)
+      yield* fire("a")
+      assert.strictEqual(yield* passed, 0)
+      wait(30)
+      writing = () => sql`update admiral.notifications set claimed_until = clock_timestamp() + interval '44 seconds'`
+      assert.strictEqual(yield* passed, 1)
+      assert.lengthOf(seen, 0)
+      writing = () => Effect.void
+      wait(60)
+      assert.strictEqual(yield* passed, 1)
+      assert.lengthOf(seen, 1)
+    }).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          writing = () => Effect.void
+        })
+      )
+    )
+  )
+
   it.effect("are one message an incident, one that it is over, and nothing where nothing happened since", () =>
     Effect.gen(function* () {
       yield* anew

@@ -7,7 +7,7 @@
 import * as Fs from "node:fs/promises"
 import { resolve } from "node:path"
 import { PgClient } from "@effect/sql-pg"
-import { Clock, type Config, Duration, Effect, Layer, Option, type Redacted, Result } from "effect"
+import { Clock, type Config, Duration, Effect, Layer, Option, type Redacted, References, Result } from "effect"
 import { exchange } from "../../agent/scrape/HttpExchange.ts"
 import { type AgentState, conflictOf } from "../access/AgentHolder.ts"
 import { Agents } from "../access/Agents.ts"
@@ -18,6 +18,7 @@ import { migrations } from "../Storage.ts"
 import * as Database from "../sinks/postgres/Database.ts"
 import { type DatabaseFinding, examine } from "../sinks/postgres/Examination.ts"
 import { runningRoles } from "../sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { ReadReplica } from "../sinks/postgres/ReadReplica.ts"
 import { SnapshotStream } from "../sinks/stream/SnapshotStream.ts"
 import * as Valkey from "../sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { doubtful, type Finding, fine, sizeText, wrong } from "./Diagnosis.ts"
@@ -49,6 +50,7 @@ export const diagnoseServer = (isExpected: boolean) =>
       ...host,
       ...(yield* checkDataFolder(unit, settings.success)),
       ...(yield* checkDatabase(unit, settings.success)),
+      ...(yield* checkReplica(settings.success)),
       yield* checkStream(valkeyUrl),
       yield* checkRunning(settings.success, isExpected || unit !== undefined || Option.isSome(databaseUrl))
     ]
@@ -120,6 +122,44 @@ const checkDatabase = Effect.fnUntraced(function* (unit: Unit | undefined, setti
   if (Result.isSuccess(result)) return [...examined, ...result.success]
   return [...examined, wrong("database", reasonOf(result.failure), "its own log says more")]
 })
+
+/** Whether questions are read from the replica, as the role api would in the first seconds. */
+const checkReplica = ({ databaseReadUrl = Option.none(), databaseUrl, replicaLagMax }: SettingsShape) =>
+  Effect.gen(function* () {
+    if (Option.isNone(databaseReadUrl)) return []
+    if (Option.isNone(databaseUrl)) {
+      return [wrong("replica", "DATABASE_READ_URL is set, and DATABASE_URL is not", "set both, or neither")]
+    }
+    const looked = Effect.gen(function* () {
+      const { run, view } = yield* ReadReplica
+      const isUsed = Effect.andThen(
+        Effect.sleep("200 millis"),
+        Effect.sync(() => view()?.isUsed === true)
+      )
+      const settled = Effect.timeoutOption(Effect.repeat(isUsed, { until: (is) => is }), REPLICA_WITHIN)
+      yield* Effect.raceFirst(run, settled)
+      return view()
+    }).pipe(
+      Effect.provide(
+        ReadReplica.layerWith({
+          url: databaseReadUrl.value,
+          ...(replicaLagMax === undefined ? {} : { lagMax: replicaLagMax })
+        }).pipe(Layer.provide(Database.layer({ url: databaseUrl.value, maxConnections: 1 })))
+      ),
+      Effect.provideService(References.MinimumLogLevel, "None"),
+      Effect.result
+    )
+    const found = yield* looked
+    const cure = 'until it is mended, questions are read from DATABASE_URL; see docs/deployment.md, "Roles apart"'
+    if (Result.isFailure(found)) return [wrong("replica", found.failure.message, "mend DATABASE_READ_URL")]
+    const { isUsed = false, reason = "does not tell how far it is" } = found.success ?? {}
+    return isUsed
+      ? [fine("replica", "a standby of the database, which follows within seconds")]
+      : [doubtful("replica", `DATABASE_READ_URL ${reason}`, cure)]
+  })
+
+/** Long enough for a standby that follows to show that it does. */
+const REPLICA_WITHIN = Duration.seconds(5)
 
 const asFinding = ({ check, remedy, saw, state }: DatabaseFinding): Finding => {
   const name = check === "connection" || check === "version" ? "database" : `database ${check}`

@@ -15,12 +15,12 @@ describe("the pipeline", () => {
           delivery: { waiting: 2, oldestSeconds: 61.5, dead: 1 }
         }
       }
-      expect(yield* pipeline).toEqual([200, told])
+      expect(yield* pipeline).toEqual([200, expect.objectContaining(told)])
       world.databaseDown = true
-      expect(yield* pipeline).toEqual([200, { ...tree, alerts: null }])
+      expect(yield* pipeline).toEqual([200, expect.objectContaining({ ...tree, alerts: null })])
       world.databaseDown = false
       world.reading = Effect.never
-      expect(yield* pipeline).toEqual([200, { ...tree, alerts: null }])
+      expect(yield* pipeline).toEqual([200, expect.objectContaining({ ...tree, alerts: null })])
     })
   )
 })

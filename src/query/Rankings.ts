@@ -13,6 +13,8 @@ import type { Regrouping } from "./grouping/Regrouping.ts"
 export interface Window {
   readonly from: number
   readonly to: number
+  /** How far the rows that it was read from are behind; absent: not at all (`ReadReplica.ts`). */
+  readonly replicaLagSeconds?: number
 }
 
 /**

@@ -92,7 +92,10 @@ const make = Effect.fnUntraced(function* ({ publicUrl }: NotificationsOptions) {
     const { config } = yield* book.state
     const receiver = config?.receivers.find(({ name }) => name === claimed.receiver)
     if (receiver === undefined) return yield* notDelivered("there is no such receiver in notify.yml any more")
-    yield* deliver(receiver, yield* messageOf(claimed))
+    const message = yield* messageOf(claimed)
+    const isHeld = yield* Effect.mapError(outbox.isHeld(claimed), ({ message }) => notDelivered(message))
+    if (!isHeld) return yield* notDelivered("it took too long to write the message")
+    yield* deliver(receiver, message)
   })
 
   const send = Effect.gen(function* () {

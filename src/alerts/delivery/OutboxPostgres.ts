@@ -46,6 +46,8 @@ interface ClaimedPart {
 
 /** How long whoever claims a message may take until others do: longer than any delivery. */
 const CLAIM_FOR = Duration.seconds(60)
+/** A delivery may take as long (`Deliver.ts`), and a little. */
+const LEFT_AT_LEAST = Duration.seconds(45)
 
 export const makeOutbox = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
@@ -91,6 +93,12 @@ export const makeOutbox = Effect.gen(function* () {
     } satisfies Claimed as Claimed
   }, answering("claim a notification"))
 
+  /** Whether there is time to send it before others may: a process can stand still for as long as it likes. */
+  const isHeld = Effect.fnUntraced(function* ({ claim }: Claimed) {
+    const rows = yield* sql.unsafe(HELD, [PgTypes.text(claim), PgTypes.float8(Duration.toSeconds(LEFT_AT_LEAST))])
+    return rows.length > 0
+  }, answering("look whether a notification is still claimed"))
+
   /** Also where somebody else has claimed it meanwhile: it was sent. */
   const sent = Effect.fnUntraced(function* ({ id, ids }: Claimed) {
     const now = PgTypes.float8((yield* Clock.currentTimeMillis) * 1_000)
@@ -115,7 +123,7 @@ export const makeOutbox = Effect.gen(function* () {
     Effect.forEach(PRUNE, (statement) => sql.unsafe(statement, [PgTypes.float8(now * 1_000)]), { discard: true })
   ).pipe(answering("drop old notifications"))
 
-  return { claim, sent, failed, prune }
+  return { claim, isHeld, sent, failed, prune }
 })
 
 /**
@@ -192,6 +200,10 @@ join admiral.alerts as alert on alert.id = one.alert_id
 left join admiral.servers as server on server.id = alert.server_id
 where told.id in ${IDS} order by told.id, one.place`
 
+const HELD = `select true as held from admiral.notifications as told
+where told.claimed_by = $1::text and ${isOpen("told")}
+  and told.claimed_until > clock_timestamp() + $2::float8 * interval '1 second' limit 1`
+
 const SENT = `update admiral.notifications as told set sent_at = ${moment("$2::float8")}, claimed_until = null, error = null,
   sent_with = nullif($3::text::int8, told.id)
 where told.id in ${IDS} and told.sent_at is null`
@@ -207,4 +219,4 @@ and (told.sent_at is not null or told.dead_at is not null)`
 ]
 
 /** The statements by name, as `docs/sql` has them. */
-export const outboxStatements = { ANY, DROP_UNTOLD, WAITING, LOADS, CLAIM, ALERTS, SENT, FAILED }
+export const outboxStatements = { ANY, DROP_UNTOLD, WAITING, LOADS, CLAIM, ALERTS, HELD, SENT, FAILED }

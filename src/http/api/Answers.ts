@@ -112,7 +112,17 @@ export const Server = Schema.Struct({
 
 export const Servers = Schema.Struct({ servers: Schema.Array(Server) })
 
-const WindowAnswer = Schema.Struct({ from: Schema.String, to: Schema.String })
+/** The time that an answer is about. */
+export const WindowAnswer = Schema.Struct({
+  from: Schema.String,
+  to: Schema.String,
+  replica_lag_seconds: Schema.optionalKey(
+    Schema.Finite.annotate({
+      description:
+        "The rows were read from a read replica that is so far behind: a window that ends now ends so much earlier. Absent: from the database itself."
+    })
+  )
+})
 
 /** Beside these, the list of groups under the resource's own name: `processes`. */
 export const Top = Schema.StructWithRest(
@@ -392,12 +402,20 @@ export const Health = Schema.Struct({ status: Schema.Literal("ok") })
 const Check = Schema.Struct({
   name: Schema.String,
   ready: Schema.Boolean,
-  reason: NullableText.annotate({ description: "Why it is not; null where it is." })
+  reason: NullableText.annotate({
+    description: "Why it is not; of a part that is ready, what does its work instead. Else null."
+  })
 })
 
 export const Readiness = Schema.Struct({ ready: Schema.Boolean, checks: Schema.Array(Check) })
 
-export const Ready = Schema.Struct({ ready: Schema.Literal(true), checks: Schema.Array(Schema.String) })
+export const Ready = Schema.Struct({
+  ready: Schema.Literal(true),
+  checks: Schema.Array(Schema.String),
+  notes: Schema.optionalKey(
+    Schema.Array(Schema.String).annotate({ description: "What does the work of a part that is not used." })
+  )
+})
 
 /** prom-client's text format. */
 export const MetricsText = Schema.String.pipe(

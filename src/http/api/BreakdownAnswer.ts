@@ -1,5 +1,6 @@
 /** Where a server's CPU went, as `GET /api/servers/{id}/breakdown` says it: lines that add up (`docs/numbers.md`). */
 import { Schema } from "effect"
+import { WindowAnswer } from "./Answers.ts"
 import { UsedGrouping } from "./GroupingsAnswer.ts"
 
 const seconds = (description: string) => Schema.Finite.annotate({ description })
@@ -32,7 +33,7 @@ const BreakdownLine = Schema.Struct({
 export const BreakdownAnswer = Schema.Struct({
   server_id: Schema.String,
   time_range_hours: Schema.Finite,
-  window: Schema.Struct({ from: Schema.String, to: Schema.String }),
+  window: WindowAnswer,
   coverage: Schema.Finite,
   covered_seconds: Schema.Finite,
   scrapes: Schema.Int,

@@ -1,5 +1,6 @@
 /** What changed between two windows, as `GET /api/servers/{id}/{resource}/diff` says it: a ledger (`docs/numbers.md`). */
 import { Schema } from "effect"
+import { WindowAnswer } from "./Answers.ts"
 import { UsedGrouping } from "./GroupingsAnswer.ts"
 
 const difference = {
@@ -17,7 +18,7 @@ const line = {
 
 const ComparedWindow = Schema.Struct({
   server_id: Schema.String,
-  window: Schema.Struct({ from: Schema.String, to: Schema.String }),
+  window: WindowAnswer,
   coverage: Schema.Finite,
   covered_seconds: Schema.Finite,
   scrapes: Schema.Int

@@ -1,5 +1,6 @@
 /** Servers side by side, as `GET /api/{resource}/compare` and `…/spread` say it (`docs/numbers.md`, "Comparison"). */
 import { Schema } from "effect"
+import { WindowAnswer } from "./Answers.ts"
 import { UsedGrouping } from "./GroupingsAnswer.ts"
 
 const NullableNumber = Schema.NullOr(Schema.Finite)
@@ -13,7 +14,7 @@ const head = {
     description: "Of all values: percent (100 is one core kept busy), mb, …; percent_of_machine with scale=machine."
   }),
   time_range_hours: Schema.Finite,
-  window: Schema.Struct({ from: Schema.String, to: Schema.String })
+  window: WindowAnswer
 }
 
 const judged = {

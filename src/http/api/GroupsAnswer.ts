@@ -3,6 +3,7 @@
  * (`docs/numbers.md`). Trends have four digits: they are drawn.
  */
 import { Schema } from "effect"
+import { WindowAnswer } from "./Answers.ts"
 import { UsedGrouping } from "./GroupingsAnswer.ts"
 
 const NullableNumber = Schema.NullOr(Schema.Finite)
@@ -26,7 +27,7 @@ const frame = {
   metric: Schema.String,
   by: Schema.Literals(["total", "peak", "growth"]),
   time_range_hours: Schema.Finite,
-  window: Schema.Struct({ from: Schema.String, to: Schema.String }).annotate({
+  window: WindowAnswer.annotate({
     description:
       "What is answered: longer windows begin and end at full five minutes, shorter ones at full ten seconds."
   }),

@@ -128,8 +128,25 @@ const DeliveryStage = Schema.Struct({
   dead: Count.annotate({ description: "Messages of the last 30 days that were given up." })
 })
 
+const AnsweringProcess = Schema.Struct({
+  host: Schema.String,
+  pid: Count,
+  roles: Schema.Array(Schema.Literals(["ingest", "digest", "api"]))
+}).annotate({
+  description:
+    "The process that answers: the tree and its counts are of this one, and of several behind an address another may answer the next time."
+})
+
+const Replica = Schema.Struct({
+  isUsed: Schema.Boolean.annotate({ description: "Whether questions about rows are read from it now." }),
+  lagSeconds: Schema.NullOr(Seconds).annotate({ description: "How far it is behind; null: nobody knows." }),
+  reason: Schema.NullOr(Schema.String).annotate({ description: "Why it is not used." })
+})
+
 export const PipelineAnswer = Schema.Struct({
   ...tree,
+  process: AnsweringProcess,
+  replica: Schema.NullOr(Replica).annotate({ description: "The read replica; null where this process has none." }),
   alerts: Schema.NullOr(Schema.Struct({ asking: AlertsStage, delivery: DeliveryStage })).annotate({
     description: "Null where the database does not tell in time."
   })

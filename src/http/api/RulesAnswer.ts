@@ -1,5 +1,6 @@
 /** Rules for alerts, as `/api/rules` lists and saves them, checks them and tries them on the past. */
 import { Schema } from "effect"
+import { WindowAnswer } from "./Answers.ts"
 
 const RULES_BYTES_MAX = 256 * 1024
 
@@ -99,7 +100,7 @@ export const NewRule = Schema.Struct({
 
 /** What rules would have done. */
 export const BacktestAnswer = Schema.Struct({
-  window: Schema.Struct({ from: Schema.String, to: Schema.String }),
+  window: WindowAnswer,
   rules: Schema.Array(
     Schema.Struct({
       ...rule,

@@ -1,5 +1,6 @@
 /** What on a server waits, as `GET /api/servers/{id}/verdict` says it: the known table (`docs/verdict.md`). */
 import { Schema } from "effect"
+import { WindowAnswer } from "./Answers.ts"
 
 const Nullable = Schema.NullOr(Schema.String)
 
@@ -35,7 +36,7 @@ const Verdict = Schema.Struct({
 export const VerdictAnswer = Schema.Struct({
   server_id: Schema.String,
   time_range_hours: Schema.Finite,
-  window: Schema.Struct({ from: Schema.String, to: Schema.String }),
+  window: WindowAnswer,
   coverage: Schema.Finite,
   judged: Schema.Boolean.annotate({ description: "False where less than four fifths of the window were seen." }),
   partial: Schema.Array(Schema.Literals(["host", "units", "pressure"])).annotate({

@@ -1,12 +1,11 @@
 /** `GET /api/servers/{id}/breakdown`: where the CPU of the window went that `…/top` is about, in lines that add up. */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { type BreakdownAnswer, type BreakdownLine, Breakdowns } from "../../query/Breakdown.ts"
 import { Groupings } from "../../query/grouping/Groupings.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure } from "../api/Problem.ts"
-import { aim, HoursMax } from "./RankingsHandlers.ts"
+import { aim, HoursMax, showWindow } from "./RankingsHandlers.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 
 const LIMIT_DEFAULT = 5
@@ -36,7 +35,7 @@ export const breakdownHandlers = HttpApiBuilder.group(
 const show = (serverId: string, hours: number, answer: BreakdownAnswer) => ({
   server_id: serverId,
   time_range_hours: hours,
-  window: { from: formatTimestamp(answer.window.from), to: formatTimestamp(answer.window.to) },
+  window: showWindow(answer.window),
   coverage: answer.coverage,
   covered_seconds: answer.coveredSeconds,
   scrapes: answer.scrapes,

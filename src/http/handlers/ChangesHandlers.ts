@@ -10,10 +10,11 @@ import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Changes, type ComparedWindow } from "../../query/Changes.ts"
 import { Groupings } from "../../query/grouping/Groupings.ts"
 import type { Window } from "../../query/Rankings.ts"
+import { readUntil } from "../../sinks/postgres/ReadReplica.ts"
 import { Api } from "../api/Api.ts"
 import { ALLOWED, isServerId } from "../api/Parameters.ts"
 import { fromFailure, InvalidParameter, invalidParameter } from "../api/Problem.ts"
-import { aim, findExporter, findRanking, HoursMax } from "./RankingsHandlers.ts"
+import { aim, findExporter, findRanking, HoursMax, showWindow } from "./RankingsHandlers.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 
 const LIMIT_DEFAULT = 10
@@ -44,8 +45,8 @@ export const changesHandlers = HttpApiBuilder.group(
           resource: exporter.resource,
           metric,
           unit: answer.unit,
-          before: showWindow(answer.before),
-          after: showWindow(answer.after),
+          before: showCompared(answer.before),
+          after: showCompared(answer.after),
           partial: answer.partial,
           changes: answer.groups.map(({ countAfter, countBefore, ...group }) => ({
             ...group,
@@ -88,18 +89,21 @@ const aimBefore = Effect.fnUntraced(function* (
   if (hours !== undefined && hours > hoursMax) {
     return yield* invalidParameter("against_hours", hours, `a number above 0, at most ${hoursMax}`)
   }
-  if (at !== undefined && at > (yield* Clock.currentTimeMillis) * 1_000) {
+  const now = (yield* Clock.currentTimeMillis) * 1_000
+  if (at !== undefined && at > now) {
     return yield* invalidParameter("against_at", formatTimestamp(at), ALLOWED.against_at)
   }
+  // The later of the two says where both are read from.
+  if (at !== undefined && at > window.to) yield* readUntil(now, at)
   const ends = { previous: window.from, same: window.to, day: window.to - 24 * HOUR, week: window.to - 7 * 24 * HOUR }
   const to = at ?? ends[query.against ?? (other === serverId ? "previous" : "same")]
   const length = hours === undefined ? window.to - window.from : Math.max(1, Math.round(hours * HOUR))
   return { serverId: other, window: { from: to - length, to } }
 })
 
-const showWindow = ({ coverage, coveredSeconds, scrapes, serverId, window }: ComparedWindow) => ({
+const showCompared = ({ coverage, coveredSeconds, scrapes, serverId, window }: ComparedWindow) => ({
   server_id: serverId,
-  window: { from: formatTimestamp(window.from), to: formatTimestamp(window.to) },
+  window: showWindow(window),
   coverage,
   covered_seconds: coveredSeconds,
   scrapes

@@ -32,7 +32,7 @@ import { Api } from "../api/Api.ts"
 import { ALLOWED, isServerId } from "../api/Parameters.ts"
 import { fromFailure, InvalidParameter } from "../api/Problem.ts"
 import { rounded } from "./OverviewHandlers.ts"
-import { aimAt, findExporter, findRanking, HoursMax } from "./RankingsHandlers.ts"
+import { aimAt, findExporter, findRanking, HoursMax, showWindow } from "./RankingsHandlers.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 
 const LIMIT_DEFAULT = 10
@@ -180,7 +180,7 @@ const headOf = (exporter: Exporter, metric: string, scale: Scale, hours: number,
   scale,
   unit: scale === "machine" ? "percent_of_machine" : comparedBy(exporter, metric).fields.unit,
   time_range_hours: hours,
-  window: { from: formatTimestamp(window.from), to: formatTimestamp(window.to) }
+  window: showWindow(window)
 })
 
 interface Compared {

@@ -14,7 +14,7 @@ import { isLate } from "../../query/SeenInterval.ts"
 import { intervalOf, Sightings } from "../../query/Sightings.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure, InvalidParameter } from "../api/Problem.ts"
-import { aimAt, findExporter, findRanking, HoursMax } from "./RankingsHandlers.ts"
+import { aimAt, findExporter, findRanking, HoursMax, showWindow } from "./RankingsHandlers.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 
 const LIMIT_DEFAULT = 10
@@ -67,7 +67,7 @@ export const fleetRankingsHandlers = HttpApiBuilder.group(
           by,
           time_range_hours: hours,
           [exporter.resource]: answer.rows,
-          window: { from: formatTimestamp(window.from), to: formatTimestamp(window.to) },
+          window: showWindow(window),
           other: answer.other,
           servers: answer.servers.map(({ answer: { coverage, lastSeen, scrapes }, serverId }) => ({
             server_id: serverId,

@@ -9,10 +9,11 @@ import { Registry } from "../../plugins/Registry.ts"
 import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { FleetGroups, type FleetOrder, type Frame } from "../../query/FleetGroups.ts"
 import { Groupings } from "../../query/grouping/Groupings.ts"
+import type { Window } from "../../query/Rankings.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure, invalidParameter } from "../api/Problem.ts"
 import { rounded } from "./OverviewHandlers.ts"
-import { aimAt, findExporter, findRanking, HoursMax } from "./RankingsHandlers.ts"
+import { aimAt, findExporter, findRanking, HoursMax, showWindow } from "./RankingsHandlers.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 
 const LIMIT_DEFAULT = 50
@@ -64,7 +65,7 @@ export const groupsHandlers = HttpApiBuilder.group(
           .pipe(Effect.mapError((failure) => fromFailure(failure)))
         return {
           ...shown,
-          ...showFrame(answer),
+          ...showFrame(answer, request.window),
           servers: answer.servers,
           totals: answer.totals,
           groups: answer.groups.map(({ growth, lastSeen, name, peakIsBound, servers, trend, values }) => ({
@@ -97,7 +98,7 @@ export const groupsHandlers = HttpApiBuilder.group(
           .pipe(Effect.mapError((failure) => fromFailure(failure)))
         return {
           ...shown,
-          ...showFrame(answer),
+          ...showFrame(answer, request.window),
           name: query.name,
           growth_step_seconds: answer.growthStepSeconds,
           servers: answer.servers.map(({ growth, lastSeen, peakIsBound, serverId, serverName, trend, values }) => ({
@@ -127,8 +128,9 @@ export const groupsHandlers = HttpApiBuilder.group(
 const tellsMemory = ({ top }: Exporter): boolean =>
   Object.values(top?.rankings ?? {}).some(({ by, share }) => by === "peak" && share === "memory")
 
-const showFrame = ({ first, stepSeconds, steps, units, window }: Frame) => ({
-  window: { from: formatTimestamp(window.from), to: formatTimestamp(window.to) },
+const showFrame = ({ first, stepSeconds, steps, units, window }: Frame, asked: Window) => ({
+  // What is added up is shared by who asks for the same, and says nothing of where it was read.
+  window: showWindow({ ...asked, ...window }),
   first: first / 1_000_000,
   step_seconds: stepSeconds,
   steps,

@@ -25,7 +25,7 @@ export const marksHandlers = HttpApiBuilder.group(
 
     return handlers.handleAll({
       marks: Effect.fnUntraced(function* ({ params, query }) {
-        const { window } = yield* aim(params.id, query, hoursMax)
+        const { window } = yield* aim(params.id, query, hoursMax, false)
         const [happened, said, recorded, acts] = yield* Effect.all(
           [
             marks.of(params.id, window),

@@ -15,7 +15,7 @@ import { Api } from "../api/Api.ts"
 import { fromFailure, InvalidParameter } from "../api/Problem.ts"
 import { agentFields, makeLastSeen } from "./AgentNotes.ts"
 import { fleetPage } from "./FleetPage.ts"
-import { aim, findExporter, findRanking, HoursMax, longestPace } from "./RankingsHandlers.ts"
+import { aim, findExporter, findRanking, HoursMax, longestPace, showWindow } from "./RankingsHandlers.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 import { healthOf } from "./ServersHandlers.ts"
 
@@ -135,7 +135,7 @@ export const overviewHandlers = HttpApiBuilder.group(
           resource: exporter.resource,
           metric: metric ?? null,
           time_range_hours: hours,
-          window: { from: formatTimestamp(window.from), to: formatTimestamp(window.to) },
+          window: showWindow(window),
           first: answer.first / 1_000_000,
           step_seconds: answer.stepSeconds,
           steps: answer.steps,

@@ -16,6 +16,7 @@ import { Groupings } from "../../query/grouping/Groupings.ts"
 import { type HistoryAnswer, Rankings, type TopAnswer, type Window } from "../../query/Rankings.ts"
 import { isLate } from "../../query/SeenInterval.ts"
 import { Sightings } from "../../query/Sightings.ts"
+import { readUntil } from "../../sinks/postgres/ReadReplica.ts"
 import { COARSE } from "../../sinks/rollups/RollupTables.ts"
 import { Api } from "../api/Api.ts"
 import { ALLOWED, HistoryQueryParameters, isServerId, TopQueryParameters } from "../api/Parameters.ts"
@@ -149,19 +150,23 @@ export const findRanking = (
   return Result.fail(invalidParameter("metric", metric, `one of ${keys.join(", ")}`))
 }
 
-/** Which window a request asks for. */
+/**
+ * Which window a request asks for, and where its rows are read from. One that ends now ends with what is there: of a replica, a
+ * little earlier (`ReadReplica.ts`); `isOfRows` is false of what is not read from rows.
+ */
 export const aimAt = Effect.fnUntraced(function* (
   query: { readonly hours?: number; readonly at?: number },
-  hoursMax: number
+  hoursMax: number,
+  isOfRows = true
 ) {
   const hours = query.hours ?? Math.min(HOURS_DEFAULT, hoursMax)
   if (hours > hoursMax) return yield* invalidParameter("hours", hours, `a number above 0, at most ${hoursMax}`)
   const now = (yield* Clock.currentTimeMillis) * 1_000
   if (query.at !== undefined && query.at > now)
     return yield* invalidParameter("at", formatTimestamp(query.at), ALLOWED.at)
-  const to = query.at ?? now
+  const end = isOfRows ? yield* readUntil(now, query.at) : { to: query.at ?? now }
   // Microseconds are whole numbers: the shortest window is one of them.
-  const window: Window = { from: to - Math.max(1, Math.round(hours * 3_600_000_000)), to }
+  const window: Window = { from: end.to - Math.max(1, Math.round(hours * 3_600_000_000)), ...end }
   return { hours, window }
 })
 
@@ -181,14 +186,20 @@ export const longestPace = (
 export const aim = Effect.fnUntraced(function* (
   serverId: string,
   query: { readonly hours?: number; readonly at?: number },
-  hoursMax: number
+  hoursMax: number,
+  isOfRows = true
 ) {
-  const aimed = yield* aimAt(query, hoursMax)
+  const aimed = yield* aimAt(query, hoursMax, isOfRows)
   if (!isServerId(serverId)) return yield* fromFailure(new UnknownServer({ serverId }))
   return aimed
 })
 
-const showWindow = ({ from, to }: Window) => ({ from: formatTimestamp(from), to: formatTimestamp(to) })
+/** A window as answers tell it. */
+export const showWindow = ({ from, replicaLagSeconds: lag, to }: Window) => ({
+  from: formatTimestamp(from),
+  to: formatTimestamp(to),
+  ...(lag === undefined ? {} : { replica_lag_seconds: lag })
+})
 
 const showTop = (
   serverId: string,

@@ -14,7 +14,7 @@ import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure, InvalidParameter, InvalidRules } from "../api/Problem.ts"
 import { Limits } from "../server/Limits.ts"
-import { aimAt, HoursMax } from "./RankingsHandlers.ts"
+import { aimAt, HoursMax, showWindow } from "./RankingsHandlers.ts"
 
 export const rulesHandlers = HttpApiBuilder.group(
   Api,
@@ -85,7 +85,7 @@ export const rulesHandlers = HttpApiBuilder.group(
             more
           }))
         ).pipe(Effect.mapError((failure) => fromFailure(failure)))
-        return { window: { from: formatTimestamp(window.from), to: formatTimestamp(window.to) }, rules: answers }
+        return { window: showWindow(window), rules: answers }
       })
     })
   })

@@ -21,7 +21,12 @@ export const systemHandlers = HttpApiBuilder.group(
           const detail = missing.map(({ name, reason }) => `${name}: ${reason}`).join("; ")
           return yield* new NotReady({ detail, checks })
         }
-        return { ready: true, checks: checks.map(({ name }) => name) } as const
+        const notes = checks.flatMap(({ name, reason }) => (reason === null ? [] : [`${name}: ${reason}`]))
+        return {
+          ready: true,
+          checks: checks.map(({ name }) => name),
+          ...(notes.length === 0 ? {} : { notes })
+        } as const
       }),
       metrics: () => metrics.text
     })

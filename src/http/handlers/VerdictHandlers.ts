@@ -1,11 +1,10 @@
 /** `GET /api/servers/{id}/verdict`: what waits, for what, and which setting changes it; of the last quarter of an hour unless asked. */
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { formatTimestamp } from "../../plugins/Timestamp.ts"
 import { type Verdict, type VerdictAnswer, Verdicts } from "../../query/Verdict.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure } from "../api/Problem.ts"
-import { aim, HoursMax } from "./RankingsHandlers.ts"
+import { aim, HoursMax, showWindow } from "./RankingsHandlers.ts"
 
 const HOURS_DEFAULT = 0.25
 
@@ -32,7 +31,7 @@ export const verdictHandlers = HttpApiBuilder.group(
 const show = (serverId: string, hours: number, answer: VerdictAnswer) => ({
   server_id: serverId,
   time_range_hours: hours,
-  window: { from: formatTimestamp(answer.window.from), to: formatTimestamp(answer.window.to) },
+  window: showWindow(answer.window),
   coverage: answer.coverage,
   judged: answer.judged,
   partial: answer.partial,

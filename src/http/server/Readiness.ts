@@ -4,8 +4,9 @@
  * Guarantee: a check that fails, hangs (`CHECK_WITHIN`) or dies is "not ready" with a reason. Bound: checks run at most
  * once a second however often they are asked for, since the endpoint is open to everyone.
  */
-import { Cause, Context, Duration, Effect, Layer } from "effect"
+import { Cause, Context, Duration, Effect, Layer, Option } from "effect"
 import { Servers } from "../../access/Servers.ts"
+import { ReadReplica } from "../../sinks/postgres/ReadReplica.ts"
 import { WriteHealth } from "../../sinks/storage/WriteHealth.ts"
 import { SnapshotStream } from "../../sinks/stream/SnapshotStream.ts"
 
@@ -16,7 +17,7 @@ const REASON_LENGTH_MAX = 200
 export interface Check {
   readonly name: string
   readonly ready: boolean
-  /** Why not; null where it is ready. */
+  /** Why not; of one that is ready, what does its work instead of it. Null where there is nothing to tell. */
   readonly reason: string | null
 }
 
@@ -40,7 +41,16 @@ export class Readiness extends Context.Service<Readiness, { readonly checks: Eff
         const run = Effect.forEach(Object.entries(all), ([name, effect]) => check(name, effect), {
           concurrency: Object.keys(all).length
         })
-        return Readiness.of({ checks: yield* Effect.cachedWithTTL(run, FRESH_FOR) })
+        // A replica that is not used keeps nothing from being answered.
+        const replica = Option.getOrUndefined(yield* Effect.serviceOption(ReadReplica))
+        const ofReplica = Effect.sync((): ReadonlyArray<Check> => {
+          const view = replica?.view()
+          if (view === undefined) return []
+          const reason = view.reason === undefined ? null : `the database answers instead: the replica ${view.reason}`
+          return [{ name: "replica", ready: true, reason }]
+        })
+        const checks = Effect.map(Effect.all([run, ofReplica]), (found) => found.flat())
+        return Readiness.of({ checks: yield* Effect.cachedWithTTL(checks, FRESH_FOR) })
       })
     )
 }

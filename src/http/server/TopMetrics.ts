@@ -19,6 +19,7 @@ import { rankingFields } from "../../plugins/TopQuery.ts"
 import { Rankings, type TopAnswer } from "../../query/Rankings.ts"
 import { isLate } from "../../query/SeenInterval.ts"
 import { intervalOf, Sightings } from "../../query/Sightings.ts"
+import { readUntil } from "../../sinks/postgres/ReadReplica.ts"
 import { Api } from "../api/Api.ts"
 import { fromFailure, NotFound } from "../api/Problem.ts"
 
@@ -44,8 +45,8 @@ export const topMetricsHandlers = HttpApiBuilder.group(
       const gauges = makeGauges(exporter, registry)
       const [all, seen] = yield* Effect.all([servers.list, sightings.all], { concurrency: 2 })
       const asked = all.slice(0, SERVERS_MAX)
-      const now = yield* Clock.currentTimeMillis
-      const window = { from: (now - Duration.toMillis(WINDOW)) * 1_000, to: now * 1_000 }
+      const { to } = yield* readUntil((yield* Clock.currentTimeMillis) * 1_000)
+      const window = { from: to - Duration.toMillis(WINDOW) * 1_000, to }
       for (const metric of Object.keys(exporter.top?.rankings ?? {})) {
         const request = { exporter: exporter.name, metric, limit, window }
         const answers = yield* rankings.tops({ ...request, serverIds: asked.map(({ serverId }) => serverId) })

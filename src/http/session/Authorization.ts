@@ -16,6 +16,7 @@ import { FailedSignIns } from "../../access/FailedSignIns.ts"
 import { Guesses } from "../../access/Guesses.ts"
 import { ROLES, Tokens } from "../../access/Servers.ts"
 import { Sessions } from "../../access/Sessions.ts"
+import { ReadReplica, RowsFrom } from "../../sinks/postgres/ReadReplica.ts"
 import { RowsAllowed } from "../../sinks/storage/RowsAllowed.ts"
 import { Access, Asks, Authorization, CurrentReader, type Reader, SESSION_COOKIE, Shared } from "../api/Access.ts"
 import {
@@ -76,6 +77,7 @@ export const authorization: Layer.Layer<
     const changes = makeAllowance(perSecond * CHANGES_BURST_SECONDS, perSecond)
     const clock = yield* Clock.Clock
     const publicUrl = yield* PublicUrl
+    const replica = Option.getOrUndefined(yield* Effect.serviceOption(ReadReplica))
 
     /** Nobody is told more than that, and only so often (`Guesses.ts`). */
     const refused = (address: string, detail: string): Unauthorized => {
@@ -126,7 +128,12 @@ export const authorization: Layer.Layer<
     )
 
     const ofSomeRows = (handler: Handler): Handler =>
-      Effect.suspend(() => Effect.provideService(handler, RowsAllowed, { most: limits.answerRowsMax, read: 0 }))
+      Effect.suspend(() =>
+        handler.pipe(
+          Effect.provideService(RowsAllowed, { most: limits.answerRowsMax, read: 0 }),
+          Effect.provideService(RowsFrom, { is: "primary", view: replica?.view() })
+        )
+      )
 
     /** A change, or the problem that there were too many of that reader. */
     const inMeasure = (reader: string, change: Handler): Handler =>

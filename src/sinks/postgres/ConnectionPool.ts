@@ -39,14 +39,29 @@ export const isPooled = (sql: PgClient.PgClient): Effect.Effect<boolean, SqlErro
     return Effect.map(sql`select 1`.unprepared, () => pooling.get(sql)?.() === true)
   })
 
+/** Where a client has its connections from. */
+export interface Connections {
+  readonly get: Effect.Effect<Connection, SqlError, Scope.Scope>
+  readonly use: <A, E, R>(f: (connection: Connection) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
+  /** One that a transaction has for itself. */
+  readonly reserve: Effect.Effect<Connection, SqlError, Scope.Scope>
+  readonly listen: PgClient.PgClient["listen"]
+  readonly pooled: () => boolean | undefined
+}
+
+const connectionsOf = new WeakMap<object, Connections>()
+
+/** The connections of a client that `layerPool` has made. */
+export const connectionsIn = (client: PgClient.PgClient): Connections => connectionsOf.get(client)!
+
 export const layerPool = (options: PoolOptions): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient> =>
   Layer.effectContext(
-    Effect.map(make(options), (client) =>
+    Effect.map(Effect.flatMap(makeConnections(options), clientOver), (client) =>
       Context.make(PgClient.PgClient, client).pipe(Context.add(SqlClient.SqlClient, client))
     )
   ).pipe(Layer.provide(Reactivity.layer))
 
-const make = Effect.fnUntraced(function* ({ dialer, idleTimeout, maxConnections }: PoolOptions) {
+const makeConnections = Effect.fnUntraced(function* ({ dialer, idleTimeout, maxConnections }: PoolOptions) {
   const runFork = Effect.runForkWith(yield* Effect.context())
   /** Gone, and not yet taken out of the pool. */
   const dead = new Set<Session>()
@@ -95,6 +110,18 @@ const make = Effect.fnUntraced(function* ({ dialer, idleTimeout, maxConnections 
     Effect.map(session.connection.pin, (pinned) => session.through(pinned))
   )
 
+  return {
+    get,
+    use,
+    reserve,
+    listen: (channel: string) => Effect.flatMap(get, ({ connection }) => connection.listen(channel)),
+    pooled: dialer.pooled
+  }
+})
+
+/** A client whose statements go over these connections. */
+export const clientOver = Effect.fnUntraced(function* (connections: Connections) {
+  const { get, listen, pooled, reserve, use } = connections
   const client: PgClient.PgClient = Object.assign(
     yield* SqlClient.make({
       driver: "postgresql",
@@ -111,14 +138,15 @@ const make = Effect.fnUntraced(function* ({ dialer, idleTimeout, maxConnections 
       [PgClient.TypeId]: PgClient.TypeId,
       config: {},
       json: (value: unknown) => Statement.fragment([Statement.custom<PgClient.PgCustom>("PgJson")(value)]),
-      listen: (channel: string) => Effect.flatMap(get, ({ connection }) => connection.listen(channel)),
+      listen,
       notify: (channel: string, payload: string) =>
         use((connection) =>
           Effect.asVoid(connection.executeUnprepared("select pg_notify($1, $2)", [channel, payload], undefined))
         )
     }
   )
-  pooling.set(client, dialer.pooled)
+  pooling.set(client, pooled)
+  connectionsOf.set(client, connections)
   return client
 })
 

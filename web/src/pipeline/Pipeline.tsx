@@ -33,6 +33,7 @@ export const PipelinePage = () => {
       </div>
       <ShownAsOf asked={asked} />
       <Checks readiness={readiness.value} />
+      <Answering answer={value} />
       <Flow tree={value} />
       <Alerts alerts={value.alerts} />
       <div className="two-columns">
@@ -71,7 +72,7 @@ const Checks = ({ readiness: value }: { readonly readiness: Answer<"pipeline.rea
             <span className={`dot ${ready ? "well" : "ill"}`} aria-hidden="true" />
             <b>{name}</b>{" "}
             {ready ? (
-              <span className="muted">works</span>
+              <span className="muted">{reason === null ? "works" : legible(reason)}</span>
             ) : (
               <span className="branch-error">{legible(reason ?? "")}</span>
             )}
@@ -81,6 +82,28 @@ const Checks = ({ readiness: value }: { readonly readiness: Answer<"pipeline.rea
     </section>
   )
 }
+
+/** Which process this is all of, where it is not the only one; and how far the replica is behind that it reads from. */
+const Answering = ({ answer: { process, replica } }: { readonly answer: Answer<"pipeline.snapshot"> }) => {
+  const { host, pid, roles } = process
+  const isWhole = roles.length === ALL_ROLES
+  if (isWhole && replica === null) return null
+  return (
+    <p className="muted" role="note">
+      {!isWhole && (
+        <>
+          Process {pid} on {legible(host)} answers, with the role {roles.join(" and ")}: what is counted below is its
+          own. {!roles.includes("digest") && "Other processes store rows and ask rules. "}
+        </>
+      )}
+      {replica?.isUsed === true && `Questions are read from a replica, ${duration(replica.lagSeconds ?? 0)} behind.`}
+      {replica?.isUsed === false &&
+        `The database answers, since the replica ${legible(replica.reason ?? "is not used")}.`}
+    </p>
+  )
+}
+
+const ALL_ROLES = 3
 
 const pipelinesOf = (tree: PipelineTree): ReadonlyArray<PipelineTree> => [
   ...(tree.stages === undefined ? [] : [tree]),
