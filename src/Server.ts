@@ -214,17 +214,24 @@ const rows = Layer.mergeAll(
   Layer.provideMerge(Storage.DatabaseAddress.layer)
 )
 
-const adminToken = Layer.unwrap(
-  Effect.gen(function* () {
-    const { adminToken, dataDir } = yield* Settings
-    if (Option.isSome(adminToken)) return AdminToken.layer(adminToken)
-    return AdminToken.layer(Option.some(yield* keptSecret(dataDir, "admin-token", randomSecret)))
-  })
-)
+/**
+ * The administrator's token. One that this process made would be nobody's on the others: of a role that runs apart there is only
+ * the one that is configured.
+ */
+const adminTokenOf = (roles: ReadonlySet<Role>) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { adminToken, dataDir } = yield* Settings
+      if (Option.isSome(adminToken) || roles.size < ALL_ROLES) return AdminToken.layer(adminToken)
+      return AdminToken.layer(Option.some(yield* keptSecret(dataDir, "admin-token", randomSecret)))
+    })
+  )
+
+const ALL_ROLES = 3
 
 /** All that the tree stands on. */
-const ground = Layer.mergeAll(rows, Storage.stream, adminToken, layerWriteHealth)
-const services = Http.defaults.pipe(Layer.provideMerge(ground))
+const servicesOf = (roles: ReadonlySet<Role>) =>
+  Http.defaults.pipe(Layer.provideMerge(Layer.mergeAll(rows, Storage.stream, adminTokenOf(roles), layerWriteHealth)))
 
 /** Runs until interrupted, or until a part of it is given up. Waits for database and stream, and answers meanwhile. */
 export const run = (options: ServerOptions) =>
@@ -236,7 +243,7 @@ export const run = (options: ServerOptions) =>
 
 const runWith = (options: ServerOptions) =>
   Effect.gen(function* () {
-    const built = Layer.build(services)
+    const built = Layer.build(servicesOf(options.roles))
     const context = yield* options.listen ? WaitingRoom.during(yield* Settings, built) : built
     yield* Effect.provideContext(Effect.andThen(Storage.streamKeys, tree(options)), context)
   }).pipe(Effect.scoped)

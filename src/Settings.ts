@@ -10,7 +10,7 @@
  * | `NODEPULSE_BASE_PATH` | none | path below which a reverse proxy serves NodePulse, such as `/pulse` |
  * | `NODEPULSE_PUBLIC_URL` | none | address that people reach it by, such as `https://pulse.example.com`: pages answer to no other name |
  * | `NODEPULSE_DATA_DIR` | `./.nodepulse` | embedded database, generated admin token, the local agent's spool |
- * | `NODEPULSE_ADMIN_TOKEN` | generated into the data folder | administrator's token |
+ * | `NODEPULSE_ADMIN_TOKEN` | generated into the data folder; none of a role apart | administrator's token |
  * | `DATABASE_URL` | embedded PostgreSQL | any PostgreSQL >= 15, as libpq writes it |
  * | `DATABASE_OWNER_URL` | the same role does both | the same database, as the role that owns the schema and may alter it |
  * | `DATABASE_READ_URL` | none | a standby of the same database, which the role api reads questions about rows from |

@@ -213,25 +213,35 @@ describe("the units", () => {
   })
 })
 
-describe("the containers' files", () => {
-  const compose = parse(read("compose.yaml"), { merge: true }) as {
-    readonly services: Readonly<
-      Record<string, { readonly ports?: ReadonlyArray<string>; readonly command?: ReadonlyArray<string> }>
+interface Compose {
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly ports?: ReadonlyArray<string>
+        readonly command?: ReadonlyArray<string>
+        readonly environment?: Readonly<Record<string, string>>
+        readonly networks?: { readonly default: { readonly ipv4_address: string } }
+      }
     >
-  }
+  >
+}
 
-  test("open one port, on the loopback address", () => {
+describe.each(["compose.yaml", "compose.scale.yaml"])("the containers' file %s", (file) => {
+  const text = read(file)
+  const compose = parse(text, { merge: true, maxAliasCount: 1_000 }) as Compose
+
+  test("opens one port, on the loopback address", () => {
     expect(Object.values(compose.services).flatMap(({ ports }) => ports ?? [])).toEqual(["127.0.0.1:8080:8080"])
   })
 
-  test("run a Valkey that has written before it answers", () => {
+  test("runs a Valkey that has written before it answers", () => {
     const command = compose.services.valkey!.command!.join(" ")
     expect(command).toContain("--appendonly yes --appendfsync always")
     expect(command).toContain("--maxmemory-policy noeviction")
   })
 
-  test("ask for a password everywhere, and give the server no superuser", () => {
-    const text = read("compose.yaml")
+  test("asks for a password everywhere, and gives the server no superuser", () => {
     expect(compose.services.valkey!.command!.join(" ")).toContain("--requirepass ${VALKEY_PASSWORD:?")
     expect(text).toContain("DATABASE_URL: postgres://nodepulse:")
     expect(text).toContain("DATABASE_OWNER_URL: postgres://nodepulse_owner:")
@@ -239,7 +249,7 @@ describe("the containers' files", () => {
     expect(read("packaging/compose/roles.sh")).not.toMatch(/superuser|createrole/i)
   })
 
-  test("can gain no right, write only where their data is, and have a bound on memory", () => {
+  test("lets nobody gain a right, write where no data of theirs is, or take memory without a bound", () => {
     for (const [name, service] of Object.entries(compose.services)) {
       expect(service, name).toMatchObject({
         read_only: true,
@@ -248,10 +258,41 @@ describe("the containers' files", () => {
         pids_limit: expect.any(Number),
         mem_limit: expect.stringMatching(/^\d+g$/)
       })
-      if (name !== "server") expect(service, name).toHaveProperty("user")
+      // The server's image has a user of its own.
+      if (!/^(server|(ingest|digest|api)-\d)$/.test(name)) expect(service, name).toHaveProperty("user")
+    }
+  })
+})
+
+describe("the containers of a server in parts", () => {
+  const { services } = parse(read("compose.scale.yaml"), { merge: true, maxAliasCount: 1_000 }) as Compose
+  const whole = (parse(read("compose.yaml"), { merge: true }) as Compose).services
+
+  test("are two of each role, that only who stores owns the schema, and that all trust the balancer only", () => {
+    for (const role of ["ingest", "digest", "api"]) {
+      for (const name of [`${role}-1`, `${role}-2`]) {
+        expect(services[name], name).toMatchObject({ command: ["nodepulse", "server", "--role", role] })
+        const { environment = {} } = services[name]!
+        expect(environment.DATABASE_OWNER_URL !== undefined, name).toBe(role === "digest")
+        expect(environment.NODEPULSE_TRUSTED_PROXIES).toBe(services.balancer!.networks!.default.ipv4_address)
+      }
     }
   })
 
+  test("have the database and the stream of a server in one", () => {
+    const { command, ...postgresql } = services.postgresql!
+    expect(postgresql).toEqual(whole.postgresql)
+    expect(command).toEqual(["postgres", "-c", "max_connections=150"])
+    expect(services.valkey).toEqual(whole.valkey)
+  })
+
+  test("are those that the balancer knows", () => {
+    const named = [...read("packaging/proxy/nginx-roles.conf").matchAll(/server (\S+):8080 /g)].map(([, name]) => name)
+    expect(named).toEqual(["ingest-1", "ingest-2", "api-1", "api-2"])
+  })
+})
+
+describe("the containers' image", () => {
   test("are built without secrets: what may hold one is left out of the context", () => {
     const ignored = read(".dockerignore").split("\n")
     expect(ignored).toEqual(
@@ -316,6 +357,59 @@ describe("Ansible", () => {
         /Ubuntu 22\.04 has Redis 6, and NodePulse needs Redis 7/
       )
       expect(await said("15+248", "5:7.0.15-1")).toContain("failed=0")
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+
+  test(`gives each machine of several what its role needs, and no more${needs("ansible-playbook")}`, async () => {
+    if (!isThere("ansible-playbook")) return
+    const folder = mkdtempSync(join(tmpdir(), "nodepulse-apart-"))
+    const file = (part: string) => join(root, "ansible/roles/nodepulse-server", part)
+    const tasks = parse(readFileSync(file("tasks/main.yml"), "utf8")) as ReadonlyArray<Task>
+    const render = (template: string) => ({
+      "ansible.builtin.template": {
+        src: file(`templates/${template}.j2`),
+        dest: `${folder}/{{ inventory_hostname }}-${template}`,
+        mode: "0600"
+      }
+    })
+    const play = {
+      hosts: "nodepulse_server",
+      connection: "local",
+      gather_facts: false,
+      vars_files: [file("defaults/main/main.yml"), file("vars/main.yml")],
+      tasks: [
+        {
+          "ansible.builtin.set_fact": {
+            ansible_architecture: "x86_64",
+            nodepulse_server_role: "{{ inventory_hostname | split('-') | first }}",
+            nodepulse_server_database_url: "postgres://run@db/nodepulse",
+            nodepulse_server_database_owner_url: "postgres://own@db/nodepulse",
+            nodepulse_server_database_read_url: "postgres://read@db-2/nodepulse",
+            nodepulse_server_valkey_url: "{{ '' if inventory_hostname == 'api-2.example.org' else 'redis://stream' }}"
+          }
+        },
+        tasks[0],
+        render("server.env"),
+        render("role.conf")
+      ]
+    }
+    try {
+      writeFileSync(join(folder, "play.json"), JSON.stringify([play]))
+      const inventory = join(root, "ansible/inventory/scale.yml")
+      const said = await run("ansible-playbook", ["-i", inventory, join(folder, "play.json")], { cwd: folder }).then(
+        ({ stdout }) => stdout,
+        ({ stdout }) => stdout as string
+      )
+      expect(said).toMatch(/nodepulse_server_role is api: name the PostgreSQL and the Valkey that all roles share/)
+      const of = (host: string, part: string) => readFileSync(join(folder, `${host}.example.org-${part}`), "utf8")
+      const names = (host: string) =>
+        [...of(host, "server.env").matchAll(/^(DATABASE\w+|VALKEY\w+)=/gm)].map(([, name]) => name)
+      expect(names("digest-1")).toEqual(["DATABASE_URL", "DATABASE_OWNER_URL", "VALKEY_URL"])
+      expect(names("ingest-1")).toEqual(["DATABASE_URL", "VALKEY_URL"])
+      expect(names("api-1")).toEqual(["DATABASE_URL", "DATABASE_READ_URL", "VALKEY_URL"])
+      expect(of("digest-2", "role.conf")).toMatch(/^ExecStart=\nExecStart=\/usr\/bin\/nodepulse server --role digest$/m)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

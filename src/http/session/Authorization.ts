@@ -109,7 +109,10 @@ export const authorization: Layer.Layer<
       if (Option.isNone(found)) return yield* refused(address, "the session has ended")
       const { name, principal, proof, role, sessionId, tokenId } = found.value
       if (proof !== null && !adminToken.isProven(cookie, proof)) {
-        return yield* new Unauthorized({ detail: "the session has ended: there is another admin token now" })
+        return yield* new Unauthorized({
+          detail:
+            "the session was opened with another admin token than this process has: sign in again, or give all processes the same NODEPULSE_ADMIN_TOKEN"
+        })
       }
       // Without an origin it may be a form's of an old browser.
       const { headers, method } = request

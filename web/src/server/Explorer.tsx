@@ -15,7 +15,7 @@ import { useKeys } from "../frame/Keys.ts"
 import { useChartHeight, useSideBySide } from "../frame/Narrow.ts"
 import { RangePicker, RankingPicker, SearchField, UnitPicker } from "../frame/Toolbar.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
-import { moment, percent, window as windowText, words } from "../parts/Format.ts"
+import { duration, moment, percent, window as windowText, words } from "../parts/Format.ts"
 import { late } from "../parts/Late.tsx"
 import { legible } from "../parts/Legible.ts"
 import { GroupPanel } from "./GroupPanel.tsx"
@@ -289,6 +289,9 @@ const useEscape = () => {
   )
 }
 
+/** A replica that follows is a second or two behind, which is no news. */
+const LAG_TOLD_SECONDS = 5
+
 /** What the table is about: when, how much of it was seen, and what is to be known about its numbers. */
 const TableHead = ({
   all,
@@ -303,6 +306,7 @@ const TableHead = ({
   const range = useRange()
   const now = useNow()
   const { clamped, coverage, scrapes, unknown } = answer
+  const lag = answer.window.replica_lag_seconds ?? 0
   const steps = unknown === 1 ? "step" : "steps"
   return (
     <div className="table-head">
@@ -315,9 +319,8 @@ const TableHead = ({
               : `Scrape of ${moment(Date.parse(answer.last_seen), now, true)}`}
         </b>
         <span className="muted">
-          {" "}
-          · coverage {percent(coverage * 100)} %
-          {scrapes > 0 ? ` · ${scrapes} ${scrapes === 1 ? "scrape" : "scrapes"}` : ""}
+          {lag >= LAG_TOLD_SECONDS ? ` · read from a replica, ${duration(lag)} behind` : ""} · coverage{" "}
+          {percent(coverage * 100)} %{scrapes > 0 ? ` · ${scrapes} ${scrapes === 1 ? "scrape" : "scrapes"}` : ""}
           <Restarts count={answer.resets} of={ranked.restarts} />
           {clamped > 0 ? ` · ${clamped} clamped` : ""}
           {unknown > 0 ? ` · ${unknown} ${steps} unknown: CPUs, disks or interfaces changed` : ""}
