@@ -4,6 +4,7 @@ import { Clock, Effect } from "effect"
 import { Registry } from "../../plugins/Registry.ts"
 import { answering } from "../../sinks/postgres/Database.ts"
 import { micros, moment } from "../../sinks/postgres/Moments.ts"
+import { takeTurn } from "../../sinks/postgres/Turn.ts"
 import type { Severity } from "../Rule.ts"
 import { Rulebook } from "../Rulebook.ts"
 import { silencedBy } from "../silences/Silence.ts"
@@ -49,10 +50,7 @@ export const makePlanner = Effect.gen(function* () {
       const { config } = notify
       if (config === undefined) return 0
       const now = yield* Clock.currentTimeMillis
-      const [lock] = yield* sql<{
-        readonly taken: boolean
-      }>`select pg_try_advisory_xact_lock(${PLAN_LOCK}::int8) as taken`
-      if (lock?.taken !== true) return 0
+      if (!(yield* takeTurn(sql, PLAN_LOCK))) return 0
       const { alerts, incidents } = yield* facts(now)
       if (alerts.length === 0 && incidents.length === 0) return 0
       const active = yield* silences.active(now)

@@ -25,6 +25,7 @@ import { makeRawReader } from "../../query/RawReader.ts"
 import { bucketOf, successors } from "../../query/WindowPlan.ts"
 import { answering, isMissingPartition } from "../postgres/Database.ts"
 import { moment } from "../postgres/Moments.ts"
+import { takeTurn } from "../postgres/Turn.ts"
 import type { DatabaseUnavailable } from "../storage/DatabaseUnavailable.ts"
 import { accept, rebuilds } from "../storage/DeclaredExporters.ts"
 import { DAY_MICROS, dayOf, makePartitions } from "../storage/Partitions.ts"
@@ -87,10 +88,7 @@ const make = Effect.gen(function* () {
   const transaction = Effect.gen(function* () {
     const now = (yield* Clock.currentTimeMillis) * 1_000
     const settled = now - SETTLE_MICROS
-    const [lock] = yield* sql<{
-      readonly taken: boolean
-    }>`select pg_try_advisory_xact_lock(${ROLLUP_LOCK}::int8) as taken`
-    if (lock?.taken !== true) return 0
+    if (!(yield* takeTurn(sql, ROLLUP_LOCK))) return 0
     yield* queue.spread
     const taken = yield* queue.take(FINE, settled, BUCKETS_MAX)
     const changed = withSuccessors(taken, reach, settled)

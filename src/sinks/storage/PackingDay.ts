@@ -18,6 +18,7 @@ import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Duration, Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Exporter } from "../../plugins/Exporter.ts"
+import { takeTurn } from "../postgres/Turn.ts"
 import { moment, moments, readMoment } from "./ArrayCodec.ts"
 import { makePackHour } from "./PackHour.ts"
 import { HOUR_MICROS } from "./PackingQueue.ts"
@@ -120,9 +121,7 @@ export const makePackingDay = (
       )
 
     const step = Effect.fnUntraced(function* (day: number) {
-      const [lock] = yield* sql<{ readonly taken: boolean }>`
-        select pg_try_advisory_xact_lock(${PACKING_LOCK}::int8) as taken`
-      if (lock?.taken !== true) return "elsewhere"
+      if (!(yield* takeTurn(sql, PACKING_LOCK))) return "elsewhere"
       const { hasBegun, isPacked, isRollingUp } = yield* stateOf(day)
       if (isPacked) {
         yield* lockWithin

@@ -20,6 +20,7 @@ import type { Exporter } from "../../plugins/Exporter.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { isPooled } from "../postgres/ConnectionPool.ts"
 import { answering, arrayParameter, outsideTransaction } from "../postgres/Database.ts"
+import { takeTurn } from "../postgres/Turn.ts"
 import { FINE, keptFor, LEVELS, rollupTable } from "../rollups/RollupTables.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { pruneDeadLetters } from "./DeadLettersPostgres.ts"
@@ -108,11 +109,11 @@ const make = Effect.fnUntraced(function* (options: RetentionOptions) {
   const sweep = Effect.fn("Retention.sweep")(
     function* (now: number) {
       const pooled = yield* isPooled(sql)
-      const [lock] = yield* sql<{ readonly taken: boolean }>`
-        select pg_try_advisory_xact_lock(${SWEEP_LOCK}::int8) as taken`
+      const isOurs = yield* takeTurn(sql, SWEEP_LOCK)
+      // It only waits, for longer than any sweep takes; a process that stands still gives others the turn then.
       // A question keeps its snapshot until the next statement, and detaching waits for old snapshots: this one has none.
-      yield* sql`set local idle_in_transaction_session_timeout = 0`
-      if (lock?.taken !== true) return ELSEWHERE
+      yield* sql`set local idle_in_transaction_session_timeout = '30min'`
+      if (!isOurs) return ELSEWHERE
       return yield* outsideTransaction(sql, work(now, pooled))
     },
     (self) => outsideTransaction(sql, sql.withTransaction(self)),
