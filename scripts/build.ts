@@ -3,6 +3,7 @@
  *
  * ```
  * dist/agent/nodepulse-agent.mjs     one file: the agent with plugins.config.ts inside; needs nothing but Node
+ * dist/hands/nodepulse-hands.mjs     one file: the program that acts
  * dist/server/lib/nodepulse.mjs      one file: every command
  * dist/server/migrations/            as committed
  * dist/server/web/dist/              the page, where it was built
@@ -108,11 +109,14 @@ const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }
 rmSync(join(out, "agent"), { recursive: true, force: true })
+rmSync(join(out, "hands"), { recursive: true, force: true })
 rmSync(join(out, "server"), { recursive: true, force: true })
 mkdirSync(join(out, "agent"), { recursive: true })
+mkdirSync(join(out, "hands"), { recursive: true })
 mkdirSync(join(out, "server", "lib"), { recursive: true })
 
 await bundle("src/AgentMain.ts", join(out, "agent", "nodepulse-agent.mjs"))
+await bundle("src/HandsMain.ts", join(out, "hands", "nodepulse-hands.mjs"))
 await bundle("src/main.ts", join(out, "server", "lib", "nodepulse.mjs"))
 cpSync(join(root, "migrations"), join(out, "server", "migrations"), { recursive: true })
 if (existsSync(join(root, "web", "dist", "index.html"))) {

@@ -14,6 +14,7 @@ import {
 import { deadLettersCommand } from "./commands/DeadLettersCommand.ts"
 import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { expositionCommand } from "./commands/ExpositionCommand.ts"
+import { handsCommand } from "./commands/HandsCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"
 import { rollupCommand } from "./commands/RollupCommand.ts"
@@ -45,6 +46,7 @@ const nodepulse = Command.make("nodepulse").pipe(
     rulesCommand,
     notifyCommand,
     agentCommand,
+    handsCommand,
     migrateCommand,
     tokenCommand,
     signInCommand,

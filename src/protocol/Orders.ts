@@ -110,12 +110,8 @@ export const Order = Schema.Union([
   Schema.Struct({ ...common, verb: Schema.Literal("weight"), target: UnitTarget, settings: WeightSettings }),
   Schema.Struct({ ...common, verb: Schema.Literal("quota"), target: UnitTarget, settings: QuotaSettings }),
   Schema.Struct({ ...common, verb: Schema.Literal("memory_high"), target: UnitTarget, settings: MemorySettings }),
-  Schema.Struct({
-    ...common,
-    verb: Schema.Literals(["terminate", "kill"]),
-    target: ProcessTarget,
-    settings: NoSettings
-  }),
+  Schema.Struct({ ...common, verb: Schema.Literal("terminate"), target: ProcessTarget, settings: NoSettings }),
+  Schema.Struct({ ...common, verb: Schema.Literal("kill"), target: ProcessTarget, settings: NoSettings }),
   Schema.Struct({ ...common, verb: Schema.Literal("restart"), target: UnitTarget, settings: NoSettings })
 ])
 export type Order = typeof Order.Type
