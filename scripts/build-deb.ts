@@ -2,7 +2,7 @@
  * Makes the Debian packages of what `npm run build` made, in `dist/deb/`, by `dpkg-deb`:
  *
  * - `nodepulse-runtime` (this machine's architecture): the Node of `node_modules`, as `/usr/lib/nodepulse/node`
- * - `nodepulse-agent`, `nodepulse-server` (all architectures): they need the runtime, or a `nodejs` that is new enough
+ * - `nodepulse-agent`, `nodepulse-hands`, `nodepulse-server` (all architectures): they need the runtime, or a `nodejs` that is new enough
  *
  * The runtime is a package of its own because it changes seldom: an upgrade of the agent is then a few hundred KiB a
  * machine and not 40 MiB.
@@ -54,8 +54,8 @@ interface Package {
     readonly command: string
     readonly program: string
     readonly environment: string
-    /** The configuration file below `/etc/nodepulse`, and who may read it. */
-    readonly conffile: string
+    /** The configuration file below `/etc/nodepulse`, and who may read it; none where the owner writes it. */
+    readonly conffile?: string
   }
   readonly docs: ReadonlyArray<string>
   /** Puts the package's own files below the folder. */
@@ -95,6 +95,28 @@ const packages: ReadonlyArray<Package> = [
         join(folder, "usr/lib/nodepulse-agent/nodepulse-agent.mjs"),
         readFileSync(join(dist, "agent", "nodepulse-agent.mjs"))
       )
+  },
+  {
+    name: "nodepulse-hands",
+    version,
+    architecture: "all",
+    service: {
+      unit: "nodepulse-hands.service",
+      user: "nodepulse-hands",
+      state: "/var/lib/nodepulse-hands",
+      secrets: "",
+      command: "nodepulse-hands",
+      program: "/usr/lib/nodepulse-hands/nodepulse-hands.mjs",
+      environment: "/etc/nodepulse/hands.env"
+    },
+    docs: ["acting.md", "security.md"],
+    fill: (folder) => {
+      const own = join(folder, "usr/lib/nodepulse-hands")
+      put(join(own, "nodepulse-hands.mjs"), readFileSync(join(dist, "hands", "nodepulse-hands.mjs")))
+      put(join(own, "revert"), readFileSync(join(packaging, "hands", "revert")), 0o755)
+      const unit = "nodepulse-hands-revert@.service"
+      put(join(folder, "lib/systemd/system", unit), readFileSync(join(packaging, "systemd", unit)))
+    }
   },
   {
     name: "nodepulse-server",
@@ -156,12 +178,14 @@ function build({ architecture, docs, fill, name, service, version }: Package): v
     if (service.dropIn !== undefined) {
       put(join(folder, "usr/lib", name, service.dropIn), readFileSync(join(packaging, "systemd", service.dropIn)))
     }
-    const conffile = join(folder, "etc/nodepulse", service.conffile)
-    put(conffile, readFileSync(join(templates, service.conffile)), service.conffile.endsWith(".env") ? 0o640 : 0o644)
+    if (service.conffile !== undefined) {
+      const conffile = join(folder, "etc/nodepulse", service.conffile)
+      put(conffile, readFileSync(join(templates, service.conffile)), service.conffile.endsWith(".env") ? 0o640 : 0o644)
+      put(join(folder, "DEBIAN", "conffiles"), readFileSync(join(templates, "conffiles")))
+    }
     for (const script of ["postinst", "prerm", "postrm"]) {
       put(join(folder, "DEBIAN", script), template(join(packaging, "debian", `${script}.sh`)), 0o755)
     }
-    put(join(folder, "DEBIAN", "conffiles"), readFileSync(join(templates, "conffiles")))
   }
   const shared = join(folder, "usr/share/doc", name)
   put(join(shared, "copyright"), readFileSync(join(packaging, "debian", "copyright")))

@@ -39,6 +39,7 @@ describe("the bundles", () => {
   /** Where no node_modules is above it: what the bundle lacks, it cannot find. */
   const agent = () => join(folder, "agent", "nodepulse-agent.mjs")
   const server = () => join(folder, "server", "lib", "nodepulse.mjs")
+  const hands = () => join(folder, "hands", "nodepulse-hands.mjs")
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "nodepulse-bundles-"))
     // Another test file that wants the page could be building it while it is copied.
@@ -52,6 +53,17 @@ describe("the bundles", () => {
     expect(statSync(agent()).size).toBeLessThan(2 * 1024 * 1024)
     const { stdout } = await run(node, [agent(), "plugins", "list"], { cwd: folder })
     for (const { name } of config.exporters) expect(stdout).toContain(`${name}:`)
+  })
+
+  test("the program that acts is one file beside the agent, and each has nothing of the other's work", async () => {
+    expect(readdirSync(join(folder, "hands"))).toEqual(["nodepulse-hands.mjs"])
+    const { stdout } = await run(node, [hands(), "hands", "--help"], { cwd: folder })
+    expect(stdout).toContain("--check")
+    expect(readFileSync(agent(), "utf8")).not.toContain("#region agent/hands/")
+    const text = readFileSync(hands(), "utf8")
+    expect(text).toContain("#region agent/hands/")
+    for (const part of ["agent/push/Push.ts", "agent/spool/", "src/sinks/"])
+      expect(text).not.toContain(`#region ${part}`)
   })
 
   test("the agent holds nothing of the server", () => {
@@ -166,7 +178,7 @@ describe("the launcher", () => {
 })
 
 describe("the units", () => {
-  test.each(["nodepulse-agent", "nodepulse-server"])(
+  test.each(["nodepulse-agent", "nodepulse-hands", "nodepulse-server"])(
     `%s.service is hardened${needs("systemd-analyze")}`,
     async (unit) => {
       if (!isThere("systemd-analyze")) return
@@ -184,7 +196,7 @@ describe("the units", () => {
   )
 
   test("let Node compile at run time, and systemd-notify be heard", () => {
-    for (const unit of ["nodepulse-agent", "nodepulse-server"]) {
+    for (const unit of ["nodepulse-agent", "nodepulse-hands", "nodepulse-server"]) {
       const lines = read(`packaging/systemd/${unit}.service`).split("\n")
       expect(lines, unit).toEqual(
         expect.arrayContaining(["MemoryDenyWriteExecute=no", "NotifyAccess=all", "Restart=always"])
@@ -192,7 +204,7 @@ describe("the units", () => {
     }
   })
 
-  test("give the server no right, the agent the kernel's log, and more only by a drop-in that has no other line", () => {
+  test("give the server no right, the agent the kernel's log, hands signals and priorities, and more only by a drop-in that has no other line", () => {
     const rights = (file: string) =>
       read(`packaging/systemd/${file}`)
         .split("\n")
@@ -202,6 +214,12 @@ describe("the units", () => {
       "CapabilityBoundingSet=CAP_SYSLOG",
       "AmbientCapabilities=CAP_SYSLOG"
     ])
+    expect(rights("nodepulse-hands.service")).toEqual([
+      "SupplementaryGroups=nodepulse-agent",
+      "CapabilityBoundingSet=CAP_KILL CAP_SYS_NICE",
+      "AmbientCapabilities=CAP_KILL CAP_SYS_NICE"
+    ])
+    expect(rights("nodepulse-hands-revert@.service")).toEqual(["CapabilityBoundingSet=", "AmbientCapabilities="])
     const more = rights("nodepulse-agent-sees-all.conf")
     expect(more).toEqual(
       ["CapabilityBoundingSet", "AmbientCapabilities"].map((key) => `${key}=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH`)

@@ -20,11 +20,15 @@ export interface FakeUnit {
 export class FakeSystemd {
   readonly units = new Map<string, FakeUnit>()
   /** What was changed, in order. */
-  readonly calls: Array<string> = []
+  readonly calls: Array<string>
   /** Programs that are not there. */
   readonly missing = new Set<string>()
   /** What may not be done. */
   denied: RegExp | undefined
+
+  constructor(calls: Array<string> = []) {
+    this.calls = calls
+  }
 
   add(name: string, more: Partial<FakeUnit> = {}): FakeUnit {
     const numbers = { CPUWeight: UNSET, CPUQuotaPerSecUSec: UNSET, MemoryHigh: UNSET, MemoryCurrent: "1048576" }
