@@ -1,6 +1,6 @@
 /**
  * The program that acts, for one order, ended by SIGKILL at a named moment: `node HandsKilled.fixture.ts FOLDER POINT`. FOLDER has
- * `hands.yml`, `order.json` and `state`; POINT is one of the crash points, or `none`. systemd is played, and what it is asked to change is
+ * the file of the owner, an order and the state; POINT is one of the crash points, or `none`. systemd is played, and what it is asked to change is
  * written to `calls`.
  */
 import { appendFileSync, readFileSync } from "node:fs"

@@ -100,7 +100,7 @@ const decodeAnswer = Schema.decodeUnknownResult(Schema.fromJsonString(PollAnswer
 const encodePoll = Schema.encodeUnknownSync(Poll)
 
 /** What is said with a poll. It waits only where there is nothing to say. */
-export const pollOf = (host: HandsHost, file: HandsFile, previews: ReadonlyArray<Preview>): Poll => {
+const pollOf = (host: HandsHost, file: HandsFile, previews: ReadonlyArray<Preview>): Poll => {
   const outcomes = host.journal.unsent()
   return {
     version: 1,

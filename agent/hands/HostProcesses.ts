@@ -102,7 +102,7 @@ const systemdPath = (cgroups: string): string => {
 }
 
 /** The first part of the path that is no slice, as sd_pid_get_unit(3) has it. */
-export const unitOfPath = (path: string): string | null => {
+const unitOfPath = (path: string): string | null => {
   const part = path.split("/").find((one) => one !== "" && !one.endsWith(".slice"))
   return part !== undefined && /\.(service|scope|mount|swap|socket)$/.test(part) ? unescaped(part) : null
 }

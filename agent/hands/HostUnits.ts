@@ -110,7 +110,7 @@ export const numbersOf = Effect.fnUntraced(function* (unit: string, properties: 
   return properties.map((_, index) => /^t (\d+)$/.exec(lines[index] ?? "")?.[1])
 })
 
-export const BUS = "org.freedesktop.systemd1"
+const BUS = "org.freedesktop.systemd1"
 
 export const interfaceOf = (unit: string): string => `${BUS}.${unit.endsWith(".scope") ? "Scope" : "Service"}`
 

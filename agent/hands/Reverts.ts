@@ -1,7 +1,7 @@
 /**
  * What has to be taken back: a file for each property of a unit that an order has set, and a unit of systemd's that waits for its hour.
  *
- * `nodepulse-hands-revert@KEY.service` runs `packaging/hands/revert` as the same user with the same rights; it waits for the moment
+ * `nodepulse-hands-revert@KEY` runs `packaging/hands/revert` as the same user with the same rights; it waits for the moment
  * that the file says, by the time since the boot, and restores what was there before, if the property still is what the order made it.
  * So it is taken back also when this program is gone, and what somebody else has set meanwhile stays. (A transient timer would need the
  * right to start units that this program makes up, which is root's.)
