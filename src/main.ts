@@ -18,7 +18,9 @@ import { handsCommand } from "./commands/HandsCommand.ts"
 import { pluginsCommand } from "./commands/PluginsCommand.ts"
 import { runProgram } from "./commands/Program.ts"
 import { rollupCommand } from "./commands/RollupCommand.ts"
+import { actCommand } from "./commands/remote/ActCommand.ts"
 import { alertsCommand } from "./commands/remote/AlertsCommand.ts"
+import { approveCommand } from "./commands/remote/ApproveCommand.ts"
 import { diffCommand } from "./commands/remote/DiffCommand.ts"
 import { groupsCommand } from "./commands/remote/GroupsCommand.ts"
 import { loginCommand, logoutCommand } from "./commands/remote/LoginCommand.ts"
@@ -45,6 +47,8 @@ const nodepulse = Command.make("nodepulse").pipe(
     silencesCommand,
     rulesCommand,
     notifyCommand,
+    actCommand,
+    approveCommand,
     agentCommand,
     handsCommand,
     migrateCommand,

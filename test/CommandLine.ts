@@ -8,7 +8,9 @@ import { NodeServices } from "@effect/platform-node"
 import { ConfigProvider, Console, Effect, Exit, Stdio, Stream } from "effect"
 import { Command, TerminalCapabilities } from "effect/cli"
 import config from "../plugins.config.ts"
+import { actCommand } from "../src/commands/remote/ActCommand.ts"
 import { alertsCommand } from "../src/commands/remote/AlertsCommand.ts"
+import { approveCommand } from "../src/commands/remote/ApproveCommand.ts"
 import { diffCommand } from "../src/commands/remote/DiffCommand.ts"
 import { groupsCommand } from "../src/commands/remote/GroupsCommand.ts"
 import { loginCommand, logoutCommand } from "../src/commands/remote/LoginCommand.ts"
@@ -31,7 +33,9 @@ const nodepulse = Command.make("nodepulse").pipe(
     silencesCommand,
     rulesCommand,
     groupsCommand,
-    notifyCommand
+    notifyCommand,
+    actCommand,
+    approveCommand
   ]),
   Command.provide(Registry.layer(config))
 )

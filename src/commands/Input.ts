@@ -59,6 +59,18 @@ export const readScrapeInput = (file: Option.Option<string>): Effect.Effect<Uint
         })
   )
 
+/** Typed by a person; else all of standard input. Without blanks around it. */
+export const readTyped = Effect.fnUntraced(function* (asked: string) {
+  const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
+  const typed = canPrompt
+    ? yield* Effect.mapError(
+        Prompt.run(Prompt.String({ message: asked })),
+        () => new CommandFailed({ reason: "nothing was typed" })
+      )
+    : yield* readAll
+  return typed.trim()
+})
+
 /** Typed by a person, unseen; else all of standard input. `called` is what is asked for. */
 export const readSecret = Effect.fnUntraced(function* (called: string) {
   const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
@@ -68,16 +80,18 @@ export const readSecret = Effect.fnUntraced(function* (called: string) {
       () => new CommandFailed({ reason: "no token was given" })
     )
   }
+  return Redacted.make(yield* readAll)
+})
+
+const readAll = Effect.gen(function* () {
   const { stdin } = yield* Stdio.Stdio
   let size = 0
   const whole = Stream.takeUntil(stdin, ({ length }) => {
     size += length
     return size > SECRET_BYTES_MAX
   })
-  return Redacted.make(
-    yield* Stream.mkString(Stream.decodeText(whole)).pipe(
-      Effect.mapError(({ message }) => new CommandFailed({ reason: `standard input cannot be read: ${message}` }))
-    )
+  return yield* Stream.mkString(Stream.decodeText(whole)).pipe(
+    Effect.mapError(({ message }) => new CommandFailed({ reason: `standard input cannot be read: ${message}` }))
   )
 })
 

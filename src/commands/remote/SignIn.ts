@@ -21,10 +21,14 @@ const Saved = Schema.fromJsonString(Schema.Struct({ url: Schema.String, token: S
 
 const text = (name: string) => Config.withDefault(Config.String(name), "")
 
-/** Where the sign-in is saved. */
-const path = Effect.map(Effect.orDie(Config.all([text("XDG_CONFIG_HOME"), text("HOME")])), ([config, home]) =>
-  join(config === "" ? join(home === "" ? homedir() : home, ".config") : config, "nodepulse", "sign-in.json")
+/** Where what belongs to the user is kept. */
+export const configFolder: Effect.Effect<string> = Effect.map(
+  Effect.orDie(Config.all([text("XDG_CONFIG_HOME"), text("HOME")])),
+  ([config, home]) => join(config === "" ? join(home === "" ? homedir() : home, ".config") : config, "nodepulse")
 )
+
+/** Where the sign-in is saved. */
+const path = Effect.map(configFolder, (folder) => join(folder, "sign-in.json"))
 
 /** The sign-in of the environment, else the saved one. */
 export const signIn: Effect.Effect<SignIn, CommandFailed> = Effect.gen(function* () {
