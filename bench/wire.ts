@@ -31,6 +31,15 @@ const text = JSON.stringify({
 })
 const body = JSON.parse(text) as { readonly process_exporter: ReadonlyArray<unknown> }
 const rows = body.process_exporter
+/** Rows of the built-in collector, which tells every column. */
+const everyColumn = {
+  process_exporter: rows.map((row) => ({
+    ...Object.fromEntries(wire.fields.map((field, index) => [field, field === "unit" ? "nginx.service" : index])),
+    ...(row as object)
+  }))
+}
+const longText = JSON.stringify(everyColumn)
+const longBody: unknown = JSON.parse(longText)
 const snapshots = Result.getOrThrow(decodePayload(wires, body, context)).accepted[0]!
 const texts = codec.encodeEach(snapshots)
 const origin = { serverId: "web-1", exporterName: "process_exporter" }
@@ -64,6 +73,8 @@ const results = {
   "Schema, interpreted": microsPerRow(each(rows, interpreted)),
   "Schema, SchemaJITCompiler": microsPerRow(each(rows, compiled)),
   decodePayload: microsPerRow(() => decodePayload(wires, body, context)),
+  "JSON.parse, every column": microsPerRow(() => JSON.parse(longText)),
+  "decodePayload, every column": microsPerRow(() => decodePayload(wires, longBody, context)),
   "SnapshotCodec.encodeEach": microsPerRow(() => codec.encodeEach(snapshots)),
   "SnapshotCodec.encodeScrape": microsPerRow(() => codec.encodeScrape(snapshots)),
   "SnapshotCodec.decodeEach": microsPerRow(() => codec.decodeEach({ ...origin, snapshots: texts })),

@@ -37,6 +37,30 @@ const decode = (change: object) => wire.decode({ ...row, ...change }, context)
 const reason = (change: object) => Result.getOrThrow(Result.flip(decode(change))).reason
 const values = (change: object) => Result.getOrThrow(decode(change)).values
 
+describe("rows one after the other", () => {
+  it("leave nothing to the next: neither what one had and it lacks, nor what was refused", () => {
+    const reader = wire.reader(context)
+    const { device, reads_total, temperature, ...least } = row
+    const add = (change: object) => reader.add({ ...least, ...change })?.reason
+    expect(add({ device: "sda", reads_total, temperature })).toBeUndefined()
+    expect(add({ device: "sdb", threads: -1 })).toMatch(/^threads is -1/)
+    expect(add({ reads_total: 8 })).toBe("device is missing")
+    expect(add({ device: "sdc", extra: 1 })).toBeUndefined()
+    expect(add({ device: "sdd", reads_total: 9, temperature: "hot" })).toMatch(/^temperature is "hot"/)
+    expect(reader.snapshots()).toMatchObject({
+      length: 2,
+      columns: [
+        ["sda", "sdc"],
+        [1.5, 1.5],
+        [7, null],
+        [3, 3],
+        [-4.5, null]
+      ]
+    })
+    expect(reader.ignoredFields()).toBe(1)
+  })
+})
+
 describe("a row that is accepted", () => {
   it("is bound to its server, with its values in the order of the columns", () => {
     expect(Result.getOrThrow(decode({ counters_since: "2025-10-30T01:00:00+01:00" }))).toEqual({
