@@ -16,7 +16,7 @@ import {
   type PushStatus
 } from "./AgentStatus.ts"
 import type { Resource } from "./budget/Budget.ts"
-import { type Family, renderExposition } from "./collector/ExpositionText.ts"
+import { type Family, familyOf, renderExposition } from "./collector/ExpositionText.ts"
 import { Spool, type SpoolStats } from "./spool/Spool.ts"
 
 /** The exposition, ending in a line feed. */
@@ -57,15 +57,16 @@ const exporterFamilies = (exporters: ReadonlyArray<ExporterStatus>): ReadonlyArr
     help: string,
     type: Family["type"],
     value: (exporter: ExporterStatus) => number | null
-  ): Family => ({
-    name,
-    help,
-    type,
-    samples: exporters.flatMap((exporter) => {
-      const number = value(exporter)
-      return number === null ? [] : [[{ exporter: exporter.name }, number] as const]
+  ) =>
+    familyOf({
+      name,
+      help,
+      type,
+      samples: exporters.flatMap((exporter) => {
+        const number = value(exporter)
+        return number === null ? [] : [[{ exporter: exporter.name }, number] as const]
+      })
     })
-  })
   return [
     perExporter(
       "nodepulse_agent_exporter_up",
@@ -73,14 +74,14 @@ const exporterFamilies = (exporters: ReadonlyArray<ExporterStatus>): ReadonlyArr
       "gauge",
       ({ state }) => (state === "absent" ? null : state === "up" || state === "empty" ? 1 : 0)
     ),
-    {
+    familyOf({
       name: "nodepulse_agent_exporter_state",
       help: "1 for the state that the exporter is in.",
       type: "gauge",
       samples: exporters.flatMap(({ name, state }) =>
         EXPORTER_STATES.map((each) => [{ exporter: name, state: each }, each === state ? 1 : 0] as const)
       )
-    },
+    }),
     perExporter(
       "nodepulse_agent_exporter_built_in",
       "1 if the built-in collector served the last scrape.",
@@ -123,18 +124,18 @@ const exporterFamilies = (exporters: ReadonlyArray<ExporterStatus>): ReadonlyArr
 }
 
 const pushFamilies = (push: PushStatus): ReadonlyArray<Family> => [
-  {
+  familyOf({
     name: "nodepulse_agent_push_state",
     help: "1 for the state that the push is in.",
     type: "gauge",
     samples: PUSH_STATES.map((each) => [{ state: each }, each === push.state ? 1 : 0] as const)
-  },
-  {
+  }),
+  familyOf({
     name: "nodepulse_agent_push_requests_total",
     help: "Requests by the status of their answer; error where there was none.",
     type: "counter",
     samples: Object.entries(push.requests).map(([status, count]) => [{ status }, count] as const)
-  },
+  }),
   single("nodepulse_agent_push_rows_accepted_total", "Rows that the server accepted.", "counter", push.rowsAccepted),
   single("nodepulse_agent_push_rows_rejected_total", "Rows that the server rejected.", "counter", push.rowsRejected),
   single(
@@ -200,12 +201,12 @@ const budgetFamilies = ({ causes, restraint, usage }: BudgetStatus): ReadonlyArr
     "gauge",
     usage?.memoryBytes ?? null
   ),
-  {
+  familyOf({
     name: "nodepulse_agent_restrained",
     help: "1 where the agent does without something to keep within its budget.",
     type: "gauge",
     samples: RESOURCES.map((resource) => [{ budget: resource }, causes.includes(resource) ? 1 : 0] as const)
-  },
+  }),
   single(
     "nodepulse_agent_interval_factor",
     "How many times longer the time between two scrapes is than configured.",
@@ -236,11 +237,7 @@ const spoolFamilies = (spool: SpoolStats): ReadonlyArray<Family> => [
   single("nodepulse_agent_spool_durable", "1 if waiting scrapes survive the process.", "gauge", spool.durable ? 1 : 0)
 ]
 
-const single = (name: string, help: string, type: Family["type"], value: number | null): Family => ({
-  name,
-  help,
-  type,
-  samples: value === null ? [] : [[{}, value]]
-})
+const single = (name: string, help: string, type: Family["type"], value: number | null) =>
+  familyOf({ name, help, type, samples: value === null ? [] : [[{}, value]] })
 
 const seconds = (millis: number | null) => (millis === null ? null : millis / 1000)

@@ -9,7 +9,7 @@
 import { statfs } from "node:fs/promises"
 import { type Clock, Effect } from "effect"
 import { Collection, CollectorUnavailable, type OpenCollector } from "./Collector.ts"
-import type { Family } from "./ExpositionText.ts"
+import { type Family, familyOf } from "./ExpositionText.ts"
 import { kernelUnits, type ProcFiles } from "./ProcFiles.ts"
 import { readSysDevices, type SysDevices, sysFamilies } from "./SysDevices.ts"
 
@@ -92,19 +92,23 @@ const LOADS = ["node_load1", "node_load5", "node_load15"]
 
 const gauge = (name: string, help: string, value: string | number | undefined): Family => {
   const number = value === undefined || value === "" ? Number.NaN : Number(value)
-  return { name, help, type: "gauge", samples: Number.isFinite(number) ? [[{}, number]] : [] }
+  return familyOf({ name, help, type: "gauge", samples: Number.isFinite(number) ? [[{}, number]] : [] })
 }
 
 /** `some avg10=0.00 avg60=0.00 avg300=0.00 total=1234`, in microseconds (the kernel's Documentation/accounting/psi.rst). */
 const waiting = (what: string, text: string | undefined): Family => {
   const total = /^some .*\btotal=(\d+)$/m.exec(text ?? "")?.[1]
-  const samples: Family["samples"] = total === undefined ? [] : [[{}, Number(total) / 1e6]]
   const help = `Seconds in which some task waited for ${what}.`
-  return { name: `node_pressure_${what}_waiting_seconds_total`, help, type: "counter", samples }
+  return familyOf({
+    name: `node_pressure_${what}_waiting_seconds_total`,
+    help,
+    type: "counter",
+    samples: total === undefined ? [] : [[{}, Number(total) / 1e6]]
+  })
 }
 
 const statFamilies = (stat: string, ticksPerSecond: number): ReadonlyArray<Family> => {
-  const cpu: Array<Family["samples"][number]> = []
+  const cpu: Array<readonly [labels: { readonly cpu: string; readonly mode: string }, value: number]> = []
   const single = new Map<string, string>()
   for (const line of stat.split("\n")) {
     const [key = "", ...fields] = line.trim().split(/\s+/)
@@ -116,7 +120,12 @@ const statFamilies = (stat: string, ticksPerSecond: number): ReadonlyArray<Famil
     } else if (fields.length === 1) single.set(key, fields[0]!)
   }
   return [
-    { name: "node_cpu_seconds_total", help: "Seconds the CPUs spent in each mode.", type: "counter", samples: cpu },
+    familyOf({
+      name: "node_cpu_seconds_total",
+      help: "Seconds the CPUs spent in each mode.",
+      type: "counter",
+      samples: cpu
+    }),
     gauge("node_boot_time_seconds", "When the machine was booted, in seconds since the epoch.", single.get("btime")),
     gauge("node_procs_running", "Threads that run or could.", single.get("procs_running")),
     gauge("node_procs_blocked", "Threads that wait for I/O.", single.get("procs_blocked"))
@@ -141,12 +150,8 @@ const fileSystemFamilies = ({ mounts, root }: NodeSources): ReadonlyArray<Family
     .findLast(([, point]) => point === "/")
   if (root === undefined || mount === undefined) return []
   const labels = { device: mount[0] ?? "", fstype: mount[2] ?? "", mountpoint: "/" }
-  const bytes = (name: string, help: string, blocks: number): Family => ({
-    name,
-    help,
-    type: "gauge",
-    samples: [[labels, blocks * root.bsize]]
-  })
+  const bytes = (name: string, help: string, blocks: number) =>
+    familyOf({ name, help, type: "gauge", samples: [[labels, blocks * root.bsize]] })
   return [
     bytes("node_filesystem_size_bytes", "Size in bytes.", root.blocks),
     bytes("node_filesystem_free_bytes", "Free space in bytes.", root.bfree),
@@ -209,13 +214,15 @@ const deviceFamilies = (
   row: DeviceRow
 ): ReadonlyArray<Family> => {
   const devices = deviceRows(text, row)
-  return columns.map(([name, help, column, factor]) => ({
-    name,
-    help,
-    type: "counter",
-    samples: devices.flatMap(([device, numbers]) => {
-      const value = Number(numbers[column])
-      return Number.isFinite(value) ? [[{ device }, value * factor] as const] : []
+  return columns.map(([name, help, column, factor]) =>
+    familyOf({
+      name,
+      help,
+      type: "counter",
+      samples: devices.flatMap(([device, numbers]) => {
+        const value = Number(numbers[column])
+        return Number.isFinite(value) ? [[{ device }, value * factor] as const] : []
+      })
     })
-  }))
+  )
 }

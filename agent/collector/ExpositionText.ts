@@ -8,8 +8,17 @@ export interface Family {
   readonly name: string
   readonly help: string
   readonly type: "counter" | "gauge"
-  readonly samples: ReadonlyArray<readonly [labels: Readonly<Record<string, string>>, value: number]>
+  /** As a parser reads them, all of the family's name. */
+  readonly samples: ReadonlyArray<Sample>
 }
+
+/** A family of samples that are told by their labels and value alone. */
+export const familyOf = ({
+  samples,
+  ...family
+}: Omit<Family, "samples"> & {
+  readonly samples: ReadonlyArray<readonly [labels: Sample["labels"], value: number]>
+}): Family => ({ ...family, samples: samples.map(([labels, value]) => ({ name: family.name, labels, value })) })
 
 /** The families as one exposition. Families without samples are left out. */
 export const renderExposition = (families: ReadonlyArray<Family>): string => {
@@ -17,7 +26,7 @@ export const renderExposition = (families: ReadonlyArray<Family>): string => {
   for (const { name, help, type, samples } of families) {
     if (samples.length === 0) continue
     text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
-    for (const [labels, value] of samples) {
+    for (const { labels, value } of samples) {
       const inner = renderLabels(labels)
       text += `${name}${inner === "" ? "" : `{${inner}}`} ${renderValue(value)}\n`
     }
@@ -25,14 +34,10 @@ export const renderExposition = (families: ReadonlyArray<Family>): string => {
   return text
 }
 
-/** The samples of the families that are asked for, as a parser reads them from the text. */
+/** The samples of the families that are asked for. */
 export const samplesOf = (families: ReadonlyArray<Family>, asked?: ReadonlyArray<string>): ReadonlyArray<Sample> => {
-  const found: Array<Sample> = []
-  for (const { name, samples } of families) {
-    if (asked !== undefined && !asked.includes(name)) continue
-    for (const [labels, value] of samples) found.push({ name, labels, value })
-  }
-  return found
+  const found = asked === undefined ? families : families.filter(({ name }) => asked.includes(name))
+  return found.flatMap(({ samples }) => samples)
 }
 
 /** What stands between the braces of a sample. */

@@ -4,7 +4,8 @@
  *
  * These are some twenty samples a group: those without a label of their own share their labels.
  */
-import type { Family } from "./ExpositionText.ts"
+import type { Sample } from "../../src/plugins/Exposition.ts"
+import { type Family, familyOf } from "./ExpositionText.ts"
 import type { ProcessGroup } from "./ProcessGroups.ts"
 import { STATES } from "./ProcessMeasures.ts"
 import type { KernelUnits } from "./ProcFiles.ts"
@@ -31,23 +32,23 @@ export const processFamilies = (
       unit === "" ? { groupname: name } : { groupname: name, unit }
   )
   const families = familiesOf(units, bootedAt).map(({ help, name, series, type }): Family => {
-    const samples: Array<Family["samples"][number]> = []
+    const samples: Array<Sample> = []
     for (const [label, valueOf] of series) {
       groups.forEach((group, index) => {
         const value = valueOf(group)
         const shared = labels[index]!
         if (!Number.isNaN(value))
-          samples.push([label === undefined ? shared : { ...shared, [label[0]]: label[1] }, value])
+          samples.push({ name, labels: label === undefined ? shared : { ...shared, [label[0]]: label[1] }, value })
       })
     }
     return { name, help, type, samples }
   })
-  const started: Family = {
+  const started = familyOf({
     name: "process_start_time_seconds",
     help: "When the counters began, in seconds since the epoch.",
     type: "gauge",
     samples: [[{}, startedAt / 1_000]]
-  }
+  })
   return [...families, started]
 }
 

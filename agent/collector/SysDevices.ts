@@ -5,7 +5,7 @@
  *
  * Bound: four small reads for each device that has counters. What is missing is left out; without a sysfs there is nothing.
  */
-import type { Family } from "./ExpositionText.ts"
+import { type Family, familyOf } from "./ExpositionText.ts"
 import type { ProcFiles } from "./ProcFiles.ts"
 
 export interface SysDevices {
@@ -85,12 +85,12 @@ export const sysFamilies = ({ disks, interfaces }: SysDevices): ReadonlyArray<Fa
     "The address of an interface.",
     interfaces.map(({ address, device }) => ({ address, device }))
   ),
-  {
+  familyOf({
     name: "node_network_flags",
     help: "The flags of an interface.",
     type: "gauge",
     samples: interfaces.flatMap(({ device, flags }) => (flags === undefined ? [] : [[{ device }, flags] as const]))
-  },
+  }),
   info(
     "node_disk_info",
     "A disk or volume, and where its hardware is.",
@@ -103,9 +103,5 @@ export const sysFamilies = ({ disks, interfaces }: SysDevices): ReadonlyArray<Fa
   )
 ]
 
-const info = (name: string, help: string, labels: ReadonlyArray<Readonly<Record<string, string>>>): Family => ({
-  name,
-  help,
-  type: "gauge",
-  samples: labels.map((each) => [each, 1])
-})
+const info = (name: string, help: string, labels: ReadonlyArray<Readonly<Record<string, string>>>) =>
+  familyOf({ name, help, type: "gauge", samples: labels.map((each) => [each, 1]) })

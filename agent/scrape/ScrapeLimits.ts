@@ -64,7 +64,7 @@ export const isSmall = (families: ReadonlyArray<Family>, limits: Omit<ScrapeLimi
   let series = 0
   for (const { name, samples } of families) {
     series += samples.length
-    for (const [labels] of samples) {
+    for (const { labels } of samples) {
       let length = name.length
       for (const label in labels) length += label.length + labels[label]!.length
       if (length > most) return false

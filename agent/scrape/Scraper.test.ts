@@ -57,7 +57,7 @@ const services = (
   )
 
 const family = (name: string, value: number, labels: Readonly<Record<string, string>> = {}): Family => {
-  return { name, help: "", type: "gauge", samples: [[labels, value]] }
+  return { name, help: "", type: "gauge", samples: [{ name, labels, value }] }
 }
 const families = (groupname: string, cpu = 1): ReadonlyArray<Family> => [
   family("namedprocess_namegroup_cpu_seconds_total", cpu, { groupname, mode: "user" }),

@@ -12,7 +12,7 @@
  */
 import { type Clock, Effect } from "effect"
 import { Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
-import type { Family } from "../ExpositionText.ts"
+import { type Family, familyOf } from "../ExpositionText.ts"
 import { foldedName } from "../names/FoldedName.ts"
 import { scanProcesses } from "../ProcessScan.ts"
 import { type KernelUnits, kernelUnits, type ProcFiles } from "../ProcFiles.ts"
@@ -123,37 +123,37 @@ const familiesOf = (
 ): ReadonlyArray<Family> => {
   const rows = ledger.rows()
   return [
-    {
+    familyOf({
       name: "nodepulse_short_lived_runs_total",
       help: "Processes that ended and that no scan of the processes saw.",
       type: "counter",
       samples: rows.map(({ command, parent, runs }) => [{ command, parent }, runs] as const)
-    },
-    {
+    }),
+    familyOf({
       name: "nodepulse_short_lived_cpu_seconds_total",
       help: "CPU time that they used, in seconds.",
       type: "counter",
       samples: rows.map(
         ({ command, cpuSeconds, parent }) => [{ command, parent }, Number(cpuSeconds.toFixed(6))] as const
       )
-    },
-    {
+    }),
+    familyOf({
       name: "nodepulse_accounting_records_total",
       help: "Records of process accounting that were read.",
       type: "counter",
       samples: [[{}, records]]
-    },
-    {
+    }),
+    familyOf({
       name: "nodepulse_accounting_skipped_total",
       help: "Records that were passed over, as more came than are read at once.",
       type: "counter",
       samples: [[{}, skipped]]
-    },
-    {
+    }),
+    familyOf({
       name: "process_start_time_seconds",
       help: "When the counters began, in seconds since the epoch.",
       type: "gauge",
       samples: [[{}, startedAt / 1_000]]
-    }
+    })
   ]
 }

@@ -9,7 +9,7 @@
 import { type Clock, Effect } from "effect"
 import { CONTAINER_UNIT, ROOT, type Unit } from "../../../src/plugins/UnitName.ts"
 import { Collection, CollectorUnavailable, type OpenCollector } from "../Collector.ts"
-import type { Family } from "../ExpositionText.ts"
+import { type Family, familyOf } from "../ExpositionText.ts"
 import type { ProcFiles } from "../ProcFiles.ts"
 import { type CgroupMounts, cgroupMounts } from "./CgroupMounts.ts"
 import { CgroupFiles, type Counter, type Levels, stackedDrivers } from "./CgroupReading.ts"
@@ -72,6 +72,7 @@ const walked = (tree: CgroupTree): Effect.Effect<ReadCgroup | undefined> =>
 
 /** The units in cAdvisor's metrics. `startedAt` in epoch milliseconds. */
 const unitFamilies = (units: ReadonlyArray<UnitState>, startedAt: number): ReadonlyArray<Family> => {
+  const labels = units.map(({ slice, unit }) => ({ unit, slice }))
   const family = (
     name: string,
     type: Family["type"],
@@ -81,9 +82,9 @@ const unitFamilies = (units: ReadonlyArray<UnitState>, startedAt: number): Reado
     name,
     help,
     type,
-    samples: units.flatMap((each) => {
+    samples: units.flatMap((each, index) => {
       const told = value(each)
-      return told === undefined ? [] : [[{ unit: each.unit, slice: each.slice }, told] as const]
+      return told === undefined ? [] : [{ name, labels: labels[index]!, value: told }]
     })
   })
   const counter = (name: string, of: Counter, help: string, scale = 1) =>
@@ -130,11 +131,11 @@ const unitFamilies = (units: ReadonlyArray<UnitState>, startedAt: number): Reado
     ),
     counter("container_pressure_io_waiting_seconds_total", "ioSome", "Time some tasks waited for a device.", micros),
     counter("container_pressure_io_stalled_seconds_total", "ioFull", "Time all tasks waited for a device.", micros),
-    {
+    familyOf({
       name: "nodepulse_counters_since_seconds",
       help: "When the counters began, in seconds since the epoch.",
       type: "gauge",
       samples: [[{}, startedAt / 1000]]
-    }
+    })
   ]
 }
