@@ -9,11 +9,14 @@ export interface Person {
   readonly name: string
   readonly privateKey: KeyObject
   readonly key: string
+  /** As it stands in a host's file. */
+  readonly publicKey: string
 }
 
 export const person = (name: string): Person => {
   const { privateKey } = generateKeyPairSync("ed25519")
-  return { name, privateKey, key: keyIdOf(rawPublicKeyOf(privateKey)) }
+  const raw = rawPublicKeyOf(privateKey)
+  return { name, privateKey, key: keyIdOf(raw), publicKey: Buffer.from(raw).toString("base64") }
 }
 
 /** Signed now, for so many seconds. */

@@ -19,6 +19,7 @@ import type { UnknownServer } from "../access/Servers.ts"
 import type { Approval, Approver, Order, Outcome, Poll, Preview, PreviewTarget, RuleShown } from "../protocol/Orders.ts"
 import type { Window } from "../query/Rankings.ts"
 import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
+import { ORDER_STATES, type OrderEventKind, type OrderState } from "./OrderStates.ts"
 
 /** A preview that its host has not answered by then is over, seconds. */
 export const PREVIEW_SECONDS = 60
@@ -64,35 +65,6 @@ export interface AskedPreview {
   readonly state: "waiting" | "sent" | "answered" | "expired"
   readonly answer: Preview | null
 }
-
-export const ORDER_EVENTS = [
-  "asked",
-  "approved",
-  "sent",
-  "done",
-  "failed",
-  "refused",
-  "interrupted",
-  "expired"
-] as const
-type OrderEventKind = (typeof ORDER_EVENTS)[number]
-
-/**
- * `waiting`: for approvals; `approved`: for its host to ask for it; `unanswered`: sent, and the host has not said what became of it, which
- * it may still do.
- */
-export const ORDER_STATES = [
-  "waiting",
-  "approved",
-  "sent",
-  "unanswered",
-  "done",
-  "failed",
-  "refused",
-  "interrupted",
-  "expired"
-] as const
-export type OrderState = (typeof ORDER_STATES)[number]
 
 /** One step, of those that are only ever added. Epoch milliseconds. */
 export interface OrderEvent {

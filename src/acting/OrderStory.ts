@@ -1,13 +1,7 @@
 /** What is stored of an order, read as one story: what it is now, and when it was done. Pure. */
 import type { Approval, Order, Outcome } from "../protocol/Orders.ts"
-import {
-  type Act,
-  ORDER_MINUTES,
-  type OrderEvent,
-  type OrderState,
-  type OrderStory,
-  UNANSWERED_SECONDS
-} from "./Acting.ts"
+import { type Act, ORDER_MINUTES, type OrderEvent, type OrderStory, UNANSWERED_SECONDS } from "./Acting.ts"
+import type { OrderState } from "./OrderStates.ts"
 
 /** An event as it is stored; epoch milliseconds. */
 export interface StoredEvent {

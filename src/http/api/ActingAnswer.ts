@@ -3,7 +3,7 @@
  */
 import { Schema } from "effect"
 import { HttpApiSchema } from "effect/http-api"
-import { ORDER_EVENTS, ORDER_STATES } from "../../acting/Acting.ts"
+import { ORDER_EVENTS, ORDER_STATES } from "../../acting/OrderStates.ts"
 import { Approval, Approver, Order, Outcome, Preview, PreviewTarget, RuleShown, Verb } from "../../protocol/Orders.ts"
 
 const By = Schema.String.annotate({ description: "Whose token or session it was, as the audit calls them." })
