@@ -96,7 +96,7 @@ import * as SnapshotRowsPostgres from "./sinks/storage/SnapshotRowsPostgres.ts"
 import { layerWriteHealth } from "./sinks/storage/WriteHealth.ts"
 import { SnapshotStream } from "./sinks/stream/SnapshotStream.ts"
 import { uniqueConsumer } from "./sinks/stream/valkey/SnapshotStreamValkey.ts"
-import { isOpen } from "./sinks/stream/valkey/ValkeyConnection.ts"
+import { isOpen } from "./sinks/stream/valkey/ValkeyAddress.ts"
 
 export type Role = "ingest" | "digest" | "api"
 

@@ -12,7 +12,7 @@
  * read, and `RELEASED`, which never reads: it holds what was given back, for whoever asks next.
  */
 import { SCRAPE_ROWS_MAX } from "../StreamEntry.ts"
-import { script } from "./ValkeyConnection.ts"
+import { script } from "./ValkeyServer.ts"
 
 /** Holds what was given back. The parentheses keep it apart from the names of real consumers. */
 const RELEASED = "(released)"

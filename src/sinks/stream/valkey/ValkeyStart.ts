@@ -10,16 +10,9 @@ import { Duration, Effect, type Redacted, Schedule, Schema } from "effect"
 import { makeNotice } from "../../../Waiting.ts"
 import type { StreamUnavailable } from "../SnapshotStream.ts"
 import { keyOf } from "./StreamNumber.ts"
-import {
-  attempt,
-  type Connection,
-  exposed,
-  open,
-  readAddress,
-  script,
-  type ValkeyAddress,
-  type ValkeyUrlInvalid
-} from "./ValkeyConnection.ts"
+import { exposed, readAddress, type ValkeyAddress, type ValkeyUrlInvalid } from "./ValkeyAddress.ts"
+import { attempt, type Connection, open } from "./ValkeyConnection.ts"
+import { script } from "./ValkeyServer.ts"
 
 /** Valkey cannot be used as it is. Not retryable: the message says what to do. */
 export class ValkeyUnfit extends Schema.TaggedError<ValkeyUnfit>()("ValkeyUnfit", {

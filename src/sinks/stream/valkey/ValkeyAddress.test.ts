@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { parseUrl } from "./ValkeyConnection.ts"
+import { addressOf, parseUrl } from "./ValkeyAddress.ts"
 
 describe("the address of Valkey", () => {
   it("is read from its URL", () => {
@@ -57,6 +57,37 @@ describe("the address of Valkey", () => {
       assert.match(refused.message, reason)
       assert.notInclude(refused.message, "secret")
       assert.isFalse(refused.retryable)
+    }
+  })
+
+  it("may be that of a cluster: several hosts, and all else as for one", () => {
+    const read = (url: string) => Result.getOrThrow(parseUrl(url))
+    const cluster = read("redis-cluster://me:a%2Cb@a:7000,b,[::1]:7002")
+    assert.deepStrictEqual(cluster.seeds, [
+      { host: "a", port: 7000 },
+      { host: "b", port: 6379 },
+      { host: "::1", port: 7002 }
+    ])
+    assert.strictEqual(cluster.shown, "redis-cluster://a:7000,b,[::1]:7002")
+    const { options, shown } = addressOf(cluster, { host: "::2", port: 7003 })
+    assert.deepStrictEqual(options, { host: "::2", port: 7003, db: 0, username: "me", password: "a,b" })
+    assert.strictEqual(shown, "redis://[::2]:7003")
+    for (const scheme of ["rediss", "valkeys"]) {
+      const { files, options } = read(`${scheme}-cluster://a/0?ca_file=/etc/ca.crt&password=x`)
+      assert.deepStrictEqual([options.tls, options.password, files.ca_file], [{}, "x", "/etc/ca.crt"])
+    }
+    for (const [url, reason] of [
+      ["redis-cluster://:secret@a,b/1", /"redis-cluster:\/\/a,b": a cluster has only database 0, not 1/],
+      ["redis-cluster://:secret@a,,b", /not an address|host is missing/],
+      ["valkey-cluster://:secret@a,b?ca_file=/x", /ca_file goes with rediss/],
+      ["redis-cluster://me:12/secret@a,b", /percent-encoded/],
+      [`redis-cluster://${"a,".repeat(100)}a`, /more than 100 hosts/],
+      ["redis-cluster://", /not an address|host is missing/],
+      ["unix-cluster:///run/x", /unknown unix-cluster:/]
+    ] as const) {
+      const refused = Result.getOrThrow(Result.flip(parseUrl(url)))
+      assert.match(refused.message, reason)
+      assert.notInclude(refused.message, "secret")
     }
   })
 

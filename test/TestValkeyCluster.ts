@@ -1,0 +1,227 @@
+/**
+ * A real Valkey (or Redis) cluster for tests: three primaries with a replica each, in cluster mode on loopback, each a server of
+ * `TestValkey.ts`. Ended and removed with its scope.
+ *
+ * A primary that is silent for a second is replaced by its replica, two to three seconds after.
+ */
+import { Effect, type Scope } from "effect"
+import { claimPort } from "./Ports.ts"
+import { makeTestValkey, type TestValkey, type TestValkeyOptions } from "./TestValkey.ts"
+
+export interface ClusterNode extends TestValkey {
+  readonly id: string
+  /** What users of the cluster know it by. */
+  readonly name: string
+}
+
+export interface TestValkeyCluster {
+  /** Names the first two servers. */
+  readonly url: string
+  readonly nodes: ReadonlyArray<ClusterNode>
+  /** Who has the slot of this key, as the servers that answer have it. */
+  readonly primaryOf: (key: string) => Effect.Effect<ClusterNode>
+  readonly replicasOf: (primary: ClusterNode) => Effect.Effect<ReadonlyArray<ClusterNode>>
+  /** Waits until all slots are served, by others than `but`, and every server that answers agrees. */
+  readonly settled: (but?: ReadonlyArray<ClusterNode>) => Effect.Effect<void>
+  /** As {@link settled}, and every primary has a replica that has all of it. */
+  readonly whole: Effect.Effect<void>
+  /** A replica takes its primary's place, in agreement with it. */
+  readonly promote: (replica: ClusterNode) => Effect.Effect<void>
+  /** Moves the slot of a key with all that is in it, as `--cluster reshard` does. `between`: while it is half there. */
+  readonly moveSlot: (key: string, to: ClusterNode, between?: Effect.Effect<unknown>) => Effect.Effect<void>
+}
+
+const SLOTS = 16_384
+
+export const makeTestValkeyCluster = (
+  options: TestValkeyOptions & { readonly nodeTimeout?: number; readonly replicas?: 0 | 1 } = {}
+): Effect.Effect<TestValkeyCluster, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const size = 3 * (1 + (options.replicas ?? 1))
+    const nodes = yield* Effect.forEach(Array.from({ length: size }).keys(), () => makeNode(options), {
+      concurrency: "unbounded"
+    })
+    yield* Effect.promise(() => join(nodes))
+    const cluster = operate(nodes)
+    yield* cluster.whole
+    return cluster
+  })
+
+const makeNode = (options: Parameters<typeof makeTestValkeyCluster>[0]) =>
+  Effect.gen(function* () {
+    const bus = yield* Effect.promise(claimPort)
+    const server = yield* makeTestValkey({
+      ...options,
+      settings: {
+        "cluster-enabled": "yes",
+        "cluster-port": String(bus),
+        "cluster-node-timeout": String(options?.nodeTimeout ?? 1_000),
+        "repl-diskless-sync-delay": "0",
+        ...options?.settings
+      }
+    })
+    const id = String(yield* Effect.promise(() => server.client.call("CLUSTER", "MYID")))
+    return { ...server, id, bus, name: `127.0.0.1:${server.port}` }
+  })
+
+/** Makes strangers a cluster: the first three get the slots, the others follow one each. */
+const join = async (nodes: ReadonlyArray<ClusterNode & { readonly bus: number }>): Promise<void> => {
+  const [first] = nodes
+  for (const [n, { client }] of nodes.entries()) {
+    await client.call("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
+    if (n < 3) {
+      const from = Math.ceil((SLOTS * n) / 3)
+      await client.call("CLUSTER", "ADDSLOTSRANGE", from, Math.ceil((SLOTS * (n + 1)) / 3) - 1)
+    }
+    if (n > 0) await client.call("CLUSTER", "MEET", "127.0.0.1", first!.port, first!.bus)
+  }
+  await until(async () => {
+    const known = await Promise.all(
+      nodes.map(async ({ client }) => infoOf(String(await client.call("CLUSTER", "INFO"))))
+    )
+    return known.every((info) => info("cluster_known_nodes") === String(nodes.length))
+  })
+  for (const [n, { client }] of nodes.entries()) {
+    if (n < 3) continue
+    await until(async () => (await client.call("CLUSTER", "REPLICATE", nodes[n - 3]!.id)) === "OK")
+  }
+}
+
+const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
+  /** Who has which slots and who follows, by somebody who answers. */
+  const view = async (by?: ClusterNode): Promise<ReadonlyArray<Seen>> => {
+    const ask = ({ client }: ClusterNode) => within(500, client.call("CLUSTER", "NODES"))
+    const text = String(await (by === undefined ? Promise.any(nodes.map(ask)) : ask(by)))
+    return text.trim().split("\n").map(seen)
+  }
+  const nodeOf = (id: string): ClusterNode => nodes.find((node) => node.id === id)!
+  const slotOf = async (key: string) =>
+    Number(await Promise.any(nodes.map(({ client }) => within(500, client.call("CLUSTER", "KEYSLOT", key)))))
+
+  const primaryOf = async (key: string): Promise<ClusterNode> => {
+    const slot = await slotOf(key)
+    let found: Seen | undefined
+    await until(async () => {
+      found = (await view()).find((one) => one.isAlive && one.ranges.some(([from, to]) => from <= slot && slot <= to))
+      return found !== undefined
+    })
+    return nodeOf(found!.id)
+  }
+
+  const isSettled = async (but: ReadonlyArray<ClusterNode>): Promise<boolean> => {
+    const living = nodes.filter((node) => !but.includes(node))
+    const views = await Promise.all(living.map((node) => view(node)))
+    const infos = await Promise.all(
+      living.map(async ({ client }) => infoOf(String(await client.call("CLUSTER", "INFO"))))
+    )
+    const owners = views.map((one) =>
+      JSON.stringify(
+        one
+          .filter(({ ranges }) => ranges.length > 0)
+          .map(({ id, ranges }) => [id, ranges])
+          .toSorted()
+      )
+    )
+    const isAway = (id: string) => but.some((node) => node.id === id)
+    return (
+      infos.every((info) => info("cluster_state") === "ok") &&
+      new Set(owners).size === 1 &&
+      views[0]!.every(({ id, ranges }) => ranges.length === 0 || !isAway(id))
+    )
+  }
+
+  const isWhole = async (): Promise<boolean> => {
+    if (!(await isSettled([]))) return false
+    const infos = await Promise.all(
+      nodes.map(async ({ client }) => infoOf(String(await client.call("INFO", "replication"))))
+    )
+    return infos.every((info) =>
+      info("role") === "master"
+        ? nodes.length === 3 || /state=online/.test(info("slave0") ?? "")
+        : info("master_link_status") === "up"
+    )
+  }
+
+  const moveSlot = async (key: string, to: ClusterNode, between: Effect.Effect<unknown>): Promise<void> => {
+    const slot = await slotOf(key)
+    const from = await primaryOf(key)
+    await to.client.call("CLUSTER", "SETSLOT", slot, "IMPORTING", from.id)
+    await from.client.call("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id)
+    const keys = (await from.client.call("CLUSTER", "GETKEYSINSLOT", slot, 100)) as ReadonlyArray<string>
+    for (const one of keys) {
+      await from.client.call("MIGRATE", "127.0.0.1", to.port, one, 0, 5_000)
+      await Effect.runPromise(between)
+    }
+    for (const node of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
+      // Replicas learn it from their primaries.
+      await node.client.call("CLUSTER", "SETSLOT", slot, "NODE", to.id).catch(() => {})
+    }
+  }
+
+  return {
+    url: `redis-cluster://${nodes[0]!.name},${nodes[1]!.name}`,
+    nodes,
+    primaryOf: (key) => Effect.promise(() => primaryOf(key)),
+    replicasOf: (primary) =>
+      Effect.promise(async () => {
+        let found: ReadonlyArray<ClusterNode> = []
+        await until(async () => {
+          found = (await view(primary)).filter(({ follows }) => follows === primary.id).map(({ id }) => nodeOf(id))
+          return found.length > 0
+        })
+        return found
+      }),
+    settled: (but = []) => Effect.promise(() => until(() => isSettled(but))),
+    whole: Effect.promise(() => until(isWhole)),
+    promote: ({ client, id }) =>
+      Effect.promise(async () => {
+        const isPrimary = async () => (await view()).some((one) => one.id === id && one.ranges.length > 0)
+        // A slow machine may not come to it in the time that the servers give each other.
+        while (!(await isPrimary())) {
+          await client.call("CLUSTER", "FAILOVER").catch(() => {})
+          await until(isPrimary, 6_000).catch(() => {})
+        }
+      }),
+    moveSlot: (key, to, between = Effect.void) => Effect.promise(() => moveSlot(key, to, between))
+  }
+}
+
+interface Seen {
+  readonly id: string
+  readonly follows: string | undefined
+  readonly isAlive: boolean
+  readonly ranges: ReadonlyArray<readonly [from: number, to: number]>
+}
+
+/** A line of `CLUSTER NODES`. */
+const seen = (line: string): Seen => {
+  const [id = "", , flags = "", follows = "", , , , , ...slots] = line.split(" ")
+  return {
+    id,
+    follows: follows === "-" ? undefined : follows,
+    isAlive: !/fail|noaddr|handshake/.test(flags),
+    ranges: slots
+      .filter((slot) => !slot.startsWith("["))
+      .map((slot) => {
+        const [from = 0, to = from] = slot.split("-").map(Number)
+        return [from, to] as const
+      })
+  }
+}
+
+const infoOf = (text: string) => (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1]?.trim()
+
+const within = <A>(millis: number, answer: Promise<A>): Promise<A> =>
+  Promise.race([
+    answer,
+    new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`no answer in ${millis} ms`)), millis))
+  ])
+
+/** Until it is true; what fails in between is asked again. */
+const until = async (isTrue: () => Promise<boolean>, millis = 60_000): Promise<void> => {
+  const deadline = performance.now() + millis
+  while (!(await isTrue().catch(() => false))) {
+    if (performance.now() > deadline) throw new Error("the cluster does not come to what a test waits for")
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
