@@ -15,12 +15,13 @@
  * | `DATABASE_OWNER_URL` | the same role does both | the same database, as the role that owns the schema and may alter it |
  * | `DATABASE_READ_URL` | none | a standby of the same database, which the role api reads questions about rows from |
  * | `NODEPULSE_REPLICA_LAG_MAX` | `60 seconds` | how far that may be behind; beyond, the database itself is asked; 1 second to 1 hour |
- * | `VALKEY_URL` | in process | any Valkey >= 7.2 or Redis >= 7 |
+ * | `VALKEY_URL` | in process | any Valkey >= 7.2 or Redis >= 7, or a cluster of them |
  * | `NODEPULSE_STREAM_ENTRY` | `snapshot` | what an entry of the stream holds: a `snapshot`, or a `scrape` |
  * | `NODEPULSE_STREAM_KEY_FILE` | keys in the database | what entries in Valkey are sealed with: a key a line, the first seals |
  * | `NODEPULSE_STREAMS` | 1 | streams in Valkey, by server, that digests share; at most 256 |
  * | `NODEPULSE_STREAM_ENTRIES_MAX` | 2 000 000, in process 50 000 | snapshots that may wait for the database; beyond: 429 |
  * | `NODEPULSE_STREAM_BYTES_MAX` | 512 MiB | of Valkey's memory that they may use; beyond: 429 |
+ * | `NODEPULSE_STREAM_REPLICAS` | 1 in a cluster, else 0 | of Valkey's replicas that have what was answered with 2xx |
  * | `NODEPULSE_RULES_DIR` | `rules.d` in the data folder | files of rules for alerts (`docs/rules.md`) |
  * | `NODEPULSE_NOTIFY` | `notify.yml` in the data folder | who is told of alerts (`docs/notify.md`) |
  * | `NODEPULSE_DEFAULT_RULES` | `on` | `off`: without the rules that are shipped |
@@ -69,6 +70,7 @@ export interface SettingsShape {
     readonly streams?: number
     readonly entriesMax?: number
     readonly bytesMax?: number
+    readonly replicas?: number
   }
   /** Files of rules; `rules.d` in the data folder where it is absent. */
   readonly rulesDir?: string | undefined
@@ -116,13 +118,20 @@ const stream = Config.all({
     1
   ),
   entriesMax: bound("NODEPULSE_STREAM_ENTRIES_MAX", 1_000),
-  bytesMax: bound("NODEPULSE_STREAM_BYTES_MAX", 1024 * 1024)
+  bytesMax: bound("NODEPULSE_STREAM_BYTES_MAX", 1024 * 1024),
+  replicas: Config.option(
+    Config.schema(
+      Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 9 })),
+      "NODEPULSE_STREAM_REPLICAS"
+    )
+  ).pipe(Config.map(Option.getOrUndefined))
 }).pipe(
-  Config.map(({ bytesMax, entriesMax, entry, streams }) => ({
+  Config.map(({ bytesMax, entriesMax, entry, replicas, streams }) => ({
     entry,
     streams,
     ...(entriesMax === undefined ? {} : { entriesMax }),
-    ...(bytesMax === undefined ? {} : { bytesMax })
+    ...(bytesMax === undefined ? {} : { bytesMax }),
+    ...(replicas === undefined ? {} : { replicas })
   }))
 )
 

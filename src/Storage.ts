@@ -178,18 +178,21 @@ export const migratedClient = Layer.effectDiscard(
 /** VALKEY_URL, once it answers, else in process. */
 export const stream = Layer.unwrap(
   Effect.gen(function* () {
-    const { stream: { bytesMax, entriesMax, entry = "snapshot", streams = 1 } = {}, valkeyUrl } = yield* Settings
+    const { stream: { bytesMax, entriesMax, entry = "snapshot", replicas, streams = 1 } = {}, valkeyUrl } =
+      yield* Settings
     if (Option.isNone(valkeyUrl)) {
       if (streams > 1) return yield* new StreamsNeedValkey({ streams })
       return layerMemory({ entry, ...(entriesMax === undefined ? {} : { bound: entriesMax }) })
     }
     const url = valkeyUrl.value
+    const wanted = replicas === undefined ? {} : { replicas }
     // Before the layer is built: its connections would otherwise begin with a pause after having found nobody.
-    yield* waitingFor("stream")(awaitValkey({ url, within: "30 days" }))
+    yield* waitingFor("stream")(awaitValkey({ url, within: "30 days", ...wanted }))
     const inValkey = Valkey.layer({
       url,
       entry,
       streams,
+      ...wanted,
       ...(entriesMax === undefined ? {} : { maxLength: entriesMax }),
       ...(bytesMax === undefined ? {} : { maxBytes: bytesMax })
     })

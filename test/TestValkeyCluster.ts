@@ -12,11 +12,14 @@ export interface ClusterNode extends TestValkey {
   readonly id: string
   /** What users of the cluster know it by. */
   readonly name: string
+  readonly tlsPort: number | undefined
 }
 
 export interface TestValkeyCluster {
   /** Names the first two servers. */
   readonly url: string
+  /** The same over TLS, where it was asked for. */
+  readonly tlsUrl: string
   readonly nodes: ReadonlyArray<ClusterNode>
   /** Who has the slot of this key, as the servers that answer have it. */
   readonly primaryOf: (key: string) => Effect.Effect<ClusterNode>
@@ -33,12 +36,16 @@ export interface TestValkeyCluster {
 
 const SLOTS = 16_384
 
+export interface TestValkeyClusterOptions extends TestValkeyOptions {
+  /** Each server has a port for TLS too; its files are among the settings. */
+  readonly tls?: boolean
+}
+
 export const makeTestValkeyCluster = (
-  options: TestValkeyOptions & { readonly nodeTimeout?: number; readonly replicas?: 0 | 1 } = {}
+  options: TestValkeyClusterOptions = {}
 ): Effect.Effect<TestValkeyCluster, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const size = 3 * (1 + (options.replicas ?? 1))
-    const nodes = yield* Effect.forEach(Array.from({ length: size }).keys(), () => makeNode(options), {
+    const nodes = yield* Effect.forEach(Array.from({ length: 6 }).keys(), () => makeNode(options), {
       concurrency: "unbounded"
     })
     yield* Effect.promise(() => join(nodes))
@@ -47,21 +54,27 @@ export const makeTestValkeyCluster = (
     return cluster
   })
 
-const makeNode = (options: Parameters<typeof makeTestValkeyCluster>[0]) =>
+const makeNode = (options: TestValkeyClusterOptions) =>
   Effect.gen(function* () {
     const bus = yield* Effect.promise(claimPort)
+    const tlsPort = options.tls === true ? yield* Effect.promise(claimPort) : undefined
     const server = yield* makeTestValkey({
       ...options,
       settings: {
         "cluster-enabled": "yes",
         "cluster-port": String(bus),
-        "cluster-node-timeout": String(options?.nodeTimeout ?? 1_000),
+        "cluster-node-timeout": "1000",
         "repl-diskless-sync-delay": "0",
-        ...options?.settings
+        // A replica that has never been sent anything is not shown.
+        "repl-ping-replica-period": "1",
+        ...(tlsPort === undefined
+          ? {}
+          : { "tls-port": String(tlsPort), "tls-cluster": "yes", "tls-replication": "yes" }),
+        ...options.settings
       }
     })
     const id = String(yield* Effect.promise(() => server.client.call("CLUSTER", "MYID")))
-    return { ...server, id, bus, name: `127.0.0.1:${server.port}` }
+    return { ...server, id, bus, tlsPort, name: `127.0.0.1:${server.port}` }
   })
 
 /** Makes strangers a cluster: the first three get the slots, the others follow one each. */
@@ -73,7 +86,7 @@ const join = async (nodes: ReadonlyArray<ClusterNode & { readonly bus: number }>
       const from = Math.ceil((SLOTS * n) / 3)
       await client.call("CLUSTER", "ADDSLOTSRANGE", from, Math.ceil((SLOTS * (n + 1)) / 3) - 1)
     }
-    if (n > 0) await client.call("CLUSTER", "MEET", "127.0.0.1", first!.port, first!.bus)
+    if (n > 0) await client.call("CLUSTER", "MEET", "127.0.0.1", first!.tlsPort ?? first!.port, first!.bus)
   }
   await until(async () => {
     const known = await Promise.all(
@@ -132,13 +145,16 @@ const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
 
   const isWhole = async (): Promise<boolean> => {
     if (!(await isSettled([]))) return false
+    const slots = await Promise.all(nodes.map(({ client }) => client.call("CLUSTER", "SLOTS")))
+    // Who has a part, and its replica.
+    const isShown = (ranges: unknown) =>
+      (ranges as ReadonlyArray<ReadonlyArray<unknown>>).every(({ length }) => length === 4)
+    if (!slots.every(isShown)) return false
     const infos = await Promise.all(
       nodes.map(async ({ client }) => infoOf(String(await client.call("INFO", "replication"))))
     )
     return infos.every((info) =>
-      info("role") === "master"
-        ? nodes.length === 3 || /state=online/.test(info("slave0") ?? "")
-        : info("master_link_status") === "up"
+      info("role") === "master" ? /state=online/.test(info("slave0") ?? "") : info("master_link_status") === "up"
     )
   }
 
@@ -149,7 +165,7 @@ const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
     await from.client.call("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id)
     const keys = (await from.client.call("CLUSTER", "GETKEYSINSLOT", slot, 100)) as ReadonlyArray<string>
     for (const one of keys) {
-      await from.client.call("MIGRATE", "127.0.0.1", to.port, one, 0, 5_000)
+      await from.client.call("MIGRATE", "127.0.0.1", to.tlsPort ?? to.port, one, 0, 5_000)
       await Effect.runPromise(between)
     }
     for (const node of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
@@ -160,6 +176,7 @@ const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
 
   return {
     url: `redis-cluster://${nodes[0]!.name},${nodes[1]!.name}`,
+    tlsUrl: `rediss-cluster://127.0.0.1:${nodes[0]!.tlsPort},127.0.0.1:${nodes[1]!.tlsPort}`,
     nodes,
     primaryOf: (key) => Effect.promise(() => primaryOf(key)),
     replicasOf: (primary) =>

@@ -21,6 +21,7 @@ import { runningRoles } from "../sinks/postgres/embedded/EmbeddedPostgres.ts"
 import { ReadReplica } from "../sinks/postgres/ReadReplica.ts"
 import { SnapshotStream } from "../sinks/stream/SnapshotStream.ts"
 import * as Valkey from "../sinks/stream/valkey/SnapshotStreamValkey.ts"
+import { describeCluster } from "../sinks/stream/valkey/ValkeyStart.ts"
 import { doubtful, type Finding, fine, sizeText, wrong } from "./Diagnosis.ts"
 import { checkNode, checkPlaces, checkUnit, environmentLayer, existing } from "./DoctorHost.ts"
 import { readUnit, type Unit } from "./SystemdUnit.ts"
@@ -51,7 +52,7 @@ export const diagnoseServer = (isExpected: boolean) =>
       ...(yield* checkDataFolder(unit, settings.success)),
       ...(yield* checkDatabase(unit, settings.success)),
       ...(yield* checkReplica(settings.success)),
-      yield* checkStream(valkeyUrl),
+      yield* checkStream(valkeyUrl, settings.success.stream?.replicas),
       yield* checkRunning(settings.success, isExpected || unit !== undefined || Option.isSome(databaseUrl))
     ]
   })
@@ -299,17 +300,19 @@ const reasonOf = (error: unknown): string => {
   return inner instanceof Error && inner.message !== "" ? inner.message : "does not answer"
 }
 
-const checkStream = (url: SettingsShape["valkeyUrl"]): Effect.Effect<Finding> =>
+const checkStream = (url: SettingsShape["valkeyUrl"], replicas: number | undefined): Effect.Effect<Finding> =>
   Option.isNone(url)
     ? Effect.succeed(fine("stream", "in process: a push is answered once its rows are in PostgreSQL"))
-    : checkValkey(url.value)
+    : checkValkey(url.value, replicas)
 
-const checkValkey = (url: Redacted.Redacted<string>): Effect.Effect<Finding> =>
+const checkValkey = (url: Redacted.Redacted<string>, replicas: number | undefined): Effect.Effect<Finding> =>
   Effect.gen(function* () {
+    const cluster = yield* describeCluster({ url, replicas: replicas ?? 1 })
+    if (cluster?.doubt !== undefined) return doubtful("stream", `${cluster.saw}: ${cluster.doubt}`, cluster.remedy)
     const stream = yield* SnapshotStream
     const { bound, length } = yield* stream.stats
     const durability = yield* stream.durability
-    const waiting = `${length} of ${bound} messages wait in Valkey`
+    const waiting = `${length} of ${bound} messages wait in ${cluster === undefined ? "Valkey" : cluster.saw}`
     const mend = "set `appendonly yes` and `appendfsync always` in its configuration"
     switch (durability) {
       case "memory":

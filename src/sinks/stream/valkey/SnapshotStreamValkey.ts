@@ -13,7 +13,10 @@
  * acknowledged and not yet removed. A second group that does not read keeps every entry, until the stream is full: nothing unread is dropped.
  * An entry that our group is done with then counts as one row, whatever it holds; its bytes still count.
  *
- * It is one Valkey, with replicas or without; the keys of a cluster would do, its redirections are not followed.
+ * - Where replicas are wanted, the answer comes after so many of them have it too: nothing is lost when a primary fails and one
+ *   of them takes its place.
+ *
+ * It is one Valkey, or a cluster of them (`ValkeyCluster.ts`).
  */
 import { hostname } from "node:os"
 import { Clock, Duration, Effect, Exit, Layer, Option, Random, type Redacted, Scope } from "effect"
@@ -37,7 +40,7 @@ import { PUBLISH, STATS } from "./ValkeyScripts.ts"
 import { ValkeySubscription } from "./ValkeySubscription.ts"
 
 export interface ValkeyOptions {
-  /** `redis://[user:password@]host[:port][/database]`, `rediss://`, `valkey(s)://`, `unix:///path`. */
+  /** `redis://[user:password@]host[:port][/database]`, `rediss://`, `valkey(s)://`, `unix:///path`, `redis-cluster://a,b`. */
   readonly url: Redacted.Redacted<string> | string
   /** How many streams rows are published to. Defaults to 1. */
   readonly streams?: number
@@ -53,6 +56,8 @@ export interface ValkeyOptions {
   readonly maxBytes?: number
   /** At most so many bytes of snapshots wait for Valkey's answer. Defaults to 64 MiB. */
   readonly maxBytesInFlight?: number
+  /** So many replicas have what `publish` resolves for (`ValkeyReplicas.ts`). Defaults to 1 in a cluster, else to 0. */
+  readonly replicas?: number
   /** How long anything but a waiting read may take. Defaults to 5 seconds. */
   readonly timeout?: Duration.Input
   /** How long a consumer is silent before its entries are given to another. Defaults to 15 seconds. */
@@ -60,6 +65,9 @@ export interface ValkeyOptions {
   /** How long a read waits on the server at a time, and how often it looks for what others left. Defaults to 1 second. */
   readonly block?: Duration.Input
 }
+
+/** Longer than a cluster takes to replace a primary, and than one that is cut off from the others takes writes: 15 seconds by default. */
+const REPLICAS_PATIENCE_MILLIS = 30_000
 
 /** A stream in Valkey. It connects by itself, now and whenever the connection breaks; see `ValkeyStart.ts` for the start. */
 export const layer = (options: ValkeyOptions): Layer.Layer<SnapshotStream, ValkeyUrlInvalid> =>
@@ -102,7 +110,13 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
   }
 
   const commands = yield* open(address, { name: "nodepulse", silence: timeout, maxBytesInFlight })
-  const publishing = commands
+  // In a connection of its own: what waits for replicas holds up what is asked behind it.
+  const replicas = options.replicas ?? (address.seeds === undefined ? 0 : 1)
+  const wanted = { least: replicas, patience: REPLICAS_PATIENCE_MILLIS }
+  const publishing =
+    replicas === 0
+      ? commands
+      : yield* open(address, { name: "nodepulse-publish", silence: timeout, maxBytesInFlight, replicas: wanted })
   // A moment for the first connection, so that what comes next does not find it under way. Where it fails, so will they.
   yield* Effect.ignore(attempt("connect", () => commands.ready(timeout)))
 
@@ -124,6 +138,18 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
       ...(reason === undefined ? {} : { reason })
     })
 
+  let aloneTold = ""
+  /** Says so once where primaries are taken at their word, and once where they need not be any more. */
+  const tellOfReplicas = Effect.suspend(() => {
+    const alone = publishing.alone().join(", ")
+    if (alone === aloneTold) return Effect.void
+    aloneTold = alone
+    if (alone === "") return Effect.logInfo(`Valkey at ${address.shown}: all primaries have replicas again`)
+    return Effect.logWarning(
+      `Valkey at ${address.shown}: ${alone} lacks replicas: what it takes is lost if it fails before one has come`
+    )
+  })
+
   /** To one stream. */
   const publishTo = (
     stream: number,
@@ -143,7 +169,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
         const [outcome, length = 0, used = 0] = reply as ReadonlyArray<number>
         if (outcome === 1) return Effect.fail(full(length))
         if (outcome === 2) return Effect.fail(full(length, `the stream uses ${used} bytes of at most ${maxBytes}`))
-        return Effect.void
+        return tellOfReplicas
       })
     )
   }

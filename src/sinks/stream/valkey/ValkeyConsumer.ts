@@ -28,8 +28,9 @@ import { EntryRows } from "../EntryRows.ts"
 import { Delivery, type Lease } from "../SnapshotStream.ts"
 import { contentOf, rowsIn } from "../StreamEntry.ts"
 import type { DeferredRemovals } from "./DeferredRemovals.ts"
-import type { Connection, Script } from "./ValkeyConnection.ts"
+import type { Connection } from "./ValkeyConnection.ts"
 import { ACKNOWLEDGE, LEAVE, READ, RELEASE, TAKE_AGAIN, TAKE_OVER } from "./ValkeyScripts.ts"
+import type { Script } from "./ValkeyServer.ts"
 
 export interface ConsumerOptions {
   readonly stream: number

@@ -8,9 +8,11 @@ import { connect } from "node:net"
 import { connect as connectTls } from "node:tls"
 import { Duration, Effect, type Redacted, Schedule, Schema } from "effect"
 import { makeNotice } from "../../../Waiting.ts"
-import type { StreamUnavailable } from "../SnapshotStream.ts"
+import { StreamUnavailable } from "../SnapshotStream.ts"
 import { keyOf } from "./StreamNumber.ts"
 import { exposed, readAddress, type ValkeyAddress, type ValkeyUrlInvalid } from "./ValkeyAddress.ts"
+import { type Endpoint, SLOTS } from "./ValkeyClusterMap.ts"
+import { type FoundServer, lackingReplicas, lookAtCluster, type SeenCluster } from "./ValkeyClusterStart.ts"
 import { attempt, type Connection, open } from "./ValkeyConnection.ts"
 import { script } from "./ValkeyServer.ts"
 
@@ -29,40 +31,37 @@ export class ValkeyUnfit extends Schema.TaggedError<ValkeyUnfit>()("ValkeyUnfit"
 export const VALKEY_RIGHTS =
   "~nodepulse:* +xadd +xlen +xrange +xtrim +xdel +xack +xclaim +xpending +xreadgroup +xgroup +xinfo +exists +get +incrby +del +time +memory|usage +eval +evalsha +info +client +config|get +ping +select"
 
+/** What it may do beside, where Valkey is a cluster. */
+const CLUSTER_RIGHTS = "+cluster|slots +cluster|info +asking +readonly +wait"
+
+/** The rights in a cluster. `docs/deployment.md` shows them. */
+export const VALKEY_CLUSTER_RIGHTS = `${VALKEY_RIGHTS} ${CLUSTER_RIGHTS}`
+
 /**
  * Waits until Valkey can be used, and says in the log what it waits for. Fails with what has to be mended; after `within` (60
- * seconds by default) with what was wrong last.
+ * seconds by default) with what was wrong last. In a cluster every server has to be fit that answers, and every slot be served;
+ * primaries with fewer than `replicas` (1 by default) are told.
  */
 export const awaitValkey = (options: {
   readonly url: Redacted.Redacted<string> | string
   readonly within?: Duration.Input
+  readonly replicas?: number
 }): Effect.Effect<void, StreamUnavailable | ValkeyUrlInvalid | ValkeyUnfit> =>
   Effect.gen(function* () {
     const address = yield* readAddress(exposed(options.url))
     const within = Duration.fromInputUnsafe(options.within ?? "60 seconds")
     const notice = makeNotice(`Valkey at ${address.shown}`)
-    const connection = yield* open(address, { name: "nodepulse-wait", silence: 5_000, maxBytesInFlight: 1 << 20 })
-    let patience = 500
-    const look = attempt("connect", async () => {
-      await connection.ready(Math.min(patience, Duration.toMillis(within))).finally(() => {
-        patience = 5_000
-      })
-      return {
-        old: tooOld(String(await connection.call("INFO", "server"))),
-        lacking: await lackingRights(connection, keyOf(0))
-      }
-    })
-    const fit = Effect.flatMap(look, ({ lacking, old }): Effect.Effect<void, ValkeyUnfit> => {
-      if (old !== undefined) return Effect.fail(unfit(old, "Valkey 7.2 or Redis 7.0, or later, is needed"))
-      if (lacking.length === 0) return Effect.void
-      return Effect.fail(unfit(`its user may not run ${lacking.join(", ")}`, GRANT))
-    })
+    const { seeds } = address
+    const examined =
+      seeds === undefined
+        ? yield* examineServer(address, Duration.toMillis(within))
+        : examineCluster(address, seeds, options.replicas ?? 1)
     const reason = Effect.fnUntraced(function* (error: StreamUnavailable) {
-      const found = mendable(error, address.shown)
+      const found = mendable(error.message, address.shown)
       if (found !== undefined || NOT_THERE.test(error.message)) return yield* found ?? error
       return yield* (yield* otherEncryption(address)) ?? error
     })
-    yield* fit.pipe(
+    yield* examined.pipe(
       Effect.catchTag("StreamUnavailable", reason),
       Effect.tapError((error) => (error._tag === "StreamUnavailable" ? notice(error.message) : Effect.void)),
       Effect.retry({
@@ -71,6 +70,94 @@ export const awaitValkey = (options: {
       })
     )
   }).pipe(Effect.scoped)
+
+/** What a cluster consists of, for people; undefined where Valkey is one server. */
+export const describeCluster = (options: {
+  readonly url: Redacted.Redacted<string> | string
+  readonly replicas: number
+}): Effect.Effect<
+  { readonly saw: string; readonly doubt: string | undefined; readonly remedy: string } | undefined,
+  StreamUnavailable | ValkeyUrlInvalid | ValkeyUnfit
+> =>
+  Effect.gen(function* () {
+    const address = yield* readAddress(exposed(options.url))
+    if (address.seeds === undefined) return undefined
+    const seen = yield* lookAtCluster(address, address.seeds, lookAtServer(NEEDED_OF_CLUSTER))
+    yield* allFit(seen)
+    const primaries = seen.servers.filter(({ follows }) => follows === undefined).length
+    const saw = `a cluster of ${primaries} primaries with ${seen.servers.length - primaries} replicas`
+    const uncovered = seen.uncovered > 0 ? `${seen.uncovered} of ${SLOTS} slots have no server` : undefined
+    const away = seen.servers.find(({ found }) => found === undefined)
+    const doubt =
+      uncovered ??
+      lackingReplicas(seen, options.replicas) ??
+      (away === undefined ? undefined : `${away.name}: ${away.reason}`)
+    return { saw, doubt, remedy: "start what is away; CLUSTER NODES on one of them shows who that is" }
+  })
+
+/** Fails with what somebody has to mend on one of the servers that answer. */
+const allFit = ({ servers }: SeenCluster): Effect.Effect<void, ValkeyUnfit> =>
+  Effect.forEach(
+    servers,
+    ({ found, name, reason }) => {
+      if (found !== undefined) return beFit(found, CLUSTER_GRANT, `${name}: `)
+      const wrong = mendable(reason, name)
+      return wrong === undefined ? Effect.void : Effect.fail(wrong)
+    },
+    { discard: true }
+  )
+
+/** One connection for all tries, as it will be used. */
+const examineServer = (address: ValkeyAddress, withinMillis: number) =>
+  Effect.gen(function* () {
+    const connection = yield* open(address, { name: "nodepulse-wait", silence: 5_000, maxBytesInFlight: 1 << 20 })
+    let patience = 500
+    const look = attempt("connect", async () => {
+      await connection.ready(Math.min(patience, withinMillis)).finally(() => {
+        patience = 5_000
+      })
+      return await lookAtServer(NEEDED)(connection, keyOf(0))
+    })
+    return Effect.flatMap(look, (found) => {
+      if (!isInCluster(found)) return beFit(found, GRANT)
+      return Effect.fail(unfit(`${address.shown} is a server of a cluster`, "write redis-cluster:// in VALKEY_URL"))
+    })
+  })
+
+const examineCluster = (
+  address: ValkeyAddress,
+  seeds: ReadonlyArray<Endpoint>,
+  replicas: number
+): Effect.Effect<void, StreamUnavailable | ValkeyUnfit> =>
+  Effect.gen(function* () {
+    const seen = yield* lookAtCluster(address, seeds, lookAtServer(NEEDED_OF_CLUSTER))
+    yield* allFit(seen)
+    const away = (reason: string) => new StreamUnavailable({ operation: "connect", cause: new Error(reason) })
+    if (seen.uncovered > 0) return yield* away(`${seen.uncovered} of ${SLOTS} slots have no server`)
+    const primary = seen.servers.find(({ follows, found }) => follows === undefined && found === undefined)
+    if (primary !== undefined) return yield* away(`${primary.name}: ${primary.reason}`)
+    const lacking = lackingReplicas(seen, replicas)
+    if (lacking !== undefined) yield* Effect.logWarning(`Valkey at ${address.shown}: ${lacking}`)
+  })
+
+const beFit = ({ info, lacking }: FoundServer, grant: string, where = ""): Effect.Effect<void, ValkeyUnfit> => {
+  const old = tooOld(info)
+  if (old !== undefined) return Effect.fail(unfit(`${where}${old}`, "Valkey 7.2 or Redis 7.0, or later, is needed"))
+  if (lacking.length === 0) return Effect.void
+  return Effect.fail(unfit(`${where}its user may not run ${lacking.join(", ")}`, grant))
+}
+
+const isInCluster = ({ info }: FoundServer) => /^(redis|server)_mode:cluster/m.test(info)
+
+const lookAtServer =
+  (needed: ReadonlyArray<ReadonlyArray<string>>) =>
+  async (connection: Connection, key: string): Promise<FoundServer> => {
+    const info = String(await connection.call("INFO", "server"))
+    // A server of a cluster that was asked as if it were alone may have another server's key.
+    const isElsewhere = needed === NEEDED && isInCluster({ info, lacking: [] })
+    const lacking = isElsewhere ? [] : ((await connection.run(rights(needed), key, [])) as ReadonlyArray<string>)
+    return { info, lacking }
+  }
 
 /** The system's words for a server that cannot be reached at all. */
 const NOT_THERE = /ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/
@@ -112,6 +199,7 @@ const otherEncryption = ({ options, shown }: ValkeyAddress): Effect.Effect<Valke
 const unfit = (reason: string, remedy: string) => new ValkeyUnfit({ reason, remedy })
 
 const GRANT = `as its administrator: ACL SETUSER <user> ${VALKEY_RIGHTS}`
+const CLUSTER_GRANT = `on every server, as its administrator: ACL SETUSER <user> ${VALKEY_CLUSTER_RIGHTS}`
 
 const tooOld = (info: string): string | undefined => {
   const valkey = /^valkey_version:(.*)$/m.exec(info)?.[1]?.trim()
@@ -147,24 +235,33 @@ const NEEDED = [
   ["CLIENT", "UNBLOCK", "1"]
 ] as const
 
+const NEEDED_OF_CLUSTER = [
+  ...NEEDED,
+  ["CLUSTER", "SLOTS"],
+  ["CLUSTER", "INFO"],
+  ["ASKING"],
+  ["READONLY"],
+  ["WAIT", "1", "1"]
+] as const
+
 /** Asks the server itself, and runs none of them. */
-const RIGHTS = script(
-  `local lacking = {}\n${NEEDED.map(
-    (command) =>
-      `if not redis.acl_check_cmd(${command.map((part) => (part === "KEY" ? "KEYS[1]" : part === "ROWS" ? "KEYS[2]" : `'${part}'`)).join(", ")}) then lacking[#lacking + 1] = '${nameOf(command)}' end`
-  ).join("\n")}\nreturn lacking`
-)
+const rights = (needed: ReadonlyArray<ReadonlyArray<string>>) =>
+  script(
+    `local lacking = {}\n${needed
+      .map(
+        (command) =>
+          `if not redis.acl_check_cmd(${command.map((part) => (part === "KEY" ? "KEYS[1]" : part === "ROWS" ? "KEYS[2]" : `'${part}'`)).join(", ")}) then lacking[#lacking + 1] = '${nameOf(command)}' end`
+      )
+      .join("\n")}\nreturn lacking`
+  )
 
 /** `xgroup|create`, as access lists have it. */
 function nameOf([name, second]: ReadonlyArray<string>): string {
-  return /^(XGROUP|XINFO|CLIENT)$/.test(name!) ? `${name}|${second}`.toLowerCase() : name!.toLowerCase()
+  return /^(XGROUP|XINFO|CLIENT|CLUSTER)$/.test(name!) ? `${name}|${second}`.toLowerCase() : name!.toLowerCase()
 }
 
-const lackingRights = async (connection: Connection, key: string): Promise<ReadonlyArray<string>> =>
-  (await connection.run(RIGHTS, key, [])) as ReadonlyArray<string>
-
 /** What waiting does not heal; undefined for the rest. */
-const mendable = ({ message }: StreamUnavailable, shown: string): ValkeyUnfit | undefined => {
+const mendable = (message: string, shown: string): ValkeyUnfit | undefined => {
   const found = MENDABLE.find(({ words }) => words.test(message))
   return found === undefined ? undefined : unfit(`${shown}: ${found.saw ?? message}`, found.remedy)
 }
@@ -175,6 +272,11 @@ const MENDABLE: ReadonlyArray<{ readonly words: RegExp; readonly saw?: string; r
     remedy: "correct user and password in VALKEY_URL: redis://user:password@host"
   },
   { words: /NOPERM/, remedy: GRANT },
+  {
+    words: /cluster support disabled/,
+    saw: "it is no server of a cluster",
+    remedy: "write redis:// instead of redis-cluster:// in VALKEY_URL"
+  },
   {
     words: /SELF_SIGNED|self-signed certificate|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|CERT_(UNTRUSTED|SIGNATURE_FAILURE)/,
     remedy: "name the certificate of its authority in VALKEY_URL: rediss://…?ca_file=/path/to/ca.crt"
