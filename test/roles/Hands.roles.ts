@@ -335,12 +335,12 @@ describe.skipIf(reason !== undefined)("on a machine whose owner lets people act"
       },
       60
     )
+    expect(await show("burner-weight.service", "CPUWeight")).toBe("77")
     // Alone, so that nothing but the quota could hold it.
     await root.shell("systemctl stop 'burner-[!q]*' bystander.service")
     const after = await cpuOf("burner-quota.service", 2)
     process.stdout.write(`quota: ${after.toFixed(1)} % of a core after\n`)
     expect(after).toBeGreaterThan(25)
-    expect(await show("burner-weight.service", "CPUWeight")).toBe("77")
     const own = (await root.run("journalctl", "--no-pager", "-u", "nodepulse-hands")).stdout
     for (const outcome of server.outcomes)
       expect(own).toContain(`outcome order=${outcome.order} result=${outcome.result}`)
