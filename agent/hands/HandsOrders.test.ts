@@ -261,7 +261,7 @@ describe("an order", () => {
 
   it.effect("is done so often an hour, by the time since the boot, and is never done twice", () =>
     Effect.gen(function* () {
-      const { at, handle, last, outcomes } = yield* world(`  - {verbs: [nice], names: [sleep], per_hour: 2}\n`)
+      const { at, code, handle, last, outcomes } = yield* world(`  - {verbs: [nice], names: [sleep], per_hour: 2}\n`)
       const { pid } = yield* sleeper()
       const nicing = (nice: number) =>
         orderOf({ verb: "nice", target: targetOf(pid!), settings: { nice, io: "unchanged" } } as never)
@@ -280,6 +280,11 @@ describe("an order", () => {
       yield* handle(yield* signed(nicing(3), ada))
       assert.strictEqual(last()?.code, "rate-limited")
       assert.strictEqual(processes.niceOf(pid!), 2)
+      // An hour later, and not before.
+      yield* TestClock.adjust("3599 seconds")
+      assert.strictEqual(yield* code(yield* signed(nicing(3), ada)), "rate-limited")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* code(yield* signed(nicing(3), ada)), "accepted")
       // Neither a restart of this program nor a clock that was set makes them forget.
       const again = yield* Effect.scoped(
         Effect.gen(function* () {
@@ -381,6 +386,32 @@ describe("what is done", () => {
       assert.include(last(), { result: "done", message: "it was sent SIGKILL and has ended" })
       assert.isFalse(isAlive(stubborn.pid!))
     })
+  )
+
+  it.effect(
+    "kills none earlier than 5 seconds after it was asked to end, nor one that was asked in another life of its pid",
+    () =>
+      Effect.gen(function* () {
+        const { code, file, host } = yield* world(SLEEP)
+        const { pid } = yield* sleeper()
+        const asked = terminating(pid!)
+        const { up } = yield* host.use
+        host.journal.intend({ order: asked, by: ["ada"], rule: file.rules[0]!.id, at: 0, up })
+        const earlier = { ...targetOf(pid!), start_ticks: 1 }
+        const other = yield* sleeper()
+        const before = terminating(other.pid!, { target: { ...earlier, pid: other.pid! } } as never)
+        host.journal.intend({ order: before, by: ["ada"], rule: file.rules[0]!.id, at: 0, up })
+        const killing = (target: number) =>
+          Effect.flatMap(
+            signed(orderOf({ verb: "kill", target: targetOf(target), settings: {} } as never), ada),
+            (raw) => code(raw)
+          )
+        yield* TestClock.adjust("4900 millis")
+        assert.strictEqual(yield* killing(pid!), "term-first")
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual(yield* killing(pid!), "accepted")
+        assert.strictEqual(yield* killing(other.pid!), "term-first")
+      })
   )
 
   it.live("sets the nice value and the I/O class of all threads", () =>

@@ -290,19 +290,11 @@ describe.skipIf(reason !== undefined)("on a machine whose owner lets people act"
 
   test("nobody acts on PID 1, the bus, this program, or what the file does not name; polkit would not let it either", async () => {
     await service("bystander", "spin")
-    for (const unit of [
-      "dbus.service",
-      "systemd-journald.service",
-      "nodepulse-hands.service",
-      "bystander.service",
-      "init.scope"
-    ]) {
-      const preview = await server.preview({ unit })
-      expect(preview).toMatchObject({
-        offers: [],
-        processes: [],
-        refusal: { code: expect.stringMatching(/forbidden-target|not-allowed/) }
-      })
+    const units = ["systemd-journald.service", "nodepulse-hands.service", "bystander.service", "dbus.service"]
+    // As many at once as a poll brings.
+    for (const preview of await Promise.all(units.map((unit) => server.preview({ unit })))) {
+      const code: unknown = expect.stringMatching(/forbidden-target|not-allowed/)
+      expect(preview).toMatchObject({ offers: [], processes: [], refusal: { code } })
     }
     expect(await server.preview({ pid: 1 })).toMatchObject({ refusal: { code: "forbidden-target" }, processes: [] })
     const burner = await server.preview({ unit: "burner-nice.service" })
