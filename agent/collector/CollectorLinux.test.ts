@@ -3,7 +3,17 @@
  * Needs Linux and Debian's prometheus-node-exporter and prometheus-process-exporter; what is missing is said in one line.
  */
 import { spawn } from "node:child_process"
-import { accessSync, constants, copyFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -49,12 +59,37 @@ const started = (command: string, args: ReadonlyArray<string>, cwd?: string) =>
     (pid) => Effect.sync(() => process.kill(-pid, "SIGKILL"))
   )
 
+/** Whether every thread of these groups has stopped, or ended: a signal arrives when the thread gets a CPU, or its disk answers. */
+const haveStopped = (groups: ReadonlyArray<number>): boolean =>
+  readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && groups.includes(Number(statOf(`/proc/${pid}/stat`)[2])))
+    .flatMap((pid) => threadsOf(pid))
+    .every((thread) => ["T", "Z", "X", undefined].includes(statOf(`${thread}/stat`)[0]))
+
+const threadsOf = (pid: string): ReadonlyArray<string> => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}`)
+  } catch {
+    return []
+  }
+}
+
+/** The fields after the name: state, parent, group. None of what is gone. */
+const statOf = (path: string): ReadonlyArray<string> => {
+  try {
+    return readFileSync(path, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ")
+  } catch {
+    return []
+  }
+}
+
 /** Two readings at the same moment: the load stands still while both look at it, however slow the machine is. */
 const whileStopped = <A, E>(pids: ReadonlyArray<number>, reading: Effect.Effect<A, E>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => pids.forEach((pid) => void process.kill(-pid, "SIGSTOP"))),
-    // A signal arrives at the end of a time slice.
-    () => Effect.andThen(Effect.sleep("100 millis"), reading),
+    () => Effect.andThen(Effect.repeat(Effect.sleep("20 millis"), { until: () => haveStopped(pids) }), reading),
     () => Effect.sync(() => pids.forEach((pid) => void process.kill(-pid, "SIGCONT")))
   )
 
