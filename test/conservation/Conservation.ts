@@ -19,22 +19,23 @@ import { Effect, Fiber, Redacted, References, type Scope } from "effect"
 import config from "../../plugins.config.ts"
 import * as Database from "../../src/sinks/postgres/Database.ts"
 import { EntryKind } from "../../src/sinks/stream/StreamEntry.ts"
-import { keyOf as keyOfStream } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import { freePort } from "../Ports.ts"
-import { makeTestValkey } from "../TestValkey.ts"
 import { keyOf, makeBooks, type SentRow, type StoredRow, type Verdict } from "./Books.ts"
-import { type Chance, makeChance } from "./Chance.ts"
+import { makeChance } from "./Chance.ts"
 import { makeDoor } from "./Door.ts"
 import { makeFragilePostgres } from "./FragilePostgres.ts"
 import { makeLink } from "./Link.ts"
 import { makeProgram, type Program } from "./Program.ts"
 import { makeSimulatedExporters, uniqueValue } from "./SimulatedExporters.ts"
+import { held, inCluster, inOneValkey, type Victim } from "./StreamPlaces.ts"
 
 export interface Options {
   readonly seed: number
   /** How long things are disturbed. */
   readonly seconds: number
   readonly agents: number
+  /** The streams are in a cluster; otherwise the one stream is in one Valkey. */
+  readonly cluster?: boolean
   /** Told what happens, a line at a time. */
   readonly say: (line: string) => void
   /** Keeps the folder with everybody's logs. */
@@ -59,7 +60,6 @@ export interface Report {
 }
 
 const ADMIN_TOKEN = "judge-admin-token"
-const KEY = keyOfStream(0)
 const SETTLED_WITHIN = 60
 const FRESH_WITHIN = 5
 
@@ -71,10 +71,9 @@ export const run = (options: Options): Effect.Effect<Report> =>
     const { say } = options
     const chance = makeChance(options.seed)
     const folder = yield* workFolder(options.keepLogs === true)
-    const valkey = yield* makeTestValkey({ appendOnly: true, appendFsync: "always" })
+    const place = yield* (options.cluster === true ? inCluster : inOneValkey)(chance)
     const postgres = yield* makeFragilePostgres(folder)
     const databaseUrl = new URL(Redacted.value(postgres.url))
-    const toValkey = yield* makeLink({ port: valkey.port })
     const socket = `${decodeURIComponent(databaseUrl.hostname)}/.s.PGSQL.${databaseUrl.port}`
     const toPostgres = yield* makeLink({ path: socket })
     databaseUrl.hostname = "127.0.0.1"
@@ -92,7 +91,7 @@ export const run = (options: Options): Effect.Effect<Report> =>
         args: ["server", "--role", kind],
         env: {
           DATABASE_URL: databaseUrl.href,
-          VALKEY_URL: `redis://127.0.0.1:${toValkey.port}`,
+          ...place.env,
           NODEPULSE_ADMIN_TOKEN: ADMIN_TOKEN,
           NODEPULSE_DATA_DIR: join(folder, name),
           ...more
@@ -102,7 +101,8 @@ export const run = (options: Options): Effect.Effect<Report> =>
       NODEPULSE_PORT: String(ingestPort),
       NODEPULSE_STREAM_ENTRY: entryKindOf(options.seed)
     })
-    const digests = [yield* role("digest-1", "digest"), yield* role("digest-2", "digest")]
+    const digests: Array<Program> = []
+    for (let n = 1; n <= place.digests; n++) digests.push(yield* role(`digest-${n}`, "digest"))
     for (const program of [ingest, ...digests]) program.start()
     const register = (name: string) =>
       Effect.gen(function* () {
@@ -137,13 +137,7 @@ export const run = (options: Options): Effect.Effect<Report> =>
       ...digests.map((program) => programVictim(program)),
       programVictim(ingest),
       programVictim(chance.oneOf(agents)),
-      {
-        name: "valkey",
-        kill: valkey.kill,
-        restart: valkey.start,
-        pause: valkey.pause,
-        resume: valkey.resume
-      },
+      place.victim,
       {
         name: "postgres",
         kill: Effect.sync(postgres.kill),
@@ -158,12 +152,11 @@ export const run = (options: Options): Effect.Effect<Report> =>
       return victim.name.startsWith("agent") ? programVictim(chance.oneOf(agents)) : victim
     }
     const cuts: ReadonlyArray<readonly [string, Effect.Effect<void>]> = [
-      ["cut: connections to valkey", Effect.sync(() => void toValkey.cut())],
+      ...place.cuts,
       ["cut: connections to postgres", Effect.sync(() => void toPostgres.cut())],
       ["cut: connections of agents", Effect.sync(() => void door.cut())],
       ["cut: the next 3 answers of ingest", Effect.sync(() => door.loseAnswers(3))],
       ["kill -9: one connection's process of postgres", Effect.sync(postgres.killOneConnection)],
-      ["hold: connections to valkey", held(toValkey, chance)],
       ["hold: connections to postgres", held(toPostgres, chance)]
     ]
     const underWay: Array<Fiber.Fiber<void>> = []
@@ -241,10 +234,10 @@ export const run = (options: Options): Effect.Effect<Report> =>
     yield* Effect.promise(() => Promise.all(agents.map((agent) => agent.end(15_000))))
     yield* Effect.promise(() => ingest.end(15_000))
     yield* until(async () => {
-      const [length, pending] = await streamLeft(valkey.client)
+      const [length, pending] = await place.left()
       return length === 0 && pending === 0
     }, 30)
-    const [length, pending] = yield* Effect.promise(() => streamLeft(valkey.client))
+    const [length, pending] = yield* Effect.promise(() => place.left())
     yield* Effect.promise(() => Promise.all(digests.map((digest) => digest.end(15_000))))
     const verdict = books.judge(yield* stored)
     const letters = yield* deadLetters.pipe(Effect.provide(Database.layer({ url: postgres.url, maxConnections: 1 })))
@@ -304,14 +297,6 @@ export const summary = (report: Report): string => {
 
 // -- the parts
 
-interface Victim {
-  readonly name: string
-  readonly kill: Effect.Effect<void>
-  readonly restart: Effect.Effect<void>
-  readonly pause: Effect.Effect<void>
-  readonly resume: Effect.Effect<void>
-}
-
 const programVictim = (program: Program): Victim => ({
   name: program.name,
   kill: Effect.promise(program.kill),
@@ -319,13 +304,6 @@ const programVictim = (program: Program): Victim => ({
   pause: Effect.sync(program.pause),
   resume: Effect.sync(program.resume)
 })
-
-const held = (link: { readonly hold: () => void; readonly letGo: () => void }, chance: Chance) =>
-  Effect.suspend(() => {
-    const millis = chance.between(1_000, 15_000)
-    link.hold()
-    return Effect.andThen(Effect.sleep(millis), Effect.sync(link.letGo))
-  })
 
 const [hostExporter, processExporter, ...others] = config.exporters.map(({ name }) => name) as [string, string]
 
@@ -417,14 +395,6 @@ const within = <E, R>(
       yield* Effect.sleep(100)
     }
   })
-
-const streamLeft = async (client: {
-  readonly call: (command: string, ...args: ReadonlyArray<string>) => Promise<unknown>
-}): Promise<readonly [length: number, pending: number]> => {
-  const length = Number(await client.call("XLEN", KEY))
-  const summary = (await client.call("XPENDING", KEY, "digest")) as ReadonlyArray<number>
-  return [length, summary[0] ?? 0]
-}
 
 const deadLetters = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
