@@ -79,7 +79,7 @@ const nullStream = Layer.succeed(SnapshotStream, {
   entry: "snapshot",
   publish: () => Effect.void,
   subscribe: () => Effect.never,
-  stats: Effect.succeed({ length: 0, pending: 0, bound: 0, bytes: null, oldestSeconds: null }),
+  stats: Effect.succeed({ length: 0, pending: 0, bound: 0, bytes: null, oldestSeconds: null, streams: [] }),
   durability: Effect.succeed("memory" as const)
 })
 

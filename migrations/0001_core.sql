@@ -80,6 +80,25 @@ create table admiral.stream_keys (
 );
 comment on table admiral.stream_keys is 'What entries of the stream are sealed with: the newest that has begun seals, all are accepted.';
 
+create table admiral.streams (
+  stream integer primary key check (stream between 0 and 255),
+  fence bigint not null default 0,
+  owner text collate "C",
+  leased_until timestamptz,
+  owned_since timestamptz,
+  used_at timestamptz not null default now(),
+  constraint streams_owner_has_lease check ((owner is null) = (leased_until is null))
+);
+comment on table admiral.streams is 'The streams that rows wait in, and which digest reads each.';
+comment on column admiral.streams.fence is 'Grows whenever the stream changes hands. Rows read under a lower one are not stored.';
+comment on column admiral.streams.used_at is 'When an ingest last said that it publishes to it.';
+
+create table admiral.digests (
+  name text collate "C" primary key,
+  seen_at timestamptz not null default now()
+);
+comment on table admiral.digests is 'The digests, and when each was last heard of.';
+
 create table admiral.audit (
   id bigint generated always as identity primary key,
   at timestamptz not null default now(),

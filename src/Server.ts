@@ -4,6 +4,7 @@
  * ```
  * nodepulse
  * ├── postgres      the embedded one, where no DATABASE_URL is given
+ * ├── leases        which streams this digest reads, in Valkey        (role digest)
  * ├── digest        a pipeline: stream -> rows                        (role digest)
  * ├── retention     makes and drops partitions                        (role digest)
  * ├── roll-ups      computes closed buckets                           (role digest)
@@ -13,6 +14,7 @@
  * ├── notifications tells people what fires                           (role digest)
  * ├── heartbeat     says that the rules are asked                     (role digest)
  * ├── alertmanager  sends alerts, where one is configured            (role digest)
+ * ├── streams       says which streams are used, in Valkey            (role ingest)
  * ├── http          ingest, API and page
  * ├── rates         notes what the stages count, for the live view
  * ├── recordings    learns which are wanted, and drops old ones
@@ -231,7 +233,10 @@ const ALL_ROLES = 3
 
 /** All that the tree stands on. */
 const servicesOf = (roles: ReadonlySet<Role>) =>
-  Http.defaults.pipe(Layer.provideMerge(Layer.mergeAll(rows, Storage.stream, adminTokenOf(roles), layerWriteHealth)))
+  Http.defaults.pipe(
+    Layer.provideMerge(Storage.streamOwners),
+    Layer.provideMerge(Layer.mergeAll(rows, Storage.stream, adminTokenOf(roles), layerWriteHealth))
+  )
 
 /** Runs until interrupted, or until a part of it is given up. Waits for database and stream, and answers meanwhile. */
 export const run = (options: ServerOptions) =>
@@ -255,12 +260,17 @@ const tree = (options: ServerOptions) =>
     const retention = yield* Retention
     const rollups = yield* Rollups
     const packing = yield* Packing
-    const digest = options.roles.has("digest") ? yield* Digest.make({ consumer: yield* uniqueConsumer }) : undefined
+    const consumer = yield* uniqueConsumer
+    const holder = options.roles.has("digest") ? yield* Storage.leaseHolder(consumer) : undefined
+    const digest = options.roles.has("digest") ? yield* Digest.make({ consumer, leases: holder?.leases }) : undefined
+    const opening = options.roles.has("ingest") ? yield* Storage.opening : undefined
 
     const before: Array<Supervisor.Child<never>> = []
     if (Option.isSome(address.supervise)) before.push({ name: "postgres", run: address.supervise.value })
     if (digest !== undefined) {
       yield* Storage.requireOwner
+      // Stopped after digest, which frees its leases when it has given back what it read.
+      if (holder !== undefined) before.push({ name: "leases", run: holder.run, stopWithin: "1 second" })
       // It drains for up to 8 seconds, gives back what it could not write, and leaves the group.
       before.push({ name: "digest", run: digest.run, view: digest.view, stopWithin: "20 seconds" })
       before.push({ name: "retention", run: retention.run, stopWithin: "1 second" })
@@ -270,6 +280,7 @@ const tree = (options: ServerOptions) =>
     }
 
     const children: Array<Supervisor.Child<never>> = [...before]
+    if (opening !== undefined) children.push({ name: "streams", run: opening, stopWithin: "1 second" })
     const view = () => root?.view() ?? { name: "nodepulse", children: [] }
     let root: Supervisor.Supervisor<never> | undefined
 

@@ -16,6 +16,9 @@ import { alteringClient, OwnerClient } from "./sinks/postgres/OwnerClient.ts"
 import { rebuilds } from "./sinks/storage/DeclaredExporters.ts"
 import { grantTo } from "./sinks/storage/Grants.ts"
 import * as Migrations from "./sinks/storage/Migrations.ts"
+import { makeLeaseHolder } from "./sinks/stream/leases/LeaseHolder.ts"
+import { openStreams, ownedStreams } from "./sinks/stream/leases/LeaseTable.ts"
+import { StreamOwners } from "./sinks/stream/leases/StreamOwners.ts"
 import { sealed } from "./sinks/stream/SealedStream.ts"
 import { SnapshotStream } from "./sinks/stream/SnapshotStream.ts"
 import { layerMemory } from "./sinks/stream/SnapshotStreamMemory.ts"
@@ -204,6 +207,30 @@ export const stream = Layer.unwrap(
     ).pipe(Layer.provide(inValkey))
   })
 ).pipe(Layer.provideMerge(StreamKeys.layer))
+
+/** What a digest has of the streams in Valkey; none where the stream is in process. */
+export const leaseHolder = (name: string) =>
+  Effect.flatMap(Settings, ({ valkeyUrl }) => (Option.isNone(valkeyUrl) ? Effect.undefined : makeLeaseHolder({ name })))
+
+/** Who reads which stream in Valkey. */
+export const streamOwners = Layer.effect(
+  StreamOwners,
+  Effect.gen(function* () {
+    const { valkeyUrl } = yield* Settings
+    return Option.isNone(valkeyUrl) ? Effect.succeed(null) : ownedStreams(yield* PgClient.PgClient)
+  })
+)
+
+const OPEN_EVERY = "1 minute"
+
+/** Says, first now and then for ever, which streams are published to; none where the stream is in process. */
+export const opening = Effect.gen(function* () {
+  const { stream: { streams = 1 } = {}, valkeyUrl } = yield* Settings
+  if (Option.isNone(valkeyUrl)) return undefined
+  const open = openStreams(yield* PgClient.PgClient, streams)
+  yield* Database.whileAway(open)
+  return Effect.forever(Effect.andThen(Effect.sleep(OPEN_EVERY), Database.whileAway(open)))
+})
 
 /** Says where the stream's keys come from, and reads them for the first time: a file that cannot be used ends the start. */
 export const streamKeys = Effect.gen(function* () {

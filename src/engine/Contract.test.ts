@@ -29,6 +29,16 @@ const SEEDS = Number(process.env.NODEPULSE_CONTRACT_SEEDS ?? 1)
 /** What a run may take in turns of 50 ms; it takes some 100, and 2 000 where everything is away in a row. */
 const TURNS_MAX = 10_000
 
+class Lost {
+  readonly retryable = false
+  readonly message = "lost"
+  readonly tickets: ReadonlySet<ReadonlyArray<number>>
+
+  constructor(tickets: ReadonlyArray<ReadonlyArray<number>>) {
+    this.tickets = new Set(tickets)
+  }
+}
+
 /** A source with unique ids that redelivers what was not acknowledged, and is out of order, slow or dead at random. */
 class World {
   readonly seed: number
@@ -42,6 +52,8 @@ class World {
   readonly keptInDoubt = new Set<number>()
   readonly deaths = new Map<number, number>()
   readonly bound: number
+  /** What the writer or the rejecter said is somebody else's by now: it comes again. */
+  lost = 0
   maxInFlight = 0
   asks = 0
   trouble = 1
@@ -89,7 +101,8 @@ class World {
               if (this.asks === 1 || this.chance(0.03)) return Effect.die(new Error("the source died"))
               return Effect.delay(
                 Effect.suspend(() => {
-                  if (this.waiting.length === 0) return Effect.never
+                  // What is given back has to be found by whoever asks already.
+                  if (this.waiting.length === 0) return Effect.as(Effect.sleep("50 millis"), [])
                   const ids = this.waiting.splice(0, 1 + Math.floor(this.next() * demand))
                   for (const id of ids) this.out.add(id)
                   return Effect.succeed(this.together(ids).map((some) => ({ value: some, ticket: some })))
@@ -131,8 +144,13 @@ class World {
       },
       batcher: { keys: ["a", "b", "c"], key: ([value]) => value!.key, size: 20, flushAfter: "100 millis", mailbox: 40 },
       writer: {
-        write: (key, parcels) =>
+        write: (key, parcels, tickets) =>
           Effect.suspend((): Effect.Effect<void, { retryable: boolean; message: string }> => {
+            assert.deepStrictEqual(
+              tickets.flat(),
+              parcels.flat().map(({ id }) => id)
+            )
+            if (this.chance(0.05)) return Effect.fail(this.loses(tickets))
             const values = parcels.flat()
             this.maxInFlight = Math.max(this.maxInFlight, this.out.size)
             assert.isAtMost(values.length, 20)
@@ -154,16 +172,26 @@ class World {
       },
       rejecter: {
         record: (rejected) =>
-          Effect.suspend(() => {
+          Effect.suspend((): Effect.Effect<void, unknown> => {
             if (this.chance(0.1)) return Effect.fail(new Error("the dead letters are away"))
+            if (this.chance(0.1)) return Effect.fail(this.loses(rejected.map(({ ticket }) => ticket)))
             if (this.chance(0.02)) return Effect.interrupt
             for (const { reason, ticket } of rejected) for (const id of ticket) this.recorded.set(id, reason)
             return Effect.void
           }),
         mailbox: 10
       },
+      isLost: (error, ticket) => error instanceof Lost && error.tickets.has(ticket),
       drainWithin: "5 seconds"
     })
+
+  /** Some of these, at least one, are somebody else's by now. */
+  loses(tickets: ReadonlyArray<ReadonlyArray<number>>): Lost {
+    const some = tickets.filter(() => this.next() < 0.3)
+    const lost = new Lost(some.length === 0 ? [tickets[0]!] : some)
+    this.lost += lost.tickets.size
+    return lost
+  }
 
   /** Neighbours of one key. */
   together(ids: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> {
@@ -200,6 +228,7 @@ class World {
     for (const stage of stages) {
       assert.strictEqual(stage.received, stage.passed + stage.rejected + stage.kept + stage.inHand, stage.stage)
     }
+    assert.isAbove(this.lost, 0)
     assert.isAtMost(this.maxInFlight, this.bound)
     assert.isAbove(this.maxInFlight, 0)
   }

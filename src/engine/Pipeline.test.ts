@@ -122,6 +122,58 @@ describe("a source that is away", () => {
   )
 })
 
+describe("a message that is somebody else's by now", () => {
+  const lost = { retryable: false, message: "6 is somebody else's" }
+
+  it.effect("is kept, and its batch is written without it", () =>
+    Effect.gen(function* () {
+      const world = numbers(16)
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        writer: {
+          ...world.definition.writer,
+          write: (_key, ids) => (ids.includes(6) ? Effect.fail(lost) : Effect.sync(() => void world.written.push(ids)))
+        },
+        isLost: (error, ticket) => error === lost && ticket === 6
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 second")
+      const others = upTo(16).filter((id) => id !== 6)
+      assert.deepStrictEqual(sorted(world.written.flat()), others)
+      assert.deepStrictEqual(sorted(world.acknowledged), others)
+      assert.deepStrictEqual([world.released, world.recorded], [[6], []])
+      const { books, stages } = pipeline.view()
+      assert.deepStrictEqual(books, { received: 16, accepted: 15, rejected: 0, kept: 1, inFlight: 0 })
+      assert.strictEqual(stages.find(({ stage }) => stage === "writer:even")!.kept, 1)
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.effect("is not recorded as one that can never succeed", () =>
+    Effect.gen(function* () {
+      const world = numbers(4)
+      const pipeline = Pipeline.make({
+        ...world.definition,
+        processor: { ...world.definition.processor, process: () => Result.fail("bad") },
+        rejecter: {
+          ...world.definition.rejecter,
+          record: (rejected) =>
+            rejected.some(({ ticket }) => ticket === 2)
+              ? Effect.fail(lost)
+              : Effect.sync(() => void world.recorded.push(...rejected))
+        },
+        isLost: (error, ticket) => error === lost && ticket === 2
+      })
+      const fiber = yield* Effect.forkChild(pipeline.run)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(sorted(world.recorded.map(({ ticket }) => ticket)), [0, 1, 3])
+      assert.deepStrictEqual([sorted(world.acknowledged), world.released], [[0, 1, 3], [2]])
+      assert.deepStrictEqual(pipeline.view().books, { received: 4, accepted: 0, rejected: 3, kept: 1, inFlight: 0 })
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+})
+
 describe("one bad message harms no other", () => {
   it.effect("a batch that fails for good is halved until the guilty one is alone", () =>
     Effect.gen(function* () {

@@ -32,6 +32,8 @@ export interface Settlement<T, R> {
     outcome: Exclude<Outcome, "kept">,
     stage: Stage
   ) => Effect.Effect<void, never, R>
+  /** Gives these back to the source, which delivers them again where it still can; the stage has them no more in hand. */
+  readonly keep: (messages: ReadonlyArray<Message<unknown, T>>, stage: Stage) => Effect.Effect<void, never, R>
   /** Gives all that is still under way back to the source, and says how many. */
   readonly keepAll: Effect.Effect<number, never, R>
 }
@@ -53,15 +55,17 @@ export const make = <T, R>(options: {
       }
       return Effect.asVoid(room.release(count))
     })
+  /** Tells the source, for a moment, that these are not done. */
+  const given = (acknowledgements: ReadonlyArray<Acknowledgement<T>>, count: number) =>
+    Effect.suspend(() => source.release(acknowledgements.map((a) => a.ticket))).pipe(
+      Effect.timeout("2 seconds"),
+      Effect.catchCause((cause) => Effect.logWarning(`${count} messages are delivered again later: ${reasonOf(cause)}`))
+    )
   const keepAll = Effect.suspend(() => {
     const open = ledger.open()
     const count = ledger.counts().inFlight
     if (count === 0) return Effect.succeed(0)
-    const told = Effect.suspend(() => source.release(open.map((a) => a.ticket))).pipe(
-      Effect.timeout("2 seconds"),
-      Effect.catchCause((cause) => Effect.logWarning(`${count} messages are delivered again later: ${reasonOf(cause)}`))
-    )
-    return Effect.as(Effect.andThen(told, settle(open, "kept")), count)
+    return Effect.as(Effect.andThen(given(open, count), settle(open, "kept")), count)
   })
   return {
     done: (messages, outcome, stage) =>
@@ -81,6 +85,19 @@ export const make = <T, R>(options: {
           else stage.rejected += count
         })
         return Effect.andThen(restore(told), Effect.andThen(settle(acknowledgements, outcome), noted))
+      }),
+    keep: (messages, stage) =>
+      Effect.uninterruptibleMask((restore) => {
+        const acknowledgements = messages.map((message) => message.acknowledgement)
+        const count = totalOf(messages)
+        const noted = Effect.sync(() => {
+          stage.inHand -= count
+          stage.kept += count
+        })
+        return restore(given(acknowledgements, count)).pipe(
+          Effect.andThen(settle(acknowledgements, "kept")),
+          Effect.andThen(noted)
+        )
       }),
     keepAll
   }

@@ -6,11 +6,12 @@
  *   Meanwhile the stage stands still, and with it, once the mailboxes are full, the demand: this is the backpressure.
  * - It fails for good, or dies: the batch is halved, and the halves are written, until the guilty message is alone. That
  *   one is rejected; a death is given a few more tries first, since it may have had nothing to do with the message.
+ * - It fails since some are somebody else's by now (`isLost`): those are kept, and the rest is written without them.
  * - It is interrupted from within, by a connection pool that closes: that too is a failure for now.
  */
 import { Cause, Duration, Effect, Option, Schedule, Schema } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
-import { type Message, type Rejection, totalOf } from "./Message.ts"
+import { apart, type Message, type Rejection, totalOf } from "./Message.ts"
 import type { Settlement } from "./Settlement.ts"
 import type { Stage } from "./Stage.ts"
 import { reasonOf } from "./Supervisor.ts"
@@ -52,7 +53,8 @@ const errorOf = (cause: Cause.Cause<WriteError>): WriteError => {
 }
 
 export const run = <B, T, R>(options: {
-  readonly write: (values: ReadonlyArray<B>) => Effect.Effect<unknown, WriteError, R>
+  readonly write: (values: ReadonlyArray<B>, tickets: ReadonlyArray<T>) => Effect.Effect<unknown, WriteError, R>
+  readonly isLost: (error: unknown, ticket: T) => boolean
   readonly timeout: Duration.Input
   readonly backoff: { readonly from: Duration.Input; readonly to: Duration.Input }
   /** Two in the place of one that stands for several. */
@@ -62,7 +64,7 @@ export const run = <B, T, R>(options: {
   readonly settlement: Settlement<T, R>
   readonly stage: Stage
 }): Effect.Effect<void, never, R> => {
-  const { from, rejected, settlement, stage } = options
+  const { from, isLost, rejected, settlement, stage } = options
   const after = Duration.format(Duration.fromInputUnsafe(options.timeout))
   const schedule = Schedule.min([Schedule.exponential(options.backoff.from), Schedule.spaced(options.backoff.to)]).pipe(
     Schedule.jittered
@@ -71,13 +73,16 @@ export const run = <B, T, R>(options: {
   const attempt = (batch: ReadonlyArray<Message<B, T>>): Effect.Effect<unknown, WriteError, R> =>
     Effect.suspend(() => {
       let deathsLeft = totalOf(batch) === 1 ? DEATHS_MAX - 1 : 0
-      return Effect.suspend(() => options.write(batch.map((message) => message.value))).pipe(
+      const values = batch.map((message) => message.value)
+      const tickets = batch.map((message) => message.acknowledgement.ticket)
+      return Effect.suspend(() => options.write(values, tickets)).pipe(
         Effect.timeoutOrElse({ duration: options.timeout, orElse: () => Effect.fail(new WriteTimedOut({ after })) }),
         // An interruption of our own skips this, so one that arrives here is the write's.
         Effect.catchCause((cause) => Effect.fail(errorOf(cause))),
         Effect.retry({
           schedule,
           while: (error: WriteError) => {
+            if (tickets.some((ticket) => isLost(error, ticket))) return Effect.succeed(false)
             const again = error.retryable || (error instanceof WriteDied && deathsLeft-- > 0)
             return again ? Effect.as(stage.retry(error.message), true) : Effect.succeed(false)
           }
@@ -98,6 +103,11 @@ export const run = <B, T, R>(options: {
     Effect.matchEffect(attempt(batch), {
       onSuccess: () => settlement.done(batch, "accepted", stage),
       onFailure: (error) => {
+        const [lost, rest] = apart(batch, error, isLost)
+        if (lost.length > 0) {
+          const kept = settlement.keep(lost, stage)
+          return rest.length === 0 ? kept : Effect.andThen(kept, write(rest))
+        }
         if (totalOf(batch) > 1) {
           const [first, rest] = halves(batch)
           return Effect.andThen(write(first), write(rest))

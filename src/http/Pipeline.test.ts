@@ -7,7 +7,24 @@ describe("the pipeline", () => {
     Effect.gen(function* () {
       const { ask, world } = yield* startServer()
       const pipeline = Effect.map(ask("/api/pipeline", { token: ADMIN }), ({ json, status }) => [status, json])
-      const tree = { name: "digest", children: [] }
+      const tree = {
+        name: "digest",
+        children: [],
+        streams: [
+          {
+            stream: 0,
+            owner: "this process",
+            isOwnerKnown: true,
+            ownedForSeconds: null,
+            fence: null,
+            rows: 3,
+            pending: 1,
+            bound: 100,
+            bytes: null,
+            oldestSeconds: 2
+          }
+        ]
+      }
       const told = {
         ...tree,
         alerts: {

@@ -731,7 +731,10 @@ const streamPort = (world: World) =>
         })
       ),
     subscribe: () => Effect.die("nobody reads here"),
-    stats: Effect.succeed({ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }),
+    stats: Effect.succeed({
+      ...{ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 },
+      streams: [{ stream: 0, length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }]
+    }),
     durability: Effect.succeed("memory" as const)
   })
 

@@ -28,6 +28,7 @@ export const RESERVED_COLUMNS: ReadonlySet<string> = new Set([
 export const CORE_TABLES: ReadonlyArray<string> = [
   ...["servers", "label_values", "tokens", "dead_letters", "agents", "exporters", "rollup_queue", "migrations"],
   ...["packing_queue", "packed_days", "packed_number", "sessions", "sign_in_links", "audit", "notes", "stream_keys"],
+  ...["streams", "digests"],
   ...[
     "groupings",
     "alerts",

@@ -4,7 +4,8 @@
  * Guarantees: those of the engine (`src/engine/README.md`) and of the ports it connects. A message is a row, whatever entry it
  * came in: rows of one server and exporter travel together, as columns, until one is refused. What an entry says is checked
  * again here, though a stream that others reach is sealed (`SealedStream.ts`); what can never be stored becomes a dead letter with its reason, and
- * only then leaves the stream. An entry that has been handed out `DELIVERIES_MAX` times has taken its consumer down with
+ * only then leaves the stream. Rows of a stream that another digest has taken over meanwhile are neither stored nor acknowledged: they
+ * come to that one. An entry that has been handed out `DELIVERIES_MAX` times has taken its consumer down with
  * it again and again: its rows become dead letters unchecked. A scrape that is not even columns is one dead letter.
  *
  * The sizes were chosen by `bench/pipeline.ts`: batches of 5 000, two of them in flight, reading ahead.
@@ -19,7 +20,15 @@ import { makeWires } from "../plugins/Wire.ts"
 import { DeadLetters, type NewDeadLetter } from "./storage/DeadLetters.ts"
 import { SnapshotRows } from "./storage/SnapshotRows.ts"
 import { WriteHealth } from "./storage/WriteHealth.ts"
-import { Delivery, SnapshotStream, StreamUnavailable, type Subscription } from "./stream/SnapshotStream.ts"
+import { LeaseLost } from "./stream/leases/Fence.ts"
+import {
+  Delivery,
+  type Lease,
+  SnapshotStream,
+  type StreamLeases,
+  StreamUnavailable,
+  type Subscription
+} from "./stream/SnapshotStream.ts"
 import type { ScrapeContent } from "./stream/StreamEntry.ts"
 
 /** Far beyond what restarts and outages cause, far below what a poisonous entry would. */
@@ -36,6 +45,8 @@ export const make = (options: {
   readonly consumer: string
   /** How long a stop may take to write what was begun; the rest is given back. Defaults to 8 seconds. */
   readonly drainWithin?: Duration.Input
+  /** Which streams it reads; all, shared with other consumers, where it is absent. */
+  readonly leases?: StreamLeases | undefined
 }): Effect.Effect<Digest, never, SnapshotStream | SnapshotRows | DeadLetters | Registry> =>
   Effect.gen(function* () {
     const registry = yield* Registry
@@ -51,6 +62,14 @@ export const make = (options: {
         subscription === undefined
           ? Effect.fail(new StreamUnavailable({ operation: "read", cause: "not subscribed" }))
           : use(subscription)
+      )
+
+    /** Tells of the leases that a write finds lost. */
+    const noting = <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.tapError(write, (error) =>
+        Effect.sync(() => {
+          if (error instanceof LeaseLost) for (const lease of error.leases) options.leases?.lost(lease)
+        })
       )
 
     const pipeline = Pipeline.make<Delivery, Snapshots, string, Delivery, never>({
@@ -89,21 +108,29 @@ export const make = (options: {
         mailbox: 10_000
       },
       writer: {
-        write: (exporter, snapshots) => health.watch(`rows of ${exporter}`, rows.insert(exporter, snapshots)),
+        write: (exporter, snapshots, deliveries) =>
+          noting(health.watch(`rows of ${exporter}`, rows.insert(exporter, snapshots, leasesOf(deliveries)))),
         concurrency: 2,
         timeout: "2 minutes",
         backoff: { from: "100 millis", to: "10 seconds" }
       },
       rejecter: {
-        record: (rejected) => health.watch("dead letters", deadLetters.put(lettersOf(rejected))),
+        record: (rejected) =>
+          noting(
+            health.watch(
+              "dead letters",
+              deadLetters.put(lettersOf(rejected), leasesOf(rejected.map(({ ticket }) => ticket)))
+            )
+          ),
         mailbox: 1_000
       },
+      isLost: (error, { receipt }) => error instanceof LeaseLost && error.covers(receipt.lease),
       drainWithin: options.drainWithin ?? "8 seconds"
     })
 
     const run = Effect.scoped(
       Effect.gen(function* () {
-        subscription = yield* stream.subscribe(options.consumer)
+        subscription = yield* stream.subscribe(options.consumer, options.leases)
         yield* pipeline.run
       })
     )
@@ -119,6 +146,13 @@ const makeDecoder = (codec: SnapshotCodec) => {
     scrapes.set(content, read)
     return Result.flatMap(read, (snapshots) => codec.fitting(part(snapshots, from, to)))
   }
+}
+
+/** The leases that these were read under, each once. */
+const leasesOf = (deliveries: ReadonlyArray<Delivery>): ReadonlyArray<Lease> => {
+  const leases = new Set<Lease>()
+  for (const { receipt } of deliveries) if (receipt.lease !== undefined) leases.add(receipt.lease)
+  return [...leases]
 }
 
 /** A letter a row; one where a scrape cannot be taken apart. */

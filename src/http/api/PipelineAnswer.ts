@@ -143,10 +143,31 @@ const Replica = Schema.Struct({
   reason: Schema.NullOr(Schema.String).annotate({ description: "Why it is not used." })
 })
 
+const StreamAnswer = Schema.Struct({
+  stream: Count.annotate({ description: "Its number; a server's rows are always in the same one." }),
+  owner: Schema.NullOr(Schema.String).annotate({ description: "The digest that reads it; null where nobody does." }),
+  isOwnerKnown: Schema.Boolean.annotate({ description: "False where the database does not tell who reads it." }),
+  ownedForSeconds: Schema.NullOr(Seconds),
+  fence: Schema.NullOr(Count).annotate({ description: "Grows whenever it changes hands." }),
+  rows: Schema.NullOr(Count).annotate({
+    description: "Rows in it, unread and unacknowledged; null where its storage does not tell, as the next four."
+  }),
+  pending: Schema.NullOr(Count).annotate({ description: "Rows handed out and not yet acknowledged." }),
+  bound: Schema.NullOr(Count).annotate({ description: "The most rows that it takes." }),
+  bytes: Schema.NullOr(Count).annotate({ description: "What it takes of its storage's memory." }),
+  oldestSeconds: Schema.NullOr(Seconds).annotate({
+    description: "Age of its oldest entry; null too where it is empty."
+  })
+})
+export type StreamAnswer = typeof StreamAnswer.Type
+
 export const PipelineAnswer = Schema.Struct({
   ...tree,
   process: AnsweringProcess,
   replica: Schema.NullOr(Replica).annotate({ description: "The read replica; null where this process has none." }),
+  streams: Schema.NullOr(Schema.Array(StreamAnswer)).annotate({
+    description: "Where rows wait for digest. Null where neither their storage nor the database tells in time."
+  }),
   alerts: Schema.NullOr(Schema.Struct({ asking: AlertsStage, delivery: DeliveryStage })).annotate({
     description: "Null where the database does not tell in time."
   })

@@ -6,6 +6,7 @@ import { Notifications } from "../../alerts/delivery/Notifications.ts"
 import { ReadReplica, type ReplicaView } from "../../sinks/postgres/ReadReplica.ts"
 import { Api } from "../api/Api.ts"
 import { PipelineView, ThisProcess } from "../live/PipelineView.ts"
+import { makeStreamsView } from "../live/StreamsView.ts"
 import { Readiness } from "../server/Readiness.ts"
 
 const WITHIN = Duration.seconds(2)
@@ -16,6 +17,7 @@ export const pipelineHandlers = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const view = yield* PipelineView
     const readiness = yield* Readiness
+    const streams = yield* makeStreamsView
     const alerts = yield* Alerts
     const notifications = yield* Notifications
     const process = yield* ThisProcess
@@ -29,12 +31,10 @@ export const pipelineHandlers = HttpApiBuilder.group(
     )
     return handlers.handleAll({
       snapshot: () =>
-        Effect.map(Effect.all([view.snapshot, told, replicaNow], { concurrency: 3 }), ([tree, alerts, replica]) => ({
-          ...tree,
-          alerts,
-          process,
-          replica
-        })),
+        Effect.map(
+          Effect.all([view.snapshot, streams, told, replicaNow], { concurrency: 4 }),
+          ([tree, streams, alerts, replica]) => ({ ...tree, streams, alerts, process, replica })
+        ),
       readiness: () => Effect.map(readiness.checks, (checks) => ({ ready: checks.every(({ ready }) => ready), checks }))
     })
   })

@@ -12,6 +12,7 @@ import { Context, Duration, Effect, Layer } from "effect"
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as PromRegistry } from "prom-client"
 import type { DecodedPayload } from "../../plugins/Payload.ts"
 import { Registry } from "../../plugins/Registry.ts"
+import { StreamOwners } from "../../sinks/stream/leases/StreamOwners.ts"
 import { SnapshotStream } from "../../sinks/stream/SnapshotStream.ts"
 
 const COLLECT_WITHIN = Duration.seconds(2)
@@ -212,6 +213,26 @@ export const streamMetrics: Layer.Layer<never, never, SelfMetrics | SnapshotStre
     const bound = gauge("nodepulse_stream_bound", "The most rows that the stream takes.")
     const used = gauge("nodepulse_stream_bytes", "Bytes that the stream's storage uses; absent where it cannot tell.")
     const oldest = gauge("nodepulse_stream_oldest_seconds", "Age of the oldest entry; 0 where there is none.")
+    const each = (name: string, help: string) =>
+      new Gauge({ name, help, labelNames: ["stream"], registers: [metrics.registry] })
+    const rows = each("nodepulse_streams_rows", "Rows in each stream, by its number.")
+    const waited = each("nodepulse_streams_oldest_seconds", "Age of each stream's oldest entry; 0 where there is none.")
+    const owned = each("nodepulse_streams_owned", "1 where a digest reads the stream, else 0: nobody does.")
+    const owners = yield* StreamOwners
+    yield* metrics.beforeScrape(
+      "owners of streams",
+      owners.pipe(
+        Effect.tap((all) =>
+          Effect.sync(() => {
+            owned.reset()
+            for (const { owner, stream } of all ?? []) owned.set({ stream }, owner === null ? 0 : 1)
+          })
+        ),
+        Effect.timeout("1 second"),
+        // Where the database is away the gauge keeps its values; `readyz` says so.
+        Effect.ignore
+      )
+    )
     yield* metrics.beforeScrape(
       "stream",
       stream.stats.pipe(
@@ -223,6 +244,11 @@ export const streamMetrics: Layer.Layer<never, never, SelfMetrics | SnapshotStre
             bound.set(stats.bound)
             if (stats.bytes !== null) used.set(stats.bytes)
             oldest.set(stats.oldestSeconds ?? 0)
+            for (const one of [rows, waited]) one.reset()
+            for (const { length, oldestSeconds, stream } of stats.streams) {
+              rows.set({ stream }, length)
+              waited.set({ stream }, oldestSeconds ?? 0)
+            }
           })
         ),
         Effect.asVoid,

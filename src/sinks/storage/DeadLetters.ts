@@ -3,6 +3,8 @@
  * it is a row, or a dead letter.
  */
 import { Context, type Effect, Schema } from "effect"
+import type { LeaseLost } from "../stream/leases/Fence.ts"
+import type { Lease } from "../stream/SnapshotStream.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 
 export interface DeadLetter {
@@ -38,7 +40,11 @@ export interface LetterFilter {
 export class DeadLetters extends Context.Service<
   DeadLetters,
   {
-    readonly put: (letters: ReadonlyArray<NewDeadLetter>) => Effect.Effect<void, DatabaseUnavailable>
+    /** `leases`: as of `SnapshotRows.insert`. */
+    readonly put: (
+      letters: ReadonlyArray<NewDeadLetter>,
+      leases?: ReadonlyArray<Lease>
+    ) => Effect.Effect<void, DatabaseUnavailable | LeaseLost>
     /** Newest first; `before` is the id to continue after. `total` counts all that pass the filter. */
     readonly list: (
       options: LetterFilter & { readonly limit: number; readonly before?: string }

@@ -12,6 +12,8 @@ import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Duration, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { answering, arrayParameter, classify } from "../postgres/Database.ts"
+import { checkFences, type LeaseLost } from "../stream/leases/Fence.ts"
+import type { Lease } from "../stream/SnapshotStream.ts"
 import {
   type DeadLetter,
   DeadLetters,
@@ -53,10 +55,19 @@ export const layer: Layer.Layer<DeadLetters, never, PgClient.PgClient> = Layer.e
         on conflict do nothing`
     }
 
-    const put = Effect.fn("DeadLetters.put")(function* (letters: ReadonlyArray<NewDeadLetter>) {
+    /** In one transaction with the look at the leases, where there are some. */
+    const insertUnder = (letters: ReadonlyArray<NewDeadLetter>, leases: ReadonlyArray<Lease>) =>
+      leases.length === 0
+        ? insert(letters)
+        : sql.withTransaction(Effect.andThen(checkFences(sql, leases), insert(letters)))
+
+    const put = Effect.fn("DeadLetters.put")(function* (
+      letters: ReadonlyArray<NewDeadLetter>,
+      leases: ReadonlyArray<Lease> = []
+    ) {
       if (letters.length === 0) return
       const stored = letters.map(storable)
-      yield* Effect.catchIf(insert(stored), isAboutData, () => insert(stored.map(inAscii)))
+      yield* Effect.catchIf(insertUnder(stored, leases), isAboutData, () => insertUnder(stored.map(inAscii), leases))
       sinceCheck += letters.length
       if (sinceCheck < CHECK_EVERY) return
       sinceCheck = 0
@@ -128,7 +139,8 @@ const fromRow = (row: Row): DeadLetter => ({
   createdAt: Math.round(row.created)
 })
 
-const isAboutData = (error: SqlError): boolean => classify("store dead letters", error)._tag === "RowsRefused"
+const isAboutData = (error: SqlError | LeaseLost): boolean =>
+  error._tag === "SqlError" && classify("store dead letters", error)._tag === "RowsRefused"
 
 /** The letter as every database can hold it. */
 const inAscii = (letter: NewDeadLetter): NewDeadLetter => {

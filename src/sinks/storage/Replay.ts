@@ -58,7 +58,9 @@ const make = Effect.gen(function* () {
             return Effect.succeed({ stored: [], failed: [{ letter: first!.letter, reason: message }] })
           const middle = batch.length >> 1
           return Effect.zipWith(store(exporter, batch.slice(0, middle)), store(exporter, batch.slice(middle)), both)
-        })
+        }),
+        // They come from no stream.
+        Effect.catchTag("LeaseLost", Effect.die)
       )
 
   return Replay.of({

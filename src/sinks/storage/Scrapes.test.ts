@@ -6,6 +6,7 @@ import { counter, gauge, label } from "../../plugins/Column.ts"
 import { defineExporter } from "../../plugins/Exporter.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import type { Snapshot } from "../../plugins/Snapshot.ts"
+import type { LeaseLost } from "../stream/leases/Fence.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { Scrapes } from "./Scrapes.ts"
 import { type RowsRefused, SnapshotRows } from "./SnapshotRows.ts"
@@ -369,7 +370,7 @@ layer(parts)("first-seen series", (it) => {
           (batch, n) => {
             const stored: Effect.Effect<
               unknown,
-              RowsRefused | DatabaseUnavailable,
+              RowsRefused | DatabaseUnavailable | LeaseLost,
               SnapshotRows | PgClient.PgClient | Registry
             > = n % 2 === 0 ? insert(batch) : insertElsewhere(batch)
             return Effect.retry(stored, { while: (error) => error.retryable, times: 20 })

@@ -9,6 +9,8 @@
 import { Context, type Effect, Schema } from "effect"
 import type { Snapshot } from "../../plugins/Snapshot.ts"
 import { type Snapshots, together } from "../../plugins/Snapshots.ts"
+import type { LeaseLost } from "../stream/leases/Fence.ts"
+import type { Lease } from "../stream/SnapshotStream.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 
 /** At least one row of the batch can never be stored. Nothing of the batch was. Not retryable as it is. */
@@ -41,7 +43,14 @@ export interface Inserted {
 export class SnapshotRows extends Context.Service<
   SnapshotRows,
   {
-    /** Stores rows of one exporter, of any number of servers. */
-    readonly insert: (exporter: string, rows: Rows) => Effect.Effect<Inserted, DatabaseUnavailable | RowsRefused>
+    /**
+     * Stores rows of one exporter, of any number of servers. `leases`: those that the rows were read under; fails, and stores nothing,
+     * where others have taken one of them.
+     */
+    readonly insert: (
+      exporter: string,
+      rows: Rows,
+      leases?: ReadonlyArray<Lease>
+    ) => Effect.Effect<Inserted, DatabaseUnavailable | RowsRefused | LeaseLost>
   }
 >()("nodepulse/sinks/SnapshotRows") {}

@@ -4,7 +4,7 @@
  * within one and messages are delivered again, are held, get the rows that they lack, and keep everything else. One that is
  * packed and gets a row is not packed any more, until its hour is packed again (`Packing.ts`).
  *
- * One transaction holds the scrapes, the series that were seen for the first time (`FirstSeen.ts`) and the queues of changed
+ * One transaction holds the fences of the streams that the rows come from (`Fence.ts`), the scrapes, the series that were seen for the first time (`FirstSeen.ts`) and the queues of changed
  * buckets (`ChangedBuckets.ts`) and late hours (`PackingQueue.ts`): all or none. What it needs is there before it begins, committed: the ids of its servers and labels,
  * and the partitions of its days. A batch that fails after that leaves names and empty partitions behind, never rows.
  *
@@ -21,6 +21,8 @@ import { Registry } from "../../plugins/Registry.ts"
 import type { Snapshots } from "../../plugins/Snapshots.ts"
 import { display } from "../../plugins/Storable.ts"
 import { classify, isMissingPartition, sqlErrorOf } from "../postgres/Database.ts"
+import { checkFences, type LeaseLost } from "../stream/leases/Fence.ts"
+import type { Lease } from "../stream/SnapshotStream.ts"
 import { makeChangedBuckets } from "./ChangedBuckets.ts"
 import { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { type Dictionary, makeDictionary } from "./Dictionary.ts"
@@ -53,25 +55,25 @@ export const layer: Layer.Layer<SnapshotRows, never, PgClient.PgClient | Registr
     const writers = new Map<string, Writer>()
     for (const exporter of exporters) writers.set(exporter.name, yield* makeWriter(exporter, dictionary))
 
-    const insert = Effect.fnUntraced(function* (exporter: string, given: Rows) {
+    const insert = Effect.fnUntraced(function* (exporter: string, given: Rows, leases: ReadonlyArray<Lease>) {
       const writer = writers.get(exporter)
       if (writer === undefined) return yield* refuse(`there is no exporter ${display(exporter)}`)
       const batch = asColumns(given)
       const length = batch.reduce((sum, rows) => sum + rows.length, 0)
       if (length === 0) return { inserted: 0, duplicates: 0 }
       if (length > ROWS_MAX) return yield* refuse(`${length} rows at once, at most ${ROWS_MAX}`)
-      const inserted = yield* writer.store(batch)
+      const inserted = yield* writer.store(batch, leases)
       return { inserted, duplicates: length - inserted }
     })
 
     return SnapshotRows.of({
-      insert: (exporter, rows) =>
-        insert(exporter, rows).pipe(
+      insert: (exporter, rows, leases = []) =>
+        insert(exporter, rows, leases).pipe(
           // The ids in our caches must be committed: never take part in a transaction of the caller.
           Effect.updateContext(
             (context: Context.Context<never>) => Context.omit(sql.transactionService)(context) as Context.Context<never>
           ),
-          Effect.catchCause((cause): Effect.Effect<Inserted, RowsRefused | DatabaseUnavailable> => {
+          Effect.catchCause((cause): Effect.Effect<Inserted, RowsRefused | DatabaseUnavailable | LeaseLost> => {
             const error = sqlErrorOf(cause)
             return error === undefined
               ? Effect.failCause(cause as never)
@@ -96,10 +98,11 @@ export const layer: Layer.Layer<SnapshotRows, never, PgClient.PgClient | Registr
 // -- one exporter
 
 interface Writer {
-  /** Stores rows; how many of them were new. */
+  /** Stores rows, where all of these leases hold; how many of them were new. */
   readonly store: (
-    batch: ReadonlyArray<Snapshots>
-  ) => Effect.Effect<number, RowsRefused | DatabaseUnavailable | SqlError>
+    batch: ReadonlyArray<Snapshots>,
+    leases: ReadonlyArray<Lease>
+  ) => Effect.Effect<number, RowsRefused | DatabaseUnavailable | LeaseLost | SqlError>
 }
 
 /** What a transaction has in hand. */
@@ -196,14 +199,15 @@ const makeWriter = Effect.fnUntraced(function* (exporter: Exporter, dictionary: 
   })
 
   return {
-    store: Effect.fnUntraced(function* (batch) {
+    store: Effect.fnUntraced(function* (batch, leases) {
       yield* Effect.fromResult(check.values(batch))
       const days = yield* check.days(batch)
       const ids = yield* idsOf(batch, Math.max(...days))
       const scrapes = scrapesOf(batch, ids.servers, ids.labels)
       const flat = flatten(batch, scrapes, ids.labels, numberPlaces)
-      const run = Effect.andThen(partitions.ensure(days), sql.withTransaction(write(batch, scrapes, flat)))
-      const isGone = (error: SqlError | ScrapeGone | RowsRefused) =>
+      const written = Effect.andThen(checkFences(sql, leases), write(batch, scrapes, flat))
+      const run = Effect.andThen(partitions.ensure(days), sql.withTransaction(written))
+      const isGone = (error: SqlError | ScrapeGone | RowsRefused | LeaseLost) =>
         error._tag === "ScrapeGone" || (error._tag === "SqlError" && isMissingPartition(error))
       const { cores, entries, inserted } = yield* run.pipe(
         // Dropped by retention since we last looked, perhaps of another server: look again, once.

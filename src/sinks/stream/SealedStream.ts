@@ -31,9 +31,9 @@ export const sealed = (stream: SnapshotStream["Service"], keys: StreamKeys["Serv
         options
       )
     ),
-  subscribe: (consumer) =>
+  subscribe: (consumer, leases) =>
     Effect.map(
-      stream.subscribe(consumer),
+      stream.subscribe(consumer, leases),
       (subscription): Subscription => ({
         ...subscription,
         read: (max) =>

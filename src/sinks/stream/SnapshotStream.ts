@@ -85,6 +85,16 @@ export class StreamUnavailable extends Schema.TaggedError<StreamUnavailable>()("
   }
 }
 
+/** Of one stream of several. */
+export interface OneStreamStats {
+  readonly stream: number
+  readonly length: number
+  readonly pending: number
+  readonly bound: number
+  readonly bytes: number | null
+  readonly oldestSeconds: number | null
+}
+
 export interface StreamStats {
   /** Rows in the stream: unread and unacknowledged. */
   readonly length: number
@@ -96,6 +106,8 @@ export interface StreamStats {
   readonly bytes: number | null
   /** Age of the oldest entry in seconds, where there is one. */
   readonly oldestSeconds: number | null
+  /** The same of each: those that are published to, and those that this process reads. */
+  readonly streams: ReadonlyArray<OneStreamStats>
 }
 
 /** What a 2xx is worth: on disk before the answer, within a second, or only in memory. */
@@ -108,6 +120,8 @@ export interface LeasedReader {
   readonly stop: (stream: number) => number
   /** Gives back what it still holds of it, unless another has it by now. */
   readonly end: (stream: number) => Effect.Effect<void>
+  /** Ends it and removes it from the stream's storage, where it is empty. Says whether it did. */
+  readonly removeEmpty: (lease: Lease) => Effect.Effect<boolean>
 }
 
 /** Says which streams may be read. */
@@ -116,6 +130,8 @@ export interface StreamLeases {
   readonly attach: (reader: LeasedReader) => Effect.Effect<void, never, Scope.Scope>
   /** A reader was refused, since the stream's storage has seen this higher fence. */
   readonly outfenced: (lease: Lease, fence: number) => void
+  /** Rows were refused where they would be stored, since others have the stream by now: nothing more of it is handed out. */
+  readonly lost: (lease: Lease) => void
 }
 
 /** One consumer's place in the group. */

@@ -210,13 +210,9 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
 
   const stats = Effect.map(Clock.currentTimeMillis, (now): StreamStats => {
     const oldest = items.values().next().value
-    return {
-      length,
-      pending,
-      bound,
-      bytes: null,
-      oldestSeconds: oldest === undefined ? null : Math.max(0, (now - oldest.publishedAt) / 1000)
-    }
+    const oldestSeconds = oldest === undefined ? null : Math.max(0, (now - oldest.publishedAt) / 1000)
+    const all = { length, pending, bound, bytes: null, oldestSeconds }
+    return { ...all, streams: [{ stream: 0, ...all }] }
   })
 
   return SnapshotStream.of({ entry, publish, subscribe, stats, durability: Effect.succeed("committed") })

@@ -35,6 +35,7 @@ export const PipelinePage = () => {
       <Checks readiness={readiness.value} />
       <Answering answer={value} />
       <Flow tree={value} />
+      <Streams streams={value.streams} />
       <Alerts alerts={value.alerts} />
       <div className="two-columns">
         <section className="card flush tree" aria-label="Supervision tree">
@@ -227,6 +228,70 @@ const Alerts = ({ alerts }: { readonly alerts: Answer<"pipeline.snapshot">["aler
     </div>
   </section>
 )
+
+/** Where rows wait for digest: each stream, with who reads it. */
+const Streams = ({ streams }: { readonly streams: Answer<"pipeline.snapshot">["streams"] }) => (
+  <section className="card flush" aria-label="Streams">
+    <div className="flow-head">
+      <h2>streams</h2>
+      {streams === null && <p className="muted">Neither their storage nor the database tells in time how they do.</p>}
+    </div>
+    {streams !== null && (
+      <Scroller label="Streams">
+        <table className="stages">
+          <thead>
+            <tr>
+              <th scope="col">Stream</th>
+              <th scope="col">Read by</th>
+              <th scope="col" className="num">
+                Rows
+              </th>
+              <th scope="col" className="num">
+                In flight
+              </th>
+              <th scope="col" className="num">
+                Oldest entry
+              </th>
+              <th scope="col" className="num">
+                Memory
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {streams.map((one) => (
+              <tr key={one.stream}>
+                <th scope="row">{one.stream}</th>
+                <td className={one.owner === null && one.isOwnerKnown ? "bad" : undefined}>
+                  {one.owner !== null ? (
+                    <>
+                      {legible(one.owner)}
+                      {one.ownedForSeconds !== null && (
+                        <span className="muted"> for {duration(one.ownedForSeconds)}</span>
+                      )}
+                    </>
+                  ) : one.isOwnerKnown ? (
+                    "nobody"
+                  ) : (
+                    <span className="muted">unknown</span>
+                  )}
+                </td>
+                <td className="num">{number(one.rows)}</td>
+                <td className="num">{number(one.pending)}</td>
+                <td className={(one.oldestSeconds ?? 0) > OLDEST_MAX_SECONDS ? "num warm" : "num"}>
+                  {one.oldestSeconds === null ? <span className="muted">–</span> : duration(one.oldestSeconds)}
+                </td>
+                <td className="num">{one.bytes === null ? <span className="muted">–</span> : bytes(one.bytes)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroller>
+    )}
+  </section>
+)
+
+/** Rows are on the page within 30 s where digest keeps up. */
+const OLDEST_MAX_SECONDS = 30
 
 /** Rules are asked every 15 s, some seconds after the moment. */
 const BEHIND_MAX_SECONDS = 60

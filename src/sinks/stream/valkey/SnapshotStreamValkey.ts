@@ -24,6 +24,7 @@ import {
   type Durability,
   type Lease,
   type LeasedReader,
+  type OneStreamStats,
   SnapshotStream,
   StreamFull,
   type StreamLeases,
@@ -36,7 +37,7 @@ import { keyOf, streamOf } from "./StreamNumber.ts"
 import { exposed, readAddress, type ValkeyUrlInvalid } from "./ValkeyAddress.ts"
 import { attempt, type Connection, open } from "./ValkeyConnection.ts"
 import { type Consumer, ensureGroup, makeConsumer } from "./ValkeyConsumer.ts"
-import { PUBLISH, STATS } from "./ValkeyScripts.ts"
+import { PUBLISH, RETIRE, STATS } from "./ValkeyScripts.ts"
 import { ValkeySubscription } from "./ValkeySubscription.ts"
 
 export interface ValkeyOptions {
@@ -222,6 +223,8 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
 
   const subscribe = Effect.fnUntraced(function* (name: string, leases?: StreamLeases) {
     const subscription = new ValkeySubscription(now)
+    // Before what follows, so that leases are freed after what was read under them is given back.
+    if (leases !== undefined) yield* leases.attach(yield* leasedReader(subscription, name, leases))
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         subscriptions.add(subscription)
@@ -233,6 +236,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
         Effect.promise(async () => {
           clearInterval(heartbeat)
           subscriptions.delete(subscription)
+          subscription.close()
           await Promise.all(subscription.consumers.map(({ leave }) => leave()))
         })
     )
@@ -245,7 +249,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
         })
         subscription.add(consumer)
       }
-    } else yield* leases.attach(yield* leasedReader(subscription, name, leases))
+    }
     return subscription
   })
 
@@ -267,29 +271,42 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
           Effect.andThen(Effect.sync(() => subscription.remove(found.consumer)))
         )
       })
+    const begin = (lease: Lease): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        yield* end(lease.stream)
+        if (subscription.isClosed) return
+        const own = yield* Scope.fork(scope)
+        const { consumer } = yield* Scope.provide(consumerOf(subscription, name, lease.stream, { lease, leases }), own)
+        open.set(lease.stream, { consumer, scope: own })
+        subscription.add(consumer)
+      })
+    /** It is empty now, and is removed unless somebody publishes in between. */
+    const removeEmpty = (lease: Lease) =>
+      Effect.gen(function* () {
+        const key = keyOfStream(lease.stream)
+        const length = yield* command("look", () => commands.call("XLEN", key))
+        if (length !== 0) return false
+        yield* end(lease.stream)
+        const removed = yield* Effect.option(command("retire", () => commands.run(RETIRE, key, [lease.fence])))
+        if (Option.isSome(removed) && removed.value === 1) return true
+        yield* begin(lease)
+        return false
+      }).pipe(Effect.catch(() => Effect.succeed(false)))
     return {
-      begin: (lease) =>
-        Effect.gen(function* () {
-          yield* end(lease.stream)
-          const own = yield* Scope.fork(scope)
-          const { consumer } = yield* Scope.provide(
-            consumerOf(subscription, name, lease.stream, { lease, leases }),
-            own
-          )
-          open.set(lease.stream, { consumer, scope: own })
-          subscription.add(consumer)
-        }),
+      begin,
       stop: (stream) => open.get(stream)?.consumer.stop() ?? 0,
-      end
+      end,
+      removeEmpty
     } satisfies LeasedReader as LeasedReader
   })
 
   const statsOf = (stream: number) =>
     Effect.map(
       command("stats", () => commands.run(STATS, keyOfStream(stream), [group])),
-      (reply): StreamStats => {
+      (reply): OneStreamStats => {
         const [length, pending, bytes, first, now] = reply as readonly [number, number, number, string, string]
         return {
+          stream,
           length: first === "" ? 0 : Math.max(0, length - (removals.get(stream)?.from(first) ?? 0)),
           pending,
           bound: maxLength,
@@ -299,20 +316,22 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
       }
     )
 
-  const stats = Effect.map(
-    Effect.forEach(numbers, statsOf, { concurrency: 16 }),
-    (all): StreamStats => ({
-      length: all.reduce((sum, { length }) => sum + length, 0),
-      pending: all.reduce((sum, { pending }) => sum + pending, 0),
-      bound: options.maxLength ?? 2_000_000,
-      bytes: all.reduce((sum: number | null, { bytes }) => (sum === null || bytes === null ? null : sum + bytes), 0),
-      oldestSeconds: all.reduce(
-        (oldest: number | null, { oldestSeconds }) =>
-          oldestSeconds === null ? oldest : Math.max(oldestSeconds, oldest ?? 0),
-        null
-      )
+  const stats = Effect.suspend(() => {
+    const read = [...subscriptions].flatMap(({ consumers }) => consumers.map(({ stream }) => stream))
+    const all = [...new Set([...numbers, ...read])].sort((a, b) => a - b)
+    return Effect.map(Effect.forEach(all, statsOf, { concurrency: 16 }), (streams): StreamStats => {
+      const sum = (valueOf: (one: OneStreamStats) => number) => streams.reduce((total, one) => total + valueOf(one), 0)
+      const ages = streams.flatMap(({ oldestSeconds }) => oldestSeconds ?? [])
+      return {
+        length: sum(({ length }) => length),
+        pending: sum(({ pending }) => pending),
+        bound: options.maxLength ?? 2_000_000,
+        bytes: streams.some(({ bytes }) => bytes === null) ? null : sum(({ bytes }) => bytes!),
+        oldestSeconds: ages.length === 0 ? null : Math.max(...ages),
+        streams
+      }
     })
-  )
+  })
 
   return SnapshotStream.of({
     entry: options.entry ?? "snapshot",

@@ -64,6 +64,8 @@ export interface Consumer {
   readonly lease: Lease | undefined
   /** Begins to get rows, at most so many, unless it is at it, has some, or has failed or ended. */
   readonly fetch: (max: number) => void
+  /** How many rows there are to take. */
+  readonly ready: () => number
   /** Some of the rows that were got. */
   readonly take: (max: number) => ReadonlyArray<Delivery>
   /** What was taken last, and did not reach its reader. */
@@ -385,6 +387,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     stream,
     lease,
     fetch: begin,
+    ready: () => fetched.reduce((sum, { length }) => sum + length, 0),
     take: takeFetched,
     putBack: (deliveries) => {
       fetched = [...deliveries, ...fetched]

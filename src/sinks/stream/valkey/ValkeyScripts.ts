@@ -273,6 +273,13 @@ for id in pairs(gone) do redis.call('XACK', key, group, id) end
 return 1
 `)
 
+/** Removes a stream that holds nothing, with what is beside it. ARGV: fence. Returns 1 if it did. */
+export const RETIRE = script(`${FENCED}
+if redis.call('XLEN', KEYS[1]) > 0 then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+return 1
+`)
+
 /**
  * ARGV: group. Returns {rows, pending rows, bytes or -1, id of the first entry or '', the server's clock in milliseconds}. Where entries
  * hold several rows, the first thousand that are pending are looked at, and others count as one row.

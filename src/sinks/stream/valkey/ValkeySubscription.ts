@@ -8,13 +8,15 @@
  * Bound: it holds at most {@link READ_EACH_MIN} rows of each stream, or what was asked for where that is more for all together,
  * beyond what its reader has and has not acknowledged.
  */
-import { Effect, Semaphore } from "effect"
+import { Duration, Effect, Semaphore } from "effect"
 import { type Delivery, StreamUnavailable, type Subscription } from "../SnapshotStream.ts"
 import { attempt } from "./ValkeyConnection.ts"
 import { type Consumer, Receipt } from "./ValkeyConsumer.ts"
 
 /** Fewer rows a read would cut scrapes, and cost more a row. */
 const READ_EACH_MIN = 1_000
+/** Small reads of many streams cost more a row than a few larger ones (`bench/streams.ts`). */
+const LINGER = Duration.millis(5)
 /** A stream that failed waits so long before it is tried again, while others do not fail. */
 const RETRY_AFTER_MILLIS = 500
 /** The log says so often that it fails still. */
@@ -35,6 +37,7 @@ export class ValkeySubscription implements Subscription {
   #resume: (() => void) | undefined
   /** Which stream is first next time. */
   #turn = 0
+  #closed = false
 
   /** `now`: monotonic milliseconds. */
   constructor(now: () => number) {
@@ -43,6 +46,15 @@ export class ValkeySubscription implements Subscription {
 
   get consumers(): ReadonlyArray<Consumer> {
     return [...this.#consumers.values()]
+  }
+
+  /** No stream is added any more. */
+  close(): void {
+    this.#closed = true
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
   }
 
   add(consumer: Consumer): void {
@@ -69,8 +81,13 @@ export class ValkeySubscription implements Subscription {
       Effect.suspend(() => {
         const max = Math.max(1, Math.floor(atMost))
         let handed: ReadonlyArray<Delivery> = []
+        let lingered = false
         const next: Effect.Effect<ReadonlyArray<Delivery>, StreamUnavailable> = Effect.suspend(() => {
           const failed = this.#begin(max)
+          if (!lingered && this.#isWorthWaiting(max)) {
+            lingered = true
+            return Effect.andThen(Effect.sleep(LINGER), next)
+          }
           handed = this.#take(max)
           if (handed.length > 0) return Effect.as(Effect.forEach(failed, warn, { discard: true }), handed)
           const cause = this.#allFailed()
@@ -115,6 +132,14 @@ export class ValkeySubscription implements Subscription {
       }
     }
     return unsaid
+  }
+
+  /** Whether a few rows have come of some of several streams: soon there are more. */
+  #isWorthWaiting(max: number): boolean {
+    if (this.#consumers.size < 2) return false
+    let rows = 0
+    for (const consumer of this.#consumers.values()) rows += consumer.ready()
+    return rows > 0 && rows < Math.min(max, READ_EACH_MIN)
   }
 
   /** What has come, at most so many rows; each time another stream is first. */
