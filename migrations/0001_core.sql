@@ -7,6 +7,9 @@ create table admiral.servers (
 );
 comment on table admiral.servers is 'The servers that report. Scrapes refer to them by id.';
 
+create view admiral.server_ids as select id from admiral.servers;
+comment on view admiral.server_ids is 'What questions about many servers begin with. Where rows are distributed by server, a table beside them (Distribution.ts).';
+
 -- Names can be longer than a btree takes (2.7 kB): the hash index keeps them unique whatever their length.
 create table admiral.label_values (
   id integer generated always as identity primary key,

@@ -70,6 +70,41 @@ from admiral.accounting_snapshots_scrapes as scrape
     where chunk.present is null or get_byte(chunk.planes, chunk.present + series.no * chunk.size) = 1
   ) as snapshot("command", "parent", "runs_total", "cpu_seconds_total", counters_since);
 comment on view admiral.accounting_snapshots_rows is 'As accounting_snapshots, with the ids of servers and label values.';
+create view admiral.accounting_snapshots_rows_apart as
+select scrape.server_id, scrape."timestamp", hot."command", hot."parent", hot."runs_total", hot."cpu_seconds_total", scrape.created_at, case when scrape.counters_since_of is null then scrape.counters_since else hot.counters_since end as counters_since
+from admiral.accounting_snapshots_scrapes as scrape
+  cross join lateral unnest(scrape."command", scrape."parent", scrape."runs_total", scrape."cpu_seconds_total", scrape.counters_since_of)
+    as hot("command", "parent", "runs_total", "cpu_seconds_total", counters_since)
+union all
+select scrape.server_id, scrape."timestamp", snapshot."command", snapshot."parent", snapshot."runs_total", snapshot."cpu_seconds_total", scrape.created_at, snapshot.counters_since as counters_since
+from admiral.accounting_snapshots_scrapes as scrape
+  join admiral.accounting_snapshots_packed as packed on packed.server_id = scrape.server_id and packed."timestamp" = scrape.packed_in
+  cross join lateral (
+    select chunk.labels[0 * chunk.series + series.no + 1],
+      chunk.labels[1 * chunk.series + series.no + 1],
+      admiral.packed_number(chunk.planes, chunk.bases, chunk.whole, chunk.cells, chunk.place, series.no, series.no * chunk.size, chunk.unit_1, chunk.times_1, chunk.per_1, chunk.count_1, chunk.low_1, chunk.base_1, chunk.slope_1, chunk.nudge_count_1, chunk.nudge_low_1, chunk.nudge_base_1, chunk.nulls_1)::bigint,
+      admiral.packed_number(chunk.planes, chunk.bases, chunk.whole, chunk.cells, chunk.place, series.no, series.no * chunk.size, chunk.unit_2, chunk.times_2, chunk.per_2, chunk.count_2, chunk.low_2, chunk.base_2, chunk.slope_2, chunk.nudge_count_2, chunk.nudge_low_2, chunk.nudge_base_2, chunk.nulls_2)::double precision,
+      case when chunk.unit_0 is null then scrape.counters_since else timestamptz 'epoch' + admiral.packed_number(chunk.planes, chunk.bases, chunk.whole, chunk.cells, chunk.place, series.no, series.no * chunk.size, chunk.unit_0, chunk.times_0, chunk.per_0, chunk.count_0, chunk.low_0, chunk.base_0, chunk.slope_0, chunk.nudge_count_0, chunk.nudge_low_0, chunk.nudge_base_0, chunk.nulls_0) * interval '1 microsecond' end
+    from (
+      select opened.planes, opened.bases, opened.whole, opened.labels, opened.size, opened.place, opened.series, opened.cells,
+        opened.units[1] as unit_0, greatest(opened.units[1], 1) as times_0, greatest(-opened.units[1], 1) as per_0, opened.layout[3] as count_0, case when opened.units[1] = 0 then opened.layout[2] * opened.cells + opened.place else (opened.layout[2] + opened.layout[3] - 1) * opened.cells + opened.place end as low_0, case when opened.layout[7] >= 0 then opened.layout[7] * opened.series + 1 end as base_0, case when opened.layout[9] >= 0 then opened.layout[9] * opened.series + 1 end as slope_0, case when opened.layout[5] >= 0 then opened.layout[5] end as nudge_count_0, (opened.layout[4] + opened.layout[5] - 1) * opened.cells + opened.place as nudge_low_0, case when opened.layout[8] >= 0 then opened.layout[8] * opened.series + 1 end as nudge_base_0, case when opened.layout[6] >= 0 then opened.layout[6] * opened.cells + opened.place end as nulls_0,
+        opened.units[2] as unit_1, greatest(opened.units[2], 1) as times_1, greatest(-opened.units[2], 1) as per_1, opened.layout[11] as count_1, case when opened.units[2] = 0 then opened.layout[10] * opened.cells + opened.place else (opened.layout[10] + opened.layout[11] - 1) * opened.cells + opened.place end as low_1, case when opened.layout[15] >= 0 then opened.layout[15] * opened.series + 1 end as base_1, case when opened.layout[17] >= 0 then opened.layout[17] * opened.series + 1 end as slope_1, case when opened.layout[13] >= 0 then opened.layout[13] end as nudge_count_1, (opened.layout[12] + opened.layout[13] - 1) * opened.cells + opened.place as nudge_low_1, case when opened.layout[16] >= 0 then opened.layout[16] * opened.series + 1 end as nudge_base_1, case when opened.layout[14] >= 0 then opened.layout[14] * opened.cells + opened.place end as nulls_1,
+        opened.units[3] as unit_2, greatest(opened.units[3], 1) as times_2, greatest(-opened.units[3], 1) as per_2, opened.layout[19] as count_2, case when opened.units[3] = 0 then opened.layout[18] * opened.cells + opened.place else (opened.layout[18] + opened.layout[19] - 1) * opened.cells + opened.place end as low_2, case when opened.layout[23] >= 0 then opened.layout[23] * opened.series + 1 end as base_2, case when opened.layout[25] >= 0 then opened.layout[25] * opened.series + 1 end as slope_2, case when opened.layout[21] >= 0 then opened.layout[21] end as nudge_count_2, (opened.layout[20] + opened.layout[21] - 1) * opened.cells + opened.place as nudge_low_2, case when opened.layout[24] >= 0 then opened.layout[24] * opened.series + 1 end as nudge_base_2, case when opened.layout[22] >= 0 then opened.layout[22] * opened.cells + opened.place end as nulls_2,
+        case when opened.layout[1] >= 0 then opened.layout[1] * opened.cells + opened.place end as present
+      from (
+        select packed.planes || ''::bytea as planes, packed.bases || '{}' as bases, packed.whole || '{}' as whole,
+          packed.labels || '{}' as labels, packed.units || '{}' as units, packed.layout || '{}' as layout,
+          cardinality(packed.at) as size, array_position(packed.at, scrape."timestamp") - 1 as place,
+          cardinality(packed.labels) / 2 as series,
+          cardinality(packed.at) * cardinality(packed.labels) / 2 as cells
+        offset 0
+      ) as opened
+      offset 0
+    ) as chunk
+      cross join lateral generate_series(0, chunk.series - 1) as series(no)
+    where chunk.present is null or get_byte(chunk.planes, chunk.present + series.no * chunk.size) = 1
+  ) as snapshot("command", "parent", "runs_total", "cpu_seconds_total", counters_since);
+comment on view admiral.accounting_snapshots_rows_apart is 'As accounting_snapshots_rows: for questions that name the server, also of a distributed PostgreSQL.';
 create view admiral.accounting_snapshots as
 select
   server.server_id,

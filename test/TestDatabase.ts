@@ -1,5 +1,6 @@
 /**
- * A fresh, migrated database in the test run's PostgreSQL, dropped when the layer's scope closes. One per `layer(…)`.
+ * A fresh, migrated database in the test run's PostgreSQL, dropped when the layer's scope closes. One per `layer(…)`. Where that is
+ * a coordinator of Citus, its rows are distributed over the nodes.
  *
  * ```ts
  * layer(TestDatabase.layer)("…", (it) => { it.effect("…", () => Effect.gen(function* () { const sql = yield* PgClient.PgClient … })) })
@@ -60,17 +61,34 @@ export const layerWith = (
 
 const freshDatabase = Effect.gen(function* () {
   const server = inject("postgresUrl")
+  const nodes = inject("citusNodes").map(({ host, port }) => {
+    const url = new URL(server)
+    url.hostname = host
+    url.port = String(port)
+    return url.href
+  })
   const name = `test_${randomBytes(8).toString("hex")}`
-  const administrate = (statement: string) =>
-    Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(statement).unprepared).pipe(
-      Effect.provide(Database.layer({ url: Redacted.make(server), maxConnections: 1 }), { local: true })
-    )
-  yield* Effect.acquireRelease(administrate(`create database ${name}`), () =>
-    Effect.orDie(administrate(`drop database ${name} with (force)`))
+  const at = (server: string) => {
+    const url = new URL(server)
+    url.pathname = `/${name}`
+    return url.href
+  }
+  const servers = nodes.length === 0 ? [server] : nodes
+  yield* Effect.acquireRelease(
+    Effect.forEach(servers, (server) => run(server, `create database ${name}`), { concurrency: "unbounded" }),
+    () => Effect.forEach(servers, (server) => Effect.orDie(run(server, `drop database ${name} with (force)`)))
   )
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  return Redacted.make(url.href)
+  yield* Effect.forEach(nodes, (node) => run(at(node), "create extension citus"), { concurrency: "unbounded" })
+  for (const [n, { host, port }] of inject("citusNodes").entries()) {
+    const add = n === 0 ? "citus_set_coordinator_host" : "citus_add_node"
+    yield* run(at(server), `select ${add}('${host}', ${port})`)
+  }
+  return Redacted.make(at(server))
 })
+
+const run = (server: string, statement: string) =>
+  Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(statement).unprepared).pipe(
+    Effect.provide(Database.layer({ url: Redacted.make(server), maxConnections: 1 }), { local: true })
+  )
 
 export const layer = layerWith()

@@ -1,18 +1,28 @@
 /**
  * One real PostgreSQL for the whole run of the tests, started as the server starts its own, in a temporary folder; or the
- * one that NODEPULSE_TEST_DATABASE_URL names (its user must be allowed to create databases), to test another version.
+ * one that NODEPULSE_TEST_DATABASE_URL names (its user must be allowed to create databases), to test another version, or
+ * Citus: where the database that it names has that extension, and nodes, each test file's database has them too.
  * `TestDatabase.ts` gives each test file a database in it.
  */
 import { chmod, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Redacted, References, Scope } from "effect"
 import type { TestProject } from "vitest/node"
+import * as Database from "../src/sinks/postgres/Database.ts"
 import { make } from "../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
+
+export interface CitusNode {
+  readonly host: string
+  readonly port: number
+}
 
 declare module "vitest" {
   interface ProvidedContext {
     readonly postgresUrl: string
+    /** Where that is a coordinator of Citus: its nodes, the coordinator first. */
+    readonly citusNodes: ReadonlyArray<CitusNode>
   }
 }
 
@@ -20,8 +30,10 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
   const other = process.env.NODEPULSE_TEST_DATABASE_URL
   if (other !== undefined && other !== "") {
     project.provide("postgresUrl", other)
+    project.provide("citusNodes", await citusNodesOf(other))
     return async () => {}
   }
+  project.provide("citusNodes", [])
   const folder = await mkdtemp(join(tmpdir(), "nodepulse-test-"))
   await chmod(folder, 0o711)
   const scope = Effect.runSync(Scope.make())
@@ -39,3 +51,12 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
     await rm(folder, { recursive: true, force: true })
   }
 }
+
+const citusNodesOf = (url: string): Promise<ReadonlyArray<CitusNode>> =>
+  Effect.gen(function* () {
+    const sql = yield* PgClient.PgClient
+    const [citus] = yield* sql`select from pg_extension where extname = 'citus'`
+    if (citus === undefined) return []
+    return yield* sql<CitusNode>`
+      select nodename as host, nodeport as port from pg_dist_node where isactive and noderole = 'primary' order by groupid`
+  }).pipe(Effect.provide(Database.layer({ url: Redacted.make(url), maxConnections: 1 })), Effect.runPromise)

@@ -25,10 +25,11 @@ import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import { marksSql } from "../src/query/MarksPostgres.ts"
 import { latestSql } from "../src/query/RankingsPostgres.ts"
 import { coresSql, timesSql } from "../src/query/RawReader.ts"
+import { paceSql, scrapesSql } from "../src/query/SightingsPostgres.ts"
 import { changedSql } from "../src/query/WindowReader.ts"
 import { recordingStatements } from "../src/recordings/RecordingsPostgres.ts"
 import { readSql, writeSql } from "../src/sinks/rollups/Buckets.ts"
-import { putAllSql, spreadSql, takeSql } from "../src/sinks/rollups/RollupQueue.ts"
+import { putAllSql, spreadSql, takeOnwardSql, takeSql } from "../src/sinks/rollups/RollupQueue.ts"
 import { pruneSql } from "../src/sinks/rollups/Rollups.ts"
 import { COARSE, FINE } from "../src/sinks/rollups/RollupTables.ts"
 import { chunksSql } from "../src/sinks/storage/PackedTable.ts"
@@ -54,7 +55,8 @@ const statements: ReadonlyArray<readonly [name: string, sql: string, types: Read
   ["queue-of-one-server", changedSql(true), ["int4", "float8", "float8"]],
   ["queue-of-several-servers", changedSql(false), ["int4[]", "float8", "float8"]],
   ["queue-take", takeSql, ["int4", "float8", "int4"]],
-  ["queue-spread", spreadSql(host, exporters), []],
+  ["queue-take-onward", takeOnwardSql, []],
+  ["queue-spread", spreadSql(host, exporters), ["int4", "float8"]],
   ["queue-everything-of-one-server", putAllSql(exporters), ["int4"]],
   ["host-cores-of-one-server", coresSql(host, true), ["int4", "float8", "float8"]],
   ["host-cores-of-several-servers", coresSql(host, false), ["int4[]", "float8", "float8"]],
@@ -75,6 +77,9 @@ const statements: ReadonlyArray<readonly [name: string, sql: string, types: Read
       [of("scrape-times"), timesSql(exporter, true), ["int4", "float8[]", "float8[]"]],
       [of("arrivals"), arrivalsSql(exporter), ["int4[]", "float8", "float8", "float8", "float8"]],
       [of("latest-scrape"), latestSql(exporter), ["int4[]", "float8"]],
+      [of("sightings-of-one-server"), scrapesSql(exporter, true), ["int4"]],
+      [of("sightings-of-all-servers"), scrapesSql(exporter, false), []],
+      [of("pace"), paceSql(exporter), ["int4", "float8", "float8"]],
       [of("marks"), marksSql(exporter), ["int4", "float8", "float8", "float8"]],
       [of("chunks-of-one-server"), chunksSql(exporter, true), ["int4", "timestamptz[]"]],
       [of("chunks-of-several-servers"), chunksSql(exporter, false), ["int4[]", "timestamptz[]"]],

@@ -5,4 +5,5 @@ select server.id as server,
     where scrape.server_id = server.id and scrape."timestamp" > timestamptz 'epoch' + $4::float8 * interval '1 microsecond' and scrape."timestamp" <= timestamptz 'epoch' + $5::float8 * interval '1 microsecond' order by scrape."timestamp") as times,
   array(select coalesce(cardinality(scrape."process_name"), 0) from admiral."process_snapshots_scrapes" as scrape
     where scrape.server_id = server.id and scrape."timestamp" > timestamptz 'epoch' + $4::float8 * interval '1 microsecond' and scrape."timestamp" <= timestamptz 'epoch' + $5::float8 * interval '1 microsecond' order by scrape."timestamp") as rows
-from unnest($1::int4[]) as server(id);
+from admiral.server_ids as server
+where server.id = any($1::int4[]);

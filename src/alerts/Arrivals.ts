@@ -96,5 +96,6 @@ export const arrivalsSql = (exporter: Exporter): string => {
   (select count(*)::int4 ${within("$2", "$3")}) as known,
   array(select ${micros('scrape."timestamp"')} ${within("$4", "$5")} order by scrape."timestamp") as times,
   array(select ${rows} ${within("$4", "$5")} order by scrape."timestamp") as rows
-from unnest($1::int4[]) as server(id)`
+from admiral.server_ids as server
+where server.id = any($1::int4[])`
 }

@@ -26,7 +26,17 @@ export const RESERVED_COLUMNS: ReadonlySet<string> = new Set([
 
 /** Tables that are there whatever the exporters. */
 export const CORE_TABLES: ReadonlyArray<string> = [
-  ...["servers", "label_values", "tokens", "dead_letters", "agents", "exporters", "rollup_queue", "migrations"],
+  ...[
+    "servers",
+    "server_ids",
+    "label_values",
+    "tokens",
+    "dead_letters",
+    "agents",
+    "exporters",
+    "rollup_queue",
+    "migrations"
+  ],
   ...["packing_queue", "packed_days", "packed_number", "sessions", "sign_in_links", "audit", "notes", "stream_keys"],
   ...["streams", "digests"],
   ...[

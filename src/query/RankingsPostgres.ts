@@ -274,9 +274,9 @@ const coverageOf = (covered: number, window: Window): number =>
 export const latestSql = (exporter: Exporter): string =>
   `select server.id as server, round(extract(epoch from coalesce(
   (select scrape."timestamp" from admiral."${scrapesTable(exporter.table.name)}" scrape
-    where scrape.server_id = server.id and scrape."timestamp" <= until.moment order by scrape."timestamp" desc limit 1),
+    where scrape.server_id = server.id and scrape."timestamp" <= ${moment("$2::float8")} order by scrape."timestamp" desc limit 1),
   (select bucket.last_at from admiral."${rollupTable(exporter.table.name, COARSE)}" bucket
-    where bucket.server_id = server.id and bucket.last_at <= until.moment order by bucket.bucket desc limit 1)
+    where bucket.server_id = server.id and bucket.last_at <= ${moment("$2::float8")} order by bucket.bucket desc limit 1)
 )) * 1000000)::float8 as at
-from unnest($1::int4[]) as server(id)
-cross join (select ${moment("$2::float8")} as moment) until`
+from admiral.server_ids as server
+where server.id = any($1::int4[])`

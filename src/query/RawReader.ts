@@ -289,9 +289,9 @@ export const coresSql = (host: Exporter, oneServer: boolean): string => {
 )`
   return `select ${id} as server, before.at as before_at, before.cores as before_cores,
   following.at as after_at, following.cores as after_cores
-from ${oneServer ? "(select) as server" : "unnest($1::int4[]) as server(id)"}
+from ${oneServer ? "(select) as server" : "admiral.server_ids as server"}
 left join lateral ${row(`<= ${moment("$2::float8")}`, "desc")} before on true
-left join lateral ${row(`> ${moment("$3::float8")}`, "asc")} following on true`
+left join lateral ${row(`> ${moment("$3::float8")}`, "asc")} following on true${oneServer ? "" : "\nwhere server.id = any($1::int4[])"}`
 }
 
 /**

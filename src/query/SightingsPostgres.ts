@@ -17,8 +17,14 @@ const FRESH_FOR = "2 seconds"
 const PACE_WITHIN_MICROS = 4 * 3_600_000_000
 const PACE_SCRAPES_MAX = 1_000
 
+interface KnownServer {
+  readonly id: number
+  readonly server_id: string
+}
+
 interface Row {
-  readonly server: string
+  /** Of the server. */
+  readonly id: number
   /** The latest first, epoch microseconds. */
   readonly scrapes: ReadonlyArray<number> | null
 }
@@ -28,19 +34,35 @@ export const layer: Layer.Layer<Sightings, never, PgClient.PgClient | Registry> 
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
     const { exporters, get } = yield* Registry
-    const asked = exporters.map((exporter) => ({ exporter, statement: scrapesSql(exporter) }))
+    const asked = exporters.map((exporter) => ({
+      exporter,
+      ofAll: scrapesSql(exporter, false),
+      ofOne: scrapesSql(exporter, true)
+    }))
 
     /** Of one server, or of all where none is named. */
-    const find = Effect.fnUntraced(function* (serverId: string | null) {
+    const find = Effect.fnUntraced(function* (serverId?: string) {
+      const ids =
+        serverId === undefined
+          ? yield* sql<KnownServer>`select server.id, server.server_id from admiral.servers server`
+          : yield* sql<KnownServer>`
+              select server.id, server.server_id from admiral.servers server where server.server_id = ${serverId}`
+      const one = serverId === undefined ? undefined : ids[0]
       const found = yield* Effect.forEach(
-        asked,
-        ({ exporter, statement }) => Effect.map(sql.unsafe<Row>(statement, [serverId]), (rows) => ({ exporter, rows })),
+        ids.length === 0 ? [] : asked,
+        ({ exporter, ofAll, ofOne }) =>
+          Effect.map(
+            one === undefined ? sql.unsafe<Row>(ofAll) : sql.unsafe<Row>(ofOne, [PgTypes.int4(one.id)]),
+            (rows) => ({ exporter, rows })
+          ),
         { concurrency: 2 }
       )
+      const names = new Map(ids.map(({ id, server_id }) => [id, server_id]))
       const sightings = new Map<string, Array<Sighting>>()
       for (const { exporter, rows } of found) {
-        for (const { scrapes, server } of rows) {
-          if (scrapes === null || scrapes[0] === undefined) continue
+        for (const { id, scrapes } of rows) {
+          const server = names.get(id)
+          if (server === undefined || scrapes === null || scrapes[0] === undefined) continue
           const interval = seenInterval(scrapes, declaredOf(exporter))
           const sighting = { exporter: exporter.name, lastSeen: scrapes[0], interval }
           sightings.set(server, [...(sightings.get(server) ?? []), sighting])
@@ -50,7 +72,7 @@ export const layer: Layer.Layer<Sightings, never, PgClient.PgClient | Registry> 
     })
 
     return Sightings.of({
-      all: yield* Effect.cachedWithTTL(find(null).pipe(answering("sightings")), FRESH_FOR),
+      all: yield* Effect.cachedWithTTL(find().pipe(answering("sightings")), FRESH_FOR),
       of: Effect.fn("Sightings.of")(function* (serverId) {
         return (yield* find(serverId)).get(serverId) ?? []
       }, answering("sightings")),
@@ -58,8 +80,10 @@ export const layer: Layer.Layer<Sightings, never, PgClient.PgClient | Registry> 
         const exporter = get(name)
         if (exporter === undefined) return yield* Effect.die(new Error(`there is no exporter "${name}"`))
         const from = Math.max(window.from, window.to - PACE_WITHIN_MICROS)
+        const [server] = yield* sql<KnownServer>`
+          select server.id, server.server_id from admiral.servers server where server.server_id = ${serverId}`
         const rows = yield* sql.unsafe<{ readonly at: number }>(paceSql(exporter), [
-          serverId,
+          PgTypes.int4(server?.id ?? NOBODYS),
           PgTypes.float8(from),
           PgTypes.float8(window.to)
         ])
@@ -76,24 +100,29 @@ const declaredOf = ({ scrape, table }: Exporter) => ({
   gapMax: Duration.toMillis(table.staleAfter) * 1_000
 })
 
-/** The scrapes of a window, the latest of them. Bound: the server's public id, the window in epoch microseconds. */
-const paceSql = (exporter: Exporter): string =>
+/** No server has it. */
+const NOBODYS = -1
+
+/** The scrapes of a window, the latest of them. Bound: the server's id, the window in epoch microseconds. */
+export const paceSql = (exporter: Exporter): string =>
   `select ${micros('scrape."timestamp"')} as at from admiral."${scrapesTable(exporter.table.name)}" scrape
-where scrape.server_id = (select server.id from admiral.servers server where server.server_id = $1)
+where scrape.server_id = $1::int4
   and scrape."timestamp" > ${moment("$2::float8")} and scrape."timestamp" <= ${moment("$3::float8")}
 order by scrape."timestamp" desc limit ${PACE_SCRAPES_MAX}`
 
 /**
  * The latest scrapes of every server, or of one: by its roll-ups where retention has taken the scrapes. Bound: the server's
- * public id or null.
+ * id, where it is of one.
  */
-const scrapesSql = (exporter: Exporter): string =>
-  `select server.server_id as server, coalesce(
+export const scrapesSql = (exporter: Exporter, oneServer: boolean): string => {
+  const id = oneServer ? "$1::int4" : "server.id"
+  return `select ${id} as id, coalesce(
   (select array_agg(latest.at order by latest.at desc) from (
     select ${micros('scrape."timestamp"')} as at from admiral."${scrapesTable(exporter.table.name)}" scrape
-    where scrape.server_id = server.id order by scrape."timestamp" desc limit ${SCRAPES_MAX}
+    where scrape.server_id = ${id} order by scrape."timestamp" desc limit ${SCRAPES_MAX}
   ) latest),
   (select array[${micros("bucket.last_at")}] from admiral."${rollupTable(exporter.table.name, COARSE)}" bucket
-    where bucket.server_id = server.id and bucket.last_at is not null order by bucket.bucket desc limit 1)
+    where bucket.server_id = ${id} and bucket.last_at is not null order by bucket.bucket desc limit 1)
 ) as scrapes
-from admiral.servers server where $1::text is null or server.server_id = $1::text`
+from ${oneServer ? "(select) as server" : "admiral.server_ids as server"}`
+}

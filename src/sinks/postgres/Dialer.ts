@@ -146,7 +146,9 @@ const connectOnce = Effect.fnUntraced(function* (
     prepare: true
   })
   const { rows } = yield* connection.query(LOOK, [], false)
-  const [row] = rows as ReadonlyArray<{ readonly pid: number; readonly read_only: boolean }>
+  const [row] = rows as ReadonlyArray<{ readonly pid: number; readonly read_only: boolean; readonly citus: boolean }>
+  // Citus plans a statement by its values: without them it does not know which node has the rows.
+  if (row?.citus === true && !bare) yield* connection.query("set plan_cache_mode = auto", [], false)
   return {
     connection,
     pooled: bare || row?.pid !== connection.processId,
@@ -157,7 +159,8 @@ const connectOnce = Effect.fnUntraced(function* (
 })
 
 const LOOK = `select pg_backend_pid()::int4 as pid,
-  pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as read_only`
+  pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as read_only,
+  exists (select from pg_extension where extname = 'citus') as citus`
 
 const openSocket = ({ address, host, port }: DatabaseHost): Net.Socket =>
   host.startsWith("/")

@@ -209,8 +209,8 @@ interface BucketRow {
 }
 
 /** A span of each of some levels. Bound: a server's id, or several; the left and the right end of each span. */
-export const readSql = (exporter: Exporter, levels: ReadonlyArray<Level>, oneServer: boolean): string =>
-  levels
+export const readSql = (exporter: Exporter, levels: ReadonlyArray<Level>, oneServer: boolean): string => {
+  const parts = levels
     .map((level, n) => {
       const selected = `select ${LEVELS.indexOf(level)} as level, bucket.server_id as server, timestamptz_send(bucket.bucket) as bucket, timestamptz_send(bucket.last_at) as last_at,
   bucket.scrapes, bucket.covered, bucket.host_busy, bucket.host_seconds, bucket.host_unknown, bucket.groups`
@@ -221,14 +221,18 @@ export const readSql = (exporter: Exporter, levels: ReadonlyArray<Level>, oneSer
 from ${table}
 where bucket.server_id = $1::int4 and ${within}`
         : `${selected}
-from unnest($1::int4[]) as server(id)
+from admiral.server_ids as server
 cross join lateral (
   select * from ${table}
   where bucket.server_id = server.id and ${within}
   offset 0
-) bucket`
+) bucket
+where server.id = any($1::int4[])`
     })
     .join("\nunion all\n")
+  // A distributed PostgreSQL takes a union apart unless it is a part of something.
+  return oneServer || levels.length === 1 ? parts : `select * from (\n${parts}\n) as part`
+}
 
 /** Some buckets. Bound: an array for each column. */
 export const writeSql = (exporter: Exporter, level: Level): string => {

@@ -13,7 +13,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { ONWARD } from "../../query/WindowPlan.ts"
 import { micros, moment } from "../postgres/Moments.ts"
-import { float8s, int4s } from "../storage/ArrayCodec.ts"
+import { float8s, int4s, readMoment } from "../storage/ArrayCodec.ts"
 import { scrapesTable } from "../storage/Tables.ts"
 import { FINE, type Level, rollupTable } from "./RollupTables.ts"
 
@@ -63,29 +63,32 @@ const putSql = `insert into admiral.rollup_queue (bucket, server_id, seconds)
 select ${moment("changed.bucket")}, changed.server_id, $1::int4
 from unnest($2::int4[], $3::float8[]) as changed(server_id, bucket)`
 
+/** Takes entries of {@link ONWARD} off. */
+export const takeOnwardSql = `delete from admiral.rollup_queue queued where queued.seconds = ${ONWARD}
+returning queued.server_id as server, timestamptz_send(queued.bucket) as at`
+
 /**
  * The buckets that an entry of {@link ONWARD} is about end where the host's next row does: until then its cores are those
- * that changed.
+ * that changed. Bound: the server's id; the moment, epoch microseconds.
  */
-export const spreadSql = (host: Exporter, exporters: ReadonlyArray<Exporter>): string => `with onward as (
-  delete from admiral.rollup_queue queued where queued.seconds = ${ONWARD} returning queued.server_id, queued.bucket
-), span as (
-  select onward.server_id, onward.bucket as first, (
+export const spreadSql = (host: Exporter, exporters: ReadonlyArray<Exporter>): string => {
+  const first = moment("$2::float8")
+  const next = `(
     select scrape."timestamp" from admiral."${scrapesTable(host.table.name)}" scrape
-    where scrape.server_id = onward.server_id and scrape."timestamp" > onward.bucket and scrape."${host.host!.cores}" is not null
+    where scrape.server_id = $1::int4 and scrape."timestamp" > ${first} and scrape."${host.host!.cores}" is not null
     order by scrape."timestamp" limit 1
-  ) as next
-  from onward
-)
-insert into admiral.rollup_queue (bucket, server_id, seconds)
+  )`
+  return `insert into admiral.rollup_queue (bucket, server_id, seconds)
+select held.bucket, $1::int4, ${FINE.seconds} from (
 ${exporters
   .map(
-    (exporter) => `select bucket.bucket, bucket.server_id, ${FINE.seconds}
-from span join admiral."${rollupTable(exporter.table.name, FINE)}" bucket on bucket.server_id = span.server_id
-  and bucket.bucket >= span.first
-  and (span.next is null or bucket.bucket <= ${fineEnd("span.next")})`
+    (exporter) => `  select bucket.bucket from admiral."${rollupTable(exporter.table.name, FINE)}" bucket
+  where bucket.server_id = $1::int4 and bucket.bucket >= ${first}
+    and bucket.bucket <= coalesce(${fineEnd(next)}, 'infinity')`
   )
-  .join("\nunion\n")}`
+  .join("\n  union\n")}
+) held`
+}
 
 /** Bound: the server's id. */
 export const putAllSql = (exporters: ReadonlyArray<Exporter>): string =>
@@ -104,6 +107,19 @@ const waitingSql = `select count(*)::float8 as buckets, ${micros("min(waiting.bu
   select distinct queued.server_id, queued.bucket, queued.seconds from admiral.rollup_queue queued
   where queued.bucket <= ${moment("$1::float8")}
 ) waiting`
+
+/** Mostly there is nothing to spread. One server after the other: each is a question about its own rows. */
+const spread = Effect.fnUntraced(function* (sql: PgClient.PgClient, statement: string) {
+  const onward = new Map<string, QueuedBucket>()
+  const taken = yield* sql.unsafe<{ readonly server: number; readonly at: Uint8Array }>(takeOnwardSql)
+  for (const { at, server } of taken) {
+    const bucket = readMoment(at)
+    onward.set(`${server} ${bucket}`, { server, bucket })
+  }
+  for (const { bucket, server } of onward.values()) {
+    yield* sql.unsafe(statement, [PgTypes.int4(server), PgTypes.float8(bucket)])
+  }
+})
 
 export const makeRollupQueue = (
   exporters: ReadonlyArray<Exporter>,
@@ -124,7 +140,7 @@ export const makeRollupQueue = (
                 float8s(buckets.map(({ bucket }) => bucket))
               ])
             ),
-      spread: host === undefined ? Effect.void : Effect.asVoid(sql.unsafe(spreadSql(host, exporters))),
+      spread: host === undefined ? Effect.void : spread(sql, spreadSql(host, exporters)),
       putAll: (server) => Effect.asVoid(sql.unsafe(putAllSql(exporters), [PgTypes.int4(server)])),
       waiting: (until) =>
         Effect.map(

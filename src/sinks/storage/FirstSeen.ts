@@ -18,7 +18,7 @@ import type { Exporter } from "../../plugins/Exporter.ts"
 import { int4s, moment, moments, readMoment } from "./ArrayCodec.ts"
 import type { Series } from "./ScrapeBatch.ts"
 import { columnsOf, quoted } from "./ScrapeColumns.ts"
-import { firstSeenTable, rowsView, scrapesTable } from "./Tables.ts"
+import { firstSeenTable, rowsApartView, scrapesTable } from "./Tables.ts"
 
 /** A row that was stored, of a server. */
 export interface SeenRow {
@@ -201,13 +201,13 @@ const pruneSql = (table: string, labels: ReadonlyArray<string>): string => {
   const scrapes = `admiral.${quoted(scrapesTable(table))}`
   return `with oldest as (
   select server.id as server_id, scrape.since
-  from admiral.servers as server
+  from admiral.server_ids as server
   cross join lateral (
     select coalesce(kept.counters_since, ${
       labels.length === 0
         ? "null"
         : `(
-      select min(known.counters_since) from admiral.${quoted(rowsView(table))} as known
+      select min(known.counters_since) from admiral.${quoted(rowsApartView(table))} as known
       where known.server_id = kept.server_id and known."timestamp" = kept."timestamp"
     )`
     }) as since
@@ -224,7 +224,7 @@ where entry.first_at < $1 and (
       and later.first_at > entry.first_at and later.first_at < $1
   )
   or entry.first_at < (select oldest.since - interval '1 day' from oldest where oldest.server_id = entry.server_id)
-  or not exists (select from admiral.servers as server where server.id = entry.server_id)
+  or not exists (select from admiral.server_ids as server where server.id = entry.server_id)
 )
 returning 1 as pruned`
 }

@@ -41,7 +41,7 @@ export const makeHostCores = (host: Exporter): Effect.Effect<HostCores, never, P
 
     /** The cores that the row before each of these tells; null where there is none. */
     const coresBefore = (rows: ReadonlyArray<CoresRow>) =>
-      sql.unsafe<{ readonly place: number; readonly cores: number | null }>(coresBeforeSql(host), [
+      sql.unsafe<{ readonly server: number; readonly cores: number | null }>(coresBeforeSql(host), [
         int4s(rows.map(({ server }) => server)),
         moments(rows.map(({ at }) => at))
       ])
@@ -50,16 +50,17 @@ export const makeHostCores = (host: Exporter): Effect.Effect<HostCores, never, P
       note: Effect.fnUntraced(function* (rows) {
         const known = new Map<number, { readonly at: number; readonly cores: number }>()
         const changed: Array<{ readonly server: number; readonly at: number }> = []
-        const unsure: Array<CoresRow> = []
+        // A server's first row of these: the others come after it.
+        const unsure = new Map<number, CoresRow>()
         for (const row of rows) {
           const before = known.get(row.server) ?? latest.get(String(row.server))
-          if (before === undefined || before.at >= row.at) unsure.push(row)
+          if (before === undefined || before.at >= row.at) unsure.set(row.server, row)
           else if (before.cores !== row.cores) changed.push(row)
           known.set(row.server, row)
         }
-        if (unsure.length > 0) {
-          for (const { cores, place } of yield* coresBefore(unsure)) {
-            const row = unsure[place - 1]!
+        if (unsure.size > 0) {
+          for (const { cores, server } of yield* coresBefore([...unsure.values()])) {
+            const row = unsure.get(server)!
             if (cores !== row.cores) changed.push(row)
             if (cores === null) changed.push({ server: row.server, at: 0 })
           }
@@ -79,11 +80,13 @@ export const makeHostCores = (host: Exporter): Effect.Effect<HostCores, never, P
     } satisfies HostCores
   })
 
-/** Bound: servers and moments, in pairs. */
+/** Bound: servers, each once, and a moment for each. */
 const coresBeforeSql = (host: Exporter): string =>
-  `select noted.place::int4 as place, (
+  `select server.id as server, (
   select scrape."${host.host!.cores}"::float8 from admiral."${scrapesTable(host.table.name)}" scrape
-  where scrape.server_id = noted.server_id and scrape."timestamp" < noted.at and scrape."${host.host!.cores}" is not null
+  where scrape.server_id = server.id and scrape."timestamp" < ($2::timestamptz[])[array_position($1::int4[], server.id)]
+    and scrape."${host.host!.cores}" is not null
   order by scrape."timestamp" desc limit 1
 ) as cores
-from unnest($1::int4[], $2::timestamptz[]) with ordinality as noted(server_id, at, place)`
+from admiral.server_ids as server
+where server.id = any($1::int4[])`

@@ -18,6 +18,7 @@ import { answering } from "../postgres/Database.ts"
 import { rollupDdl } from "../rollups/RollupTables.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { DeclaredTable, declaredTable, refusal } from "./Declared.ts"
+import { distribute, distributionState, isToBeDistributed } from "./Distribution.ts"
 import { statements } from "./SqlScript.ts"
 import { addColumnsSql, coreSql, createTableSql } from "./Tables.ts"
 
@@ -74,6 +75,8 @@ export interface Migrated {
   readonly alreadyApplied: number
   /** Applied once, but not among ours: the database has met a newer version, or a plugin that is gone. */
   readonly unknown: ReadonlyArray<string>
+  /** Tables whose rows were distributed now (`Distribution.ts`). */
+  readonly distributed: ReadonlyArray<string>
 }
 
 // -- from declarations to SQL
@@ -150,6 +153,8 @@ export const writeFolder = (
 /** Any number that nobody else takes: servers that start together wait for each other here. */
 export const MIGRATION_LOCK = 7_246_001
 
+const oneAtATime = (sql: PgClient.PgClient) => sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::int8)`
+
 /** Applies those that the database has not seen. See the head of this file. */
 export const migrate = Effect.fn("Migrations.migrate")(function* (
   migrations: ReadonlyArray<Migration>
@@ -158,8 +163,8 @@ export const migrate = Effect.fn("Migrations.migrate")(function* (
   const ordered = [...migrations].sort((a, b) => (a.name < b.name ? -1 : 1))
   const result = yield* Effect.gen(function* () {
     // Whoever may only read and write cannot prepare anything, and need not.
-    if (yield* isUpToDate(ordered)) {
-      return { applied: [], alreadyApplied: ordered.length, unknown: [] } satisfies Migrated
+    if ((yield* isUpToDate(ordered)) && !isToBeDistributed(yield* distributionState)) {
+      return { applied: [], alreadyApplied: ordered.length, unknown: [], distributed: [] } satisfies Migrated
     }
     yield* prepareTable
     const applied: Array<string> = []
@@ -169,9 +174,11 @@ export const migrate = Effect.fn("Migrations.migrate")(function* (
     const known = yield* sql<{ readonly name: string }>`select name from admiral.migrations order by name`
     const ours = new Set(ordered.map((migration) => migration.name))
     const unknown = known.map((row) => row.name).filter((name) => !ours.has(name))
-    return { applied, alreadyApplied: ordered.length - applied.length, unknown } satisfies Migrated
+    const distributed = isToBeDistributed(yield* distributionState) ? yield* distribute(oneAtATime(sql)) : []
+    return { applied, alreadyApplied: ordered.length - applied.length, unknown, distributed } satisfies Migrated
   }).pipe(answering("migrate the database"))
   if (result.applied.length > 0) yield* Effect.logInfo(`migrated: ${result.applied.join(", ")}`)
+  if (result.distributed.length > 0) yield* Effect.logInfo(`distributed by server: ${result.distributed.join(", ")}`)
   if (result.unknown.length > 0) {
     yield* Effect.logWarning(`the database has migrations that are not ours: ${result.unknown.join(", ")}`)
   }
@@ -197,7 +204,7 @@ const checksumOf = ({ sql }: Migration): string => createHash("sha256").update(s
 
 const prepareTable = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
-  yield* sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::int8)`
+  yield* oneAtATime(sql)
   // `if not exists` asks for the right to make one also where it is there.
   const [schema] = yield* sql`select 1 from pg_namespace where nspname = 'admiral'`
   if (schema === undefined) yield* sql`create schema admiral`
@@ -214,7 +221,7 @@ const applyOne = Effect.fnUntraced(function* (migration: Migration) {
   const checksum = checksumOf(migration)
   return yield* inTransaction(
     Effect.gen(function* () {
-      yield* sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::int8)`
+      yield* oneAtATime(sql)
       const [row] = yield* sql<{ readonly checksum: string }>`
         select checksum from admiral.migrations where name = ${migration.name}`
       if (row !== undefined) {

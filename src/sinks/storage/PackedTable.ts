@@ -160,7 +160,7 @@ const readChunk = (row: StoredChunk, labelCount: number): PackedChunk => {
   }
 }
 
-/** Chunks by their first moments. Bound: a server's id and moments, or servers and moments in pairs. */
+/** Chunks by their first moments. Bound: a server's id, or several; moments, of any of them. */
 export const chunksSql = (exporter: Exporter, oneServer: boolean): string => {
   const selected = `select chunk.server_id, timestamptz_send(chunk."timestamp") as first, array_send(chunk.at) as at,
   array_send(chunk.labels) as labels, array_send(chunk.layout) as layout, array_send(chunk.units) as units,
@@ -170,12 +170,13 @@ from admiral.${quoted(packedTable(exporter.table.name))} as chunk`
     ? `${selected}
 where chunk.server_id = $1 and chunk."timestamp" = any($2::timestamptz[])`
     : `select chunk.*
-from unnest($1::integer[], $2::timestamptz[]) as wanted(server_id, first)
+from admiral.server_ids as server
 cross join lateral (
 ${selected}
-where chunk.server_id = wanted.server_id and chunk."timestamp" = wanted.first
+where chunk.server_id = server.id and chunk."timestamp" = any($2::timestamptz[])
 offset 0
-) as chunk`
+) as chunk
+where server.id = any($1::integer[])`
 }
 
 const insertChunkSql = (exporter: Exporter): string =>

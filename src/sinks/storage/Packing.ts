@@ -13,10 +13,10 @@ import { reasonOf } from "../../engine/Supervisor.ts"
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { Registry } from "../../plugins/Registry.ts"
 import { answering } from "../postgres/Database.ts"
-import { moment } from "./ArrayCodec.ts"
+import { moment, readMoment } from "./ArrayCodec.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { makePackingDay, type PackingDay, packingTable } from "./PackingDay.ts"
-import { DAY_MICROS, dayName, dayOfPartition } from "./Partitions.ts"
+import { DAY_MICROS, dayName, dayOf, dayOfPartition } from "./Partitions.ts"
 import { quoted } from "./ScrapeColumns.ts"
 import { scrapesTable } from "./Tables.ts"
 
@@ -84,12 +84,8 @@ const make = Effect.fnUntraced(function* (options: PackingOptions) {
   const daysOf = Effect.fnUntraced(function* (exporter: Exporter) {
     const now = (yield* Clock.currentTimeMillis) * 1_000
     const table = scrapesTable(exporter.table.name)
-    const partitions = yield* sql<{ readonly name: string; readonly packed: boolean; readonly late: boolean }>`
-      select partition.name, packed.day is not null as packed, exists (
-        select from admiral.packing_queue as late
-        where late.exporter = ${exporter.name} and packed.day is not null
-          and late.hour >= packed.day::timestamp at time zone 'UTC' and late.hour < (packed.day + 1)::timestamp at time zone 'UTC'
-      ) as late
+    const partitions = yield* sql<{ readonly name: string; readonly packed: boolean }>`
+      select partition.name, packed.day is not null as packed
       from (
         select relation.relname::text as name, right(relation.relname, 8) as digits from pg_inherits as inherited
         join pg_class as relation on relation.oid = inherited.inhrelid
@@ -98,9 +94,12 @@ const make = Effect.fnUntraced(function* (options: PackingOptions) {
       left join admiral.packed_days as packed
         on packed.exporter = ${exporter.name} and to_char(packed.day, 'YYYYMMDD') = partition.digits
       order by partition.name`
-    const there = partitions.flatMap(({ late, name, packed }) => {
+    const hours = yield* sql<{ readonly at: Uint8Array }>`
+      select distinct timestamptz_send(late.hour) as at from admiral.packing_queue as late where late.exporter = ${exporter.name}`
+    const late = new Set(hours.map(({ at }) => dayOf(readMoment(at))))
+    const there = partitions.flatMap(({ name, packed }) => {
       const day = dayOfPartition(table, name)
-      return day === undefined ? [] : [{ day, late, packed }]
+      return day === undefined ? [] : [{ day, late: packed && late.has(day), packed }]
     })
     const isOver = (day: number) => (day + 1) * DAY_MICROS + after <= now
     return {

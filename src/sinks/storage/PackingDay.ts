@@ -20,6 +20,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { takeTurn } from "../postgres/Turn.ts"
 import { moment, moments, readMoment } from "./ArrayCodec.ts"
+import { distributeLike, isDistributed } from "./Distribution.ts"
 import { makePackHour } from "./PackHour.ts"
 import { HOUR_MICROS } from "./PackingQueue.ts"
 import { createPartitionSql, DAY_MICROS, dayName, PARTITION_LOCK, partitionName } from "./Partitions.ts"
@@ -88,6 +89,7 @@ export const makePackingDay = (
       yield* lockWithin
       yield* run(`lock table admiral.${quoted(partitionName(table, day))} in share mode`)
       for (const statement of beginSql(exporter, day)) yield* run(statement)
+      if (yield* isDistributed(sql)) yield* distributeLike(sql, packingTable(exporter, day))
       yield* sql`delete from admiral.packing_queue
         where exporter = ${exporter.name} and hour >= ${moment(day * DAY_MICROS)} and hour < ${moment((day + 1) * DAY_MICROS)}`
     })
@@ -105,7 +107,8 @@ export const makePackingDay = (
       if (hasLate) return "again" as const
       if (isRollingUp) return "rolling up" as const
       for (const statement of switchSql(exporter, day)) yield* run(statement)
-      yield* sql.unsafe(registerSql(exporter, day), [exporter.name, dayName(day), PgTypes.float8(count!.scrapes)])
+      const register = registerSql(exporter, day, yield* isDistributed(sql))
+      yield* sql.unsafe(register, [exporter.name, dayName(day), PgTypes.float8(count!.scrapes)])
       return "done" as const
     })
 
@@ -265,8 +268,9 @@ const switchSql = (exporter: Exporter, day: number): ReadonlyArray<string> => {
 }
 
 /** Bound: the exporter, the day, how many scrapes. */
-const registerSql = (exporter: Exporter, day: number): string => {
-  const size = (table: string) => `pg_total_relation_size('admiral.${quoted(partitionName(table, day))}')`
+const registerSql = (exporter: Exporter, day: number, isDistributed: boolean): string => {
+  const sizeOf = isDistributed ? "citus_total_relation_size" : "pg_total_relation_size"
+  const size = (table: string) => `${sizeOf}('admiral.${quoted(partitionName(table, day))}')`
   return `insert into admiral.packed_days (exporter, day, scrapes, bytes)
 values ($1, $2::date, $3, ${size(scrapesTable(exporter.table.name))} + ${size(packedTable(exporter.table.name))})`
 }

@@ -7,7 +7,8 @@
  *   first, so that neither readers nor writers wait; what cannot be done within {@link LOCK_WITHIN} is left for the next time.
  * - Several servers may run it: an advisory lock lets one do it at a time, the others pass. It is a transaction's, so that
  *   it cannot stay behind with a session that a pooler hands on.
- * - Behind a transaction pooler nothing can be detached concurrently with a bound on the wait. There a partition is detached
+ * - Behind a transaction pooler nothing can be detached concurrently with a bound on the wait, and of distributed tables nothing at
+ *   all. There a partition is detached
  *   at once, or left for the next time after {@link POOLED_LOCK_WITHIN}: so long others may wait behind it.
  * - A partition that a crash left detached, or half detached, is finished by the next sweep.
  *
@@ -25,6 +26,7 @@ import { FINE, keptFor, LEVELS, rollupTable } from "../rollups/RollupTables.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { pruneDeadLetters } from "./DeadLettersPostgres.ts"
 import { LABEL_MARGIN_DAYS, sweepLabels } from "./Dictionary.ts"
+import { isDistributed } from "./Distribution.ts"
 import { pruneFirstSeen } from "./FirstSeen.ts"
 import { createPartitionSql, DAY_MICROS, dayOf, dayOfPartition, PARTITION_LOCK, partitionName } from "./Partitions.ts"
 import { packedTable, scrapesTable } from "./Tables.ts"
@@ -108,21 +110,21 @@ const make = Effect.fnUntraced(function* (options: RetentionOptions) {
   /** The transaction that holds the lock does nothing else; the work is done beside it. */
   const sweep = Effect.fn("Retention.sweep")(
     function* (now: number) {
-      const pooled = yield* isPooled(sql)
+      const isPlain = (yield* isPooled(sql)) || (yield* isDistributed(sql))
       const isOurs = yield* takeTurn(sql, SWEEP_LOCK)
       // It only waits, for longer than any sweep takes; a process that stands still gives others the turn then.
       // A question keeps its snapshot until the next statement, and detaching waits for old snapshots: this one has none.
       yield* sql`set local idle_in_transaction_session_timeout = '30min'`
       if (!isOurs) return ELSEWHERE
-      return yield* outsideTransaction(sql, work(now, pooled))
+      return yield* outsideTransaction(sql, work(now, isPlain))
     },
     (self) => outsideTransaction(sql, sql.withTransaction(self)),
     answering("drop old partitions")
   )
 
   const work = Effect.fnUntraced(
-    function* (now: number, pooled: boolean) {
-      const hands = pooled ? handsPooled(sql) : yield* handsOfSession(sql)
+    function* (now: number, isPlain: boolean) {
+      const hands = isPlain ? handsPlain(sql) : yield* handsOfSession(sql)
       const { run } = hands
       const drops: Array<Drop> = []
       const postponed: Array<string> = []
@@ -239,8 +241,8 @@ const handsOfSession = Effect.fnUntraced(function* (sql: PgClient.PgClient) {
   return { run, detach: run, how: "concurrently" } satisfies Hands as Hands
 })
 
-/** Behind a transaction pooler: the lock time-out belongs to the transaction of each statement. */
-const handsPooled = (sql: PgClient.PgClient): Hands => {
+/** Nothing can be detached concurrently: the lock time-out belongs to the transaction of each statement. */
+const handsPlain = (sql: PgClient.PgClient): Hands => {
   const within =
     (limit: Duration.Duration): Run =>
     (statement) =>

@@ -14,7 +14,7 @@ import { makeRecentMap } from "../postgres/RecentMap.ts"
 import { int4s, moment, moments, readMoment } from "./ArrayCodec.ts"
 import { makePackedTable, type PackedTable, type StoredScrape } from "./PackedTable.ts"
 import { columnsOf, quoted, selectedColumns } from "./ScrapeColumns.ts"
-import { firstSeenTable, rowsView, scrapesTable } from "./Tables.ts"
+import { firstSeenTable, rowsApartView, scrapesTable } from "./Tables.ts"
 
 /** One stored scrape of one server by one exporter, as columns. */
 export interface Scrape {
@@ -267,15 +267,26 @@ const makeReader = (exporter: Exporter, packed: PackedTable): Reader => {
     return selectedColumns(labels, columns)
   }
   const within = (after: string, upto: string) => `scrape."timestamp" > ${after} and scrape."timestamp" <= ${upto}`
-  const several = (servers: string, columns: ReadonlyArray<string>, range: string, order: string, span = 0) =>
+  const several = (
+    servers: string | undefined,
+    columns: ReadonlyArray<string>,
+    range: string,
+    order: string,
+    span = 0
+  ) =>
     `select ${span} as span, server.id as server_id, scrape.*
-from ${servers}
+from admiral.server_ids as server
 cross join lateral (
   select ${selected(columns)}
   from ${table} as scrape
   where scrape.server_id = server.id and ${range}
   ${order}
-) as scrape`
+) as scrape${
+      servers === undefined
+        ? ""
+        : `
+where server.id = any(${servers}::integer[])`
+    }`
   /** The scrapes of some spans of one server, or of several: each span by its own parameters from `first` on. */
   const ofSpans = (
     one: boolean,
@@ -283,21 +294,20 @@ cross join lateral (
     columns: ReadonlyArray<string>,
     range: (server: string, first: number) => string,
     bounds: number
-  ) =>
-    Array.from({ length: spans }, (_, span) =>
+  ) => {
+    const parts = Array.from({ length: spans }, (_, span) =>
       one
         ? `(select ${span} as span, scrape.server_id, ${selected(columns)}
 from ${table} as scrape
 where scrape.server_id = $1 and ${range("$1", 2 + span * bounds)}
 order by scrape."timestamp")`
-        : several(
-            "unnest($1::integer[]) as server(id)",
-            columns,
-            range("server.id", 2 + span * bounds),
-            'order by scrape."timestamp" offset 0',
-            span
-          )
-    ).join("\nunion all\n")
+        : several("$1", columns, range("server.id", 2 + span * bounds), 'order by scrape."timestamp" offset 0', span)
+    )
+    // A distributed PostgreSQL takes a union apart unless it is a part of something.
+    return one || spans === 1
+      ? parts.join("\nunion all\n")
+      : `select * from (\n${parts.join("\nunion all\n")}\n) as part`
+  }
   const fromPrevious = (
     server: string,
     n: number
@@ -319,12 +329,7 @@ order by scrape."timestamp")`
 from ${table} as scrape
 where scrape.server_id = $4 and ${within("$1", "$2")}
 ${order}`
-        : several(
-            which === "all" ? "admiral.servers as server" : "unnest($4::integer[]) as server(id)",
-            columns,
-            within("$1", "$2"),
-            order
-          )
+        : several(which === "all" ? undefined : "$4", columns, within("$1", "$2"), order)
     },
     firsts: (one) => {
       const entries = `admiral.${quoted(firstSeenTable(exporter.table.name))}`
@@ -346,7 +351,7 @@ where entry.server_id = ${one ? "$1" : "any($1::integer[])"}
     select from ${entries} as former
     where former.server_id = entry.server_id${sameSeries("former")} and former.first_at < entry.counters_since
   ) and exists (
-    select from admiral.${quoted(rowsView(exporter.table.name))} as known
+    select from admiral.${quoted(rowsApartView(exporter.table.name))} as known
     where known.server_id = entry.server_id and known."timestamp" >= entry.counters_since and known."timestamp" < entry.first_at
      ${sameSeries("known")}
   ))

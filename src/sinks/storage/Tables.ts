@@ -22,6 +22,9 @@ export const packedTable = (table: string): string => `${table}_packed`
 /** The rows of an exporter, one per snapshot, with ids: `admiral.<name>`. */
 export const rowsView = (table: string): string => `${table}_rows`
 
+/** The same, told apart by where they lie: `admiral.<name>`. */
+export const rowsApartView = (table: string): string => `${table}_rows_apart`
+
 /** When each series of an exporter was first seen: `admiral.<name>`. */
 export const firstSeenTable = (table: string): string => `${table}_first_seen`
 
@@ -85,6 +88,9 @@ create table admiral.servers (
   created_at timestamptz not null default now()
 );
 comment on table admiral.servers is 'The servers that report. Scrapes refer to them by id.';
+
+create view admiral.server_ids as select id from admiral.servers;
+comment on view admiral.server_ids is 'What questions about many servers begin with. Where rows are distributed by server, a table beside them (Distribution.ts).';
 
 -- Names can be longer than a btree takes (2.7 kB): the hash index keeps them unique whatever their length.
 create table admiral.label_values (
@@ -552,6 +558,7 @@ ${added.map((column) => `alter table ${scrapes} add column ${quoted(column.name)
   .join("")}drop function admiral.${declared.table}_between(text, timestamptz, timestamptz);
 drop view admiral.${declared.table};
 drop view admiral.${rowsView(declared.table)};
+drop view admiral.${rowsApartView(declared.table)};
 ${createViewSql(declared)}`
 }
 
@@ -610,18 +617,21 @@ from admiral.${rowsView(declared.table)} as snapshot
     )
     .join("")}`
   const between = `${view}_between`
-  return `${rowsViewSql(declared)}create view ${view} as
+  return `${rowsViewSql(declared)}${rowsApartViewSql(declared)}create view ${view} as
 ${from};
 comment on view ${view} is 'One row per ${["scrape", ...labels.map(({ name }) => name)].join(" and ")}.';
 ${declared.columns.map((column) => commentSql(view, column)).join("")}create function ${between}(server text, "from" timestamptz, "to" timestamptz) returns setof ${view}
 language sql stable parallel safe as $function$
 ${from}
-where snapshot.server_id = (select known.id from admiral.servers as known where known.server_id = $1)
+where snapshot.server_id = ${SERVER_ASKED}
   and snapshot."timestamp" >= $2 and snapshot."timestamp" <= $3
 $function$;
 comment on function ${between}(text, timestamptz, timestamptz) is 'The rows of ${declared.table} of one server between two moments, both included: found by the key of the scrapes.';
 `
 }
+
+/** The id of the server that `<table>_between` is asked of. */
+export const SERVER_ASKED = "(select known.id from admiral.servers as known where known.server_id = $1)"
 
 /** The rows of a scrape, from where they lie: in the scrape itself, or in its chunk. */
 const rowsViewSql = (declared: DeclaredTable): string => {
@@ -640,17 +650,22 @@ from admiral.${scrapesTable(declared.table)} as scrape
   cross join lateral (
     ${hot}
     union all
-    ${packedRowsSql(declared)}
+    ${packedRowsSql(
+      declared,
+      `from admiral.${packedTable(declared.table)} as packed
+        where scrape.packed_in is not null and packed.server_id = scrape.server_id and packed."timestamp" = scrape.packed_in
+        `
+    )}
   ) as snapshot(${[...names, "counters_since"].join(", ")});
 comment on view admiral.${rowsView(declared.table)} is 'As ${declared.table}, with the ids of servers and label values.';
 `
 }
 
 /**
- * The rows of one scrape in its chunk. Bytes and arrays are taken out once (a single element would unpack all of them), and so is
+ * The rows of one scrape in its chunk, which is looked up, or there already. Bytes and arrays are taken out once (a single element would unpack all of them), and so is
  * where each column lies.
  */
-const packedRowsSql = (declared: DeclaredTable): string => {
+const packedRowsSql = (declared: DeclaredTable, lookUp = ""): string => {
   const labels = labelsOf(declared)
   const numbers = declared.columns.filter(({ kind }) => kind !== "label")
   const number = (column: number) =>
@@ -676,14 +691,44 @@ const packedRowsSql = (declared: DeclaredTable): string => {
           cardinality(packed.at) as size, array_position(packed.at, scrape."timestamp") - 1 as place,
           ${labels.length === 0 ? "1" : `cardinality(packed.labels) / ${labels.length}`} as series,
           cardinality(packed.at) * ${labels.length === 0 ? "1" : `cardinality(packed.labels) / ${labels.length}`} as cells
-        from admiral.${packedTable(declared.table)} as packed
-        where scrape.packed_in is not null and packed.server_id = scrape.server_id and packed."timestamp" = scrape.packed_in
-        offset 0
+        ${lookUp}offset 0
       ) as opened
       offset 0
     ) as chunk
       cross join lateral generate_series(0, chunk.series - 1) as series(no)
     where chunk.present is null or get_byte(chunk.planes, chunk.present + series.no * chunk.size) = 1`
+}
+
+/**
+ * The same, as a union of two whole questions, each by the server: a distributed PostgreSQL asks both where the server's rows are.
+ * On one machine it is the slower one where the server is not known when it is planned.
+ */
+const rowsApartViewSql = (declared: DeclaredTable): string => {
+  const labels = labelsOf(declared)
+  const scrapes = `admiral.${scrapesTable(declared.table)} as scrape`
+  const names = declared.columns.map(({ name }) => quoted(name))
+  const selected = (of: string, since: string) =>
+    `select scrape.server_id, scrape."timestamp", ${names.map((name) => `${of}.${name}`).join(", ")}, scrape.created_at, ${since} as counters_since`
+  const hot =
+    labels.length === 0
+      ? `${selected("scrape", "scrape.counters_since")}
+from ${scrapes}
+where scrape.packed_in is null`
+      : `${selected("hot", "case when scrape.counters_since_of is null then scrape.counters_since else hot.counters_since end")}
+from ${scrapes}
+  cross join lateral unnest(${[...names.map((name) => `scrape.${name}`), "scrape.counters_since_of"].join(", ")})
+    as hot(${[...names, "counters_since"].join(", ")})`
+  return `create view admiral.${rowsApartView(declared.table)} as
+${hot}
+union all
+${selected("snapshot", "snapshot.counters_since")}
+from ${scrapes}
+  join admiral.${packedTable(declared.table)} as packed on packed.server_id = scrape.server_id and packed."timestamp" = scrape.packed_in
+  cross join lateral (
+    ${packedRowsSql(declared)}
+  ) as snapshot(${[...names, "counters_since"].join(", ")});
+comment on view admiral.${rowsApartView(declared.table)} is 'As ${rowsView(declared.table)}: for questions that name the server, also of a distributed PostgreSQL.';
+`
 }
 
 /** Where the byte of a scrape's first series is in a plane; NULL where there is no plane. */
