@@ -143,7 +143,7 @@ export const migrate = Effect.gen(function* () {
   const [row] = yield* Database.answering("ask who we are")(
     sql<{ readonly role: string }>`select current_user::text as role`
   )
-  const grants = grantTo(row!.role, { anew: migrated.applied.length > 0 })
+  const grants = grantTo(row!.role, { anew: migrated.applied.length + migrated.distributed.length > 0 })
   yield* Effect.provideService(grants, PgClient.PgClient, owner)
   return migrated
 })

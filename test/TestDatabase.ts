@@ -91,4 +91,13 @@ const run = (server: string, statement: string) =>
     Effect.provide(Database.layer({ url: Redacted.make(server), maxConnections: 1 }), { local: true })
   )
 
+/** Whether databases of this run are distributed. Tests of what only one machine has are left out there, with a reason. */
+export const isDistributed = inject("citusNodes").length > 0
+
+/** Says in one line what a test file leaves out where rows are distributed. */
+export const leaveOut = (what: string): boolean => {
+  if (isDistributed) process.stdout.write(`left out on Citus: ${what}\n`)
+  return isDistributed
+}
+
 export const layer = layerWith()

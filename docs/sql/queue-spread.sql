@@ -1,6 +1,6 @@
 insert into admiral.rollup_queue (bucket, server_id, seconds)
-select held.bucket, $1::int4, 300 from (
-  select bucket.bucket from admiral."node_snapshots_5m" bucket
+select held.bucket, held.server_id, 300 from (
+  select bucket.bucket, bucket.server_id from admiral."node_snapshots_5m" bucket
   where bucket.server_id = $1::int4 and bucket.bucket >= timestamptz 'epoch' + $2::float8 * interval '1 microsecond'
     and bucket.bucket <= coalesce(to_timestamp(ceil(extract(epoch from (
     select scrape."timestamp" from admiral."node_snapshots_scrapes" scrape
@@ -8,7 +8,7 @@ select held.bucket, $1::int4, 300 from (
     order by scrape."timestamp" limit 1
   )) / 300) * 300), 'infinity')
   union
-  select bucket.bucket from admiral."process_snapshots_5m" bucket
+  select bucket.bucket, bucket.server_id from admiral."process_snapshots_5m" bucket
   where bucket.server_id = $1::int4 and bucket.bucket >= timestamptz 'epoch' + $2::float8 * interval '1 microsecond'
     and bucket.bucket <= coalesce(to_timestamp(ceil(extract(epoch from (
     select scrape."timestamp" from admiral."node_snapshots_scrapes" scrape
@@ -16,7 +16,7 @@ select held.bucket, $1::int4, 300 from (
     order by scrape."timestamp" limit 1
   )) / 300) * 300), 'infinity')
   union
-  select bucket.bucket from admiral."accounting_snapshots_5m" bucket
+  select bucket.bucket, bucket.server_id from admiral."accounting_snapshots_5m" bucket
   where bucket.server_id = $1::int4 and bucket.bucket >= timestamptz 'epoch' + $2::float8 * interval '1 microsecond'
     and bucket.bucket <= coalesce(to_timestamp(ceil(extract(epoch from (
     select scrape."timestamp" from admiral."node_snapshots_scrapes" scrape
@@ -24,7 +24,7 @@ select held.bucket, $1::int4, 300 from (
     order by scrape."timestamp" limit 1
   )) / 300) * 300), 'infinity')
   union
-  select bucket.bucket from admiral."cgroup_snapshots_5m" bucket
+  select bucket.bucket, bucket.server_id from admiral."cgroup_snapshots_5m" bucket
   where bucket.server_id = $1::int4 and bucket.bucket >= timestamptz 'epoch' + $2::float8 * interval '1 microsecond'
     and bucket.bucket <= coalesce(to_timestamp(ceil(extract(epoch from (
     select scrape."timestamp" from admiral."node_snapshots_scrapes" scrape

@@ -16,6 +16,7 @@ import { isPrintable } from "../protocol/PrintableText.ts"
 import { Settings } from "../Settings.ts"
 import * as Storage from "../Storage.ts"
 import { answering } from "../sinks/postgres/Database.ts"
+import { requireCitus } from "../sinks/storage/Distribution.ts"
 import { rotateKeys } from "../sinks/stream/StreamKeys.ts"
 import { CommandFailed } from "./Input.ts"
 import { say, sayAside } from "./Terminal.ts"
@@ -33,12 +34,19 @@ const ports = Layer.mergeAll(
 
 export const migrateCommand = Command.make(
   "migrate",
-  {},
-  Effect.fnUntraced(function* () {
-    const migrated = yield* Storage.migrate.pipe(Effect.provide(Storage.client.pipe(Layer.provide(address))))
+  {
+    distributed: Flag.Boolean("distributed").pipe(
+      Flag.withDescription("Fail, and change nothing, where rows cannot be distributed: the database has no Citus"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(function* ({ distributed }) {
+    const run = distributed ? Effect.andThen(requireCitus, Storage.migrate) : Storage.migrate
+    const migrated = yield* run.pipe(Effect.provide(Storage.client.pipe(Layer.provide(address))))
     for (const name of migrated.applied) yield* say(`applied ${name}`)
+    for (const name of migrated.distributed) yield* say(`distributed ${name}`)
     yield* say(
-      migrated.applied.length === 0
+      migrated.applied.length === 0 && migrated.distributed.length === 0
         ? `nothing to do: all ${migrated.alreadyApplied} migrations are applied`
         : `${migrated.applied.length} applied, ${migrated.alreadyApplied} were there already`
     )

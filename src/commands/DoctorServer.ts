@@ -19,6 +19,7 @@ import * as Database from "../sinks/postgres/Database.ts"
 import { type DatabaseFinding, examine } from "../sinks/postgres/Examination.ts"
 import { runningRoles } from "../sinks/postgres/embedded/EmbeddedPostgres.ts"
 import { ReadReplica } from "../sinks/postgres/ReadReplica.ts"
+import { distributionState, isToBeDistributed } from "../sinks/storage/Distribution.ts"
 import { SnapshotStream } from "../sinks/stream/SnapshotStream.ts"
 import * as Valkey from "../sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { describeCluster } from "../sinks/stream/valkey/ValkeyStart.ts"
@@ -188,7 +189,7 @@ const lookInside = Effect.gen(function* () {
     ? new Set((yield* sql<{ readonly name: string }>`select name from admiral.migrations`).map(({ name }) => name))
     : new Set<string>()
   findings.push(...(yield* checkMigrations(applied)))
-  if (row!.made) findings.push(...(yield* checkAgents(now)))
+  if (row!.made) findings.push(...(yield* checkDistribution), ...(yield* checkAgents(now)))
   return findings
 })
 
@@ -209,6 +210,20 @@ const checkRoom = (sql: PgClient.PgClient) =>
         return Effect.succeed([wrong("database room", reason, cure)])
       })
     )
+
+/** Where the database has Citus: whether all that is to be distributed is. */
+const checkDistribution = Effect.map(distributionState, (state): ReadonlyArray<Finding> => {
+  const { isDistributed, nodes, version } = state
+  if (version === null) return []
+  if (isToBeDistributed(state)) {
+    const saw = isDistributed ? "some tables are not distributed yet" : "rows are not distributed yet"
+    return [doubtful("distribution", `Citus ${version}: ${saw}`, "nodepulse migrate, or start the server")]
+  }
+  return [fine("distribution", `Citus ${version}: rows are on ${nodes === 1 ? "one node" : `${nodes} nodes`}`)]
+}).pipe(
+  // Its view comes with a migration that may not be applied yet.
+  Effect.catch(() => Effect.succeed<ReadonlyArray<Finding>>([]))
+)
 
 const checkMigrations = Effect.fnUntraced(function* (applied: ReadonlySet<string>) {
   const wanted = yield* Effect.result(migrations)

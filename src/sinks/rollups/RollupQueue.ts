@@ -79,10 +79,12 @@ export const spreadSql = (host: Exporter, exporters: ReadonlyArray<Exporter>): s
     order by scrape."timestamp" limit 1
   )`
   return `insert into admiral.rollup_queue (bucket, server_id, seconds)
-select held.bucket, $1::int4, ${FINE.seconds} from (
+select held.bucket, held.server_id, ${FINE.seconds} from (
 ${exporters
   .map(
-    (exporter) => `  select bucket.bucket from admiral."${rollupTable(exporter.table.name, FINE)}" bucket
+    (
+      exporter
+    ) => `  select bucket.bucket, bucket.server_id from admiral."${rollupTable(exporter.table.name, FINE)}" bucket
   where bucket.server_id = $1::int4 and bucket.bucket >= ${first}
     and bucket.bucket <= coalesce(${fineEnd(next)}, 'infinity')`
   )
@@ -93,11 +95,11 @@ ${exporters
 /** Bound: the server's id. */
 export const putAllSql = (exporters: ReadonlyArray<Exporter>): string =>
   `insert into admiral.rollup_queue (bucket, server_id, seconds)
-select held.bucket, $1::int4, ${FINE.seconds} from (
+select held.bucket, held.server_id, ${FINE.seconds} from (
 ${exporters
   .map(
     (exporter) =>
-      `  select ${fineEnd('scrape."timestamp"')} as bucket from admiral."${scrapesTable(exporter.table.name)}" scrape where scrape.server_id = $1::int4`
+      `  select ${fineEnd('scrape."timestamp"')} as bucket, scrape.server_id from admiral."${scrapesTable(exporter.table.name)}" scrape where scrape.server_id = $1::int4`
   )
   .join("\n  union\n")}
 ) held`

@@ -13,9 +13,11 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { answering } from "../postgres/Database.ts"
+import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { SERVER_ASKED } from "./Tables.ts"
 
-/** The database is to be distributed, and cannot be. */
+/** Rows are to be distributed, and cannot be. */
 export class NotDistributable extends Schema.TaggedError<NotDistributable>()("NotDistributable", {
   reason: Schema.String
 }) {
@@ -28,6 +30,19 @@ export class NotDistributable extends Schema.TaggedError<NotDistributable>()("No
 /** Beside the tables of exporters: what is queued about a server's rows is committed with them. */
 const QUEUES = ["rollup_queue", "packing_queue"]
 const OF_EXPORTERS = "_(scrapes|packed|first_seen|5m|1h|1d)$"
+
+/** Fails where the database does not have the extension. */
+export const requireCitus: Effect.Effect<void, NotDistributable | DatabaseUnavailable, PgClient.PgClient> = Effect.gen(
+  function* () {
+    const sql = yield* PgClient.PgClient
+    const [found] = yield* sql`select from pg_extension where extname = 'citus'`
+    if (found !== undefined) return
+    const [{ database }] = (yield* sql`select current_database()::text as database`) as [{ readonly database: string }]
+    return yield* new NotDistributable({
+      reason: `rows cannot be distributed: database ${database} has no Citus; as a superuser, there and in the database of that name on each node: create extension citus (docs/deployment.md, "PostgreSQL with Citus")`
+    })
+  }
+).pipe(answering("look for Citus"))
 
 /** What a database says of itself. */
 export interface DistributionState {
@@ -106,6 +121,9 @@ const APART = "_rows_apart"
 
 /** A view of rows, and the function that reads it, as they can be asked of several nodes. */
 const replaceView = Effect.fnUntraced(function* (sql: PgClient.PgClient, view: string) {
+  const [isNext] = yield* sql`
+    select from pg_class where oid = to_regclass(${`admiral."${view}"`}) and pg_get_viewdef(oid) !~ ${APART}`
+  if (isNext === undefined) return
   yield* sql.unsafe(`create or replace view admiral."${view}" as select * from admiral."${view}_apart" offset 0`)
     .unprepared
   const between = `${view.slice(0, -"_rows".length)}_between`

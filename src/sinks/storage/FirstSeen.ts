@@ -63,7 +63,7 @@ export const makeFirstSeen = (exporter: Exporter): Effect.Effect<FirstSeen, neve
   Effect.map(PgClient.PgClient, (sql) => {
     if (!exporter.table.beginsAtZero) return NEVER
     const { labels } = columnsOf(exporter)
-    const statements = { find: findSql(exporter.table.name, labels), add: addSql(exporter.table.name, labels) }
+    const statements = firstSeenStatements(exporter)
     const known = makeKnown()
 
     /** In one order everywhere. */
@@ -124,6 +124,13 @@ export const makeFirstSeen = (exporter: Exporter): Effect.Effect<FirstSeen, neve
       }
     } satisfies FirstSeen
   })
+
+/** What finds and keeps an exporter's entries. */
+export const firstSeenStatements = (exporter: Exporter) => {
+  const { labels } = columnsOf(exporter)
+  const { name } = exporter.table
+  return { find: findSql(name, labels), add: addSql(name, labels), prune: pruneSql(name, labels) }
+}
 
 /** Of an exporter whose series do not begin at zero. */
 const NEVER: FirstSeen = {
@@ -190,8 +197,7 @@ export const pruneFirstSeen = (
   Effect.gen(function* () {
     if (!exporter.table.beginsAtZero) return 0
     const sql = yield* PgClient.PgClient
-    const { labels } = columnsOf(exporter)
-    const rows = yield* sql.unsafe(pruneSql(exporter.table.name, labels), [moment(keptFrom)])
+    const rows = yield* sql.unsafe(firstSeenStatements(exporter).prune, [moment(keptFrom)])
     return rows.length
   })
 

@@ -81,7 +81,7 @@ export const makeHostCores = (host: Exporter): Effect.Effect<HostCores, never, P
   })
 
 /** Bound: servers, each once, and a moment for each. */
-const coresBeforeSql = (host: Exporter): string =>
+export const coresBeforeSql = (host: Exporter): string =>
   `select server.id as server, (
   select scrape."${host.host!.cores}"::float8 from admiral."${scrapesTable(host.table.name)}" scrape
   where scrape.server_id = server.id and scrape."timestamp" < ($2::timestamptz[])[array_position($1::int4[], server.id)]

@@ -112,7 +112,12 @@ layer(TestDatabase.layerWith({ migrated: false }))("migrating", (it) => {
         concurrency: "unbounded"
       })
       expect(results.flatMap((result) => result.applied).sort()).toEqual(migrations.map(({ name }) => name))
-      expect(yield* migrate(migrations)).toEqual({ applied: [], alreadyApplied: migrations.length, unknown: [] })
+      expect(yield* migrate(migrations)).toEqual({
+        applied: [],
+        alreadyApplied: migrations.length,
+        unknown: [],
+        distributed: []
+      })
     })
   )
 

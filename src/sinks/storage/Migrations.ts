@@ -232,6 +232,8 @@ const applyOne = Effect.fnUntraced(function* (migration: Migration) {
           found: checksum.slice(0, 12)
         })
       }
+      // Of Citus, and of no meaning elsewhere: what alters tables on several nodes goes one statement after the other.
+      yield* sql`set local citus.multi_shard_modify_mode = 'sequential'`.unprepared
       for (const statement of statements(migration.sql)) {
         yield* sql.unsafe(statement).unprepared.pipe(
           Effect.catchIf(

@@ -38,7 +38,7 @@ export const makePackHour = (exporter: Exporter): Effect.Effect<PackHour, never,
     const packed = yield* makePackedTable(exporter)
     const { numbers } = columnsOf(exporter)
     const places = [...numbers.keys()]
-    const statements = { sizes: sizesSql(exporter), scrapes: scrapesSql(exporter), clear: clearSql(exporter) }
+    const statements = packHourStatements(exporter)
 
     const read = Effect.fnUntraced(function* (server: number, first: number, last: number, isShared: boolean) {
       const rows = yield* sql.unsafe<StoredScrape>(
@@ -83,6 +83,13 @@ export const makePackHour = (exporter: Exporter): Effect.Effect<PackHour, never,
       })
     } satisfies PackHour
   })
+
+/** What reads the scrapes of an hour, and makes room for its chunks. */
+export const packHourStatements = (exporter: Exporter) => ({
+  sizes: sizesSql(exporter),
+  scrapes: scrapesSql(exporter),
+  clear: clearSql(exporter)
+})
 
 interface Size {
   readonly at: Uint8Array

@@ -179,7 +179,7 @@ offset 0
 where server.id = any($1::integer[])`
 }
 
-const insertChunkSql = (exporter: Exporter): string =>
+export const insertChunkSql = (exporter: Exporter): string =>
   `insert into admiral.${quoted(packedTable(exporter.table.name))}
   (server_id, "timestamp", at, labels, layout, units, bases, planes, whole)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`

@@ -94,7 +94,13 @@ export const makePackingDay = (
         where exporter = ${exporter.name} and hour >= ${moment(day * DAY_MICROS)} and hour < ${moment((day + 1) * DAY_MICROS)}`
     })
 
-    const switchOver = Effect.fnUntraced(function* (day: number) {
+    /** What the day will take: what stays of its scrapes, and their chunks. */
+    const bytesOf = Effect.fnUntraced(function* (day: number) {
+      const [size] = yield* sql.unsafe<{ readonly bytes: number }>(bytesSql(exporter, day, yield* isDistributed(sql)))
+      return size!.bytes
+    })
+
+    const switchOver = Effect.fnUntraced(function* (day: number, bytes: number) {
       yield* run(`analyze admiral.${quoted(packingTable(exporter, day))}`)
       const [count] = yield* sql.unsafe<{ readonly scrapes: number }>(
         `select count(*)::float8 as scrapes from admiral.${quoted(packingTable(exporter, day))}`
@@ -107,8 +113,8 @@ export const makePackingDay = (
       if (hasLate) return "again" as const
       if (isRollingUp) return "rolling up" as const
       for (const statement of switchSql(exporter, day)) yield* run(statement)
-      const register = registerSql(exporter, day, yield* isDistributed(sql))
-      yield* sql.unsafe(register, [exporter.name, dayName(day), PgTypes.float8(count!.scrapes)])
+      yield* sql`insert into admiral.packed_days (exporter, day, scrapes, bytes)
+        values (${exporter.name}, ${dayName(day)}::date, ${PgTypes.float8(count!.scrapes)}, ${PgTypes.float8(bytes)})`
       return "done" as const
     })
 
@@ -137,8 +143,10 @@ export const makePackingDay = (
         moment((day + 1) * DAY_MICROS)
       ])
       if (next !== undefined) return yield* Effect.as(packServer(next.server_id, day), "again" as const)
+      // Before anything is written: a distributed PostgreSQL does not tell it after that.
+      const bytes = yield* bytesOf(day)
       if (yield* packLate(day, false)) return "again"
-      return yield* switchOver(day)
+      return yield* switchOver(day, bytes)
     })
 
     return {
@@ -177,11 +185,11 @@ const within = (day: number): string =>
 
 /** Bound: the exporter, the day, and its two ends. */
 const stateSql = (exporter: Exporter, day: number): string => `select
-  exists (select from admiral.packed_days as packed where packed.exporter = $1 and packed.day = $2::date) as "isPacked",
+  exists (select 1 from admiral.packed_days as packed where packed.exporter = $1 and packed.day = $2::date) as "isPacked",
   ${columnCountSql(packingTable(exporter, day))} = ${columnCountSql(scrapesTable(exporter.table.name))} as "hasBegun",
-  exists (select from admiral.packing_queue as late where late.exporter = $1 and late.hour >= $3 and late.hour < $4) as "hasLate",
+  exists (select 1 from admiral.packing_queue as late where late.exporter = $1 and late.hour >= $3 and late.hour < $4) as "hasLate",
   exists (
-    select from admiral.rollup_queue as queued
+    select 1 from admiral.rollup_queue as queued
     where queued.bucket <= $4 and (queued.seconds = 0 or queued.bucket > $3)
   ) as "isRollingUp"`
 
@@ -267,10 +275,9 @@ const switchSql = (exporter: Exporter, day: number): ReadonlyArray<string> => {
   ]
 }
 
-/** Bound: the exporter, the day, how many scrapes. */
-const registerSql = (exporter: Exporter, day: number, isDistributed: boolean): string => {
+const bytesSql = (exporter: Exporter, day: number, isDistributed: boolean): string => {
   const sizeOf = isDistributed ? "citus_total_relation_size" : "pg_total_relation_size"
-  const size = (table: string) => `${sizeOf}('admiral.${quoted(partitionName(table, day))}')`
-  return `insert into admiral.packed_days (exporter, day, scrapes, bytes)
-values ($1, $2::date, $3, ${size(scrapesTable(exporter.table.name))} + ${size(packedTable(exporter.table.name))})`
+  const size = (table: string) => `${sizeOf}('admiral.${quoted(table)}')`
+  const chunks = partitionName(packedTable(exporter.table.name), day)
+  return `select (${size(packingTable(exporter, day))} + ${size(chunks)})::float8 as bytes`
 }

@@ -39,7 +39,7 @@ export const makeScrapeTable = (exporter: Exporter): Effect.Effect<ScrapeTable, 
     const { labels, numbers } = columnsOf(exporter)
     const places = [...numbers.keys()]
     const hasLabels = labels.length > 0
-    const statements = { insert: insertSql(exporter), lock: lockSql(exporter), replace: replaceSql(exporter) }
+    const statements = scrapeTableStatements(exporter)
 
     return {
       hasLabels,
@@ -95,6 +95,13 @@ export const makeScrapeTable = (exporter: Exporter): Effect.Effect<ScrapeTable, 
         ])
     } satisfies ScrapeTable
   })
+
+/** What stores an exporter's scrapes. */
+export const scrapeTableStatements = (exporter: Exporter) => ({
+  insert: insertSql(exporter),
+  lock: lockSql(exporter),
+  replace: replaceSql(exporter)
+})
 
 const NO_MOMENTS: PgTypes.Parameter = {
   [PgTypes.ParameterTypeId]: PgTypes.ParameterTypeId,

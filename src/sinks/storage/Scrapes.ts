@@ -257,7 +257,10 @@ interface Reader {
  * Of one server, the statement says so by an equality, and is about one node of a distributed PostgreSQL. Of several, each is
  * looked up by the key of its own scrapes (`offset 0` keeps it so), whatever PostgreSQL thinks of how many there are.
  */
-const makeReader = (exporter: Exporter, packed: PackedTable): Reader => {
+const makeReader = (exporter: Exporter, packed: PackedTable): Reader => ({ ...scrapesStatements(exporter), packed })
+
+/** What reads an exporter's scrapes. */
+export const scrapesStatements = (exporter: Exporter): Omit<Reader, "packed"> => {
   const { labels, numbers } = columnsOf(exporter)
   const known = new Set(numbers.map(({ name }) => name))
   const table = `admiral.${quoted(scrapesTable(exporter.table.name))}`
@@ -318,7 +321,6 @@ order by scrape."timestamp")`
   return {
     labels,
     numbers: numbers.map(({ name }) => name),
-    packed,
     beginsAtZero: exporter.table.beginsAtZero,
     withPrevious: (one, spans, columns) => ofSpans(one, spans, columns, fromPrevious, 3),
     between: (one, spans, columns) => ofSpans(one, spans, columns, (_, n) => within(`$${n}`, `$${n + 1}`), 2),
@@ -333,6 +335,8 @@ ${order}`
     },
     firsts: (one) => {
       const entries = `admiral.${quoted(firstSeenTable(exporter.table.name))}`
+      // By a constant wherever it is one: a distributed PostgreSQL does not infer it.
+      const server = one ? "$1" : "entry.server_id"
       const sameSeries = (other: string) =>
         labels.map((name) => ` and ${other}.${quoted(name)} = entry.${quoted(name)}`).join("")
       return `select entry.server_id, timestamptz_send(entry.first_at) as at${labels.map((name, n) => `, entry.${quoted(name)} as l${n}`).join("")}
@@ -343,16 +347,16 @@ where entry.server_id = ${one ? "$1" : "any($1::integer[])"}
   and entry.counters_since < entry.first_at
   and not exists (
     select from ${entries} as earlier
-    where earlier.server_id = entry.server_id${sameSeries("earlier")}
+    where earlier.server_id = ${server}${sameSeries("earlier")}
       and earlier.first_at < entry.first_at and earlier.first_at >= entry.counters_since
   )
   -- A clock that is set moves beginnings past the entries of before: only then are the rows between looked at.
   and not (exists (
     select from ${entries} as former
-    where former.server_id = entry.server_id${sameSeries("former")} and former.first_at < entry.counters_since
+    where former.server_id = ${server}${sameSeries("former")} and former.first_at < entry.counters_since
   ) and exists (
     select from admiral.${quoted(rowsApartView(exporter.table.name))} as known
-    where known.server_id = entry.server_id and known."timestamp" >= entry.counters_since and known."timestamp" < entry.first_at
+    where known.server_id = ${server} and known."timestamp" >= entry.counters_since and known."timestamp" < entry.first_at
      ${sameSeries("known")}
   ))
 order by entry.server_id, entry.first_at`

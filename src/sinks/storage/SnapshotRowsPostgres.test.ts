@@ -91,17 +91,17 @@ withLayer(layer)("SnapshotRows in PostgreSQL", (it) => {
         sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
         { until: (rows) => rows.length > 0 }
       )
-      const alpha = "(select id from admiral.servers where server_id = 'alpha')"
+      const [alpha] = yield* sql<{ readonly id: number }>`select id from admiral.servers where server_id = 'alpha'`
       // First of new scrapes, then of scrapes that are there: somebody has the one of alpha.
       for (const [timestamp, held] of [
         [
           12_000_000,
           `insert into admiral.suite_snapshots_scrapes (server_id, "timestamp", name, "user", whole, large, exact, temperature, "offset")
-            values (${alpha}, '1970-01-01 00:00:12+00', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`
+            values (${alpha!.id}, '1970-01-01 00:00:12+00', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`
         ],
         [
           11_000_000,
-          `select from admiral.suite_snapshots_scrapes where server_id = ${alpha} and "timestamp" = '1970-01-01 00:00:11+00' for update`
+          `select from admiral.suite_snapshots_scrapes where server_id = ${alpha!.id} and "timestamp" = '1970-01-01 00:00:11+00' for update`
         ]
       ] as const) {
         yield* elsewhere("begin")

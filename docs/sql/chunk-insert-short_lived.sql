@@ -1,0 +1,3 @@
+insert into admiral."accounting_snapshots_packed"
+  (server_id, "timestamp", at, labels, layout, units, bases, planes, whole)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9);

@@ -1,0 +1,2 @@
+delete from admiral."node_snapshots_packed" as chunk
+where chunk.server_id = $1 and chunk."timestamp" >= $2 and chunk."timestamp" < $3;

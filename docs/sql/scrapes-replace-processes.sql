@@ -1,0 +1,3 @@
+update admiral."process_snapshots_scrapes"
+set packed_in = null, counters_since = $3, counters_since_of = $4, "process_name" = $5, "unit" = $6, "num_procs" = $7, "cpu_seconds_total" = $8, "memory_bytes" = $9, "num_threads" = $10, "open_filedesc" = $11, "read_bytes_total" = $12, "write_bytes_total" = $13, "swapped_bytes" = $14, "pss_bytes" = $15, "major_page_faults_total" = $16, "voluntary_context_switches_total" = $17, "nonvoluntary_context_switches_total" = $18, "oldest_start_time_seconds" = $19, "states_running" = $20, "states_sleeping" = $21, "states_waiting" = $22, "states_zombie" = $23, "states_other" = $24, "run_queue_wait_seconds_total" = $25
+where server_id = $1 and "timestamp" = $2;

@@ -1,0 +1,3 @@
+update admiral."cgroup_snapshots_scrapes"
+set packed_in = null, counters_since = $3, counters_since_of = $4, "unit" = $5, "slice" = $6, "cpu_seconds_total" = $7, "memory_bytes" = $8, "memory_anon_bytes" = $9, "memory_peak_bytes" = $10, "memory_limit_bytes" = $11, "oom_kills_total" = $12, "read_bytes_total" = $13, "write_bytes_total" = $14, "num_procs" = $15, "num_threads" = $16, "cpu_limit_cores" = $17, "cpu_periods_total" = $18, "cpu_throttled_periods_total" = $19, "throttled_seconds_total" = $20, "cpu_pressure_seconds_total" = $21, "memory_pressure_seconds_total" = $22, "memory_stalled_seconds_total" = $23, "io_pressure_seconds_total" = $24, "io_stalled_seconds_total" = $25, "members" = $26
+where server_id = $1 and "timestamp" = $2;

@@ -1,0 +1,12 @@
+select 0 as span, server.id as server_id, scrape.*
+from admiral.server_ids as server
+cross join lateral (
+  select timestamptz_send(scrape."timestamp") as at, timestamptz_send(scrape.counters_since) as since, timestamptz_send(scrape.packed_in) as packed_in, array_send(array[scrape."cpu_idle_seconds"::float8, scrape."cpu_iowait_seconds"::float8, scrape."cpu_system_seconds"::float8, scrape."cpu_user_seconds"::float8, scrape."cpu_steal_seconds"::float8, scrape."cpu_cores"::float8, scrape."memory_total_bytes"::float8, scrape."memory_available_bytes"::float8, scrape."memory_free_bytes"::float8, scrape."memory_buffers_bytes"::float8, scrape."memory_cached_bytes"::float8, scrape."memory_active_bytes"::float8, scrape."memory_inactive_bytes"::float8, scrape."swap_total_bytes"::float8, scrape."swap_free_bytes"::float8, scrape."swap_used_bytes"::float8, scrape."swap_cached_bytes"::float8, scrape."disk_total_bytes"::float8, scrape."disk_used_bytes"::float8, scrape."disk_available_bytes"::float8, scrape."disk_reads_completed_total"::float8, scrape."disk_writes_completed_total"::float8, scrape."disk_read_bytes_total"::float8, scrape."disk_written_bytes_total"::float8, scrape."disk_io_time_seconds_total"::float8, scrape."network_receive_bytes_total"::float8, scrape."network_transmit_bytes_total"::float8, scrape."network_receive_packets_total"::float8, scrape."network_transmit_packets_total"::float8, scrape."network_receive_errs_total"::float8, scrape."network_transmit_errs_total"::float8, scrape."network_receive_drop_total"::float8, scrape."network_transmit_drop_total"::float8, scrape."load_1min"::float8, scrape."load_5min"::float8, scrape."load_15min"::float8, scrape."processes_running"::float8, scrape."processes_blocked"::float8, scrape."processes_total"::float8, scrape."uptime_seconds"::float8, scrape."cpu_set"::float8, scrape."disk_set"::float8, scrape."network_set"::float8, scrape."pressure_cpu_seconds"::float8, scrape."pressure_memory_seconds"::float8, scrape."pressure_io_seconds"::float8]::float8[]) as numbers
+  from admiral."node_snapshots_scrapes" as scrape
+  where scrape.server_id = server.id and scrape."timestamp" <= $4 and scrape."timestamp" >= coalesce((
+  select max(previous."timestamp") from admiral."node_snapshots_scrapes" as previous
+  where previous.server_id = server.id and previous."timestamp" > $2 and previous."timestamp" <= $3
+), $3)
+  order by scrape."timestamp" offset 0
+) as scrape
+where server.id = any($1::integer[]);

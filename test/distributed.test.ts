@@ -1,0 +1,115 @@
+/**
+ * Where rows are distributed by server (Citus): every statement that is shipped can be asked there, those about one server go to one
+ * shard, and those about many are fanned out once. Runs where NODEPULSE_TEST_DATABASE_URL names a coordinator.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { distributionState, isToBeDistributed, requireCitus } from "../src/sinks/storage/Distribution.ts"
+import { exporters, statements } from "./ShippedStatements.ts"
+import * as TestDatabase from "./TestDatabase.ts"
+
+const { isDistributed } = TestDatabase
+if (!isDistributed) process.stdout.write("left out: rows distributed by server, because this PostgreSQL has no Citus\n")
+
+/** A value of each type. */
+const VALUES: Readonly<Record<string, string>> = {
+  int4: "1",
+  int8: "1",
+  float8: "10",
+  bool: "true",
+  json: "'[]'",
+  jsonb: "'{}'",
+  date: "'2025-11-22'",
+  text: "'1'",
+  timestamptz: "'2025-11-22 12:00+00'",
+  bytea: "''",
+  "int4[]": "'{1,2}'",
+  "integer[]": "'{1,2}'",
+  "int8[]": "'{1,2}'",
+  "bigint[]": "'{1,2}'",
+  "float8[]": "'{1,2}'",
+  "double precision[]": "'{1,2}'",
+  "text[]": "'{a,b}'",
+  "bytea[]": "'{a,b}'",
+  "timestamptz[]": "'{2025-11-22 12:00+00,2025-11-22 13:00+00}'"
+}
+
+/** Where a statement goes: how many tasks each of its parts has, the subplans that come first before it. None where it is local. */
+const tasksOf = Effect.fnUntraced(function* (statement: string, text: string, types: ReadonlyArray<string>) {
+  const name = `"${statement}"`
+  const sql = yield* PgClient.PgClient
+  // As the program's connections have it there.
+  const [mode] = yield* sql<{ readonly mode: string }>`select current_setting('plan_cache_mode') as mode`
+  assert.strictEqual(mode!.mode, "auto")
+  return yield* sql.withTransaction(
+    Effect.gen(function* () {
+      const list = types.length === 0 ? "" : `(${types.join(", ")})`
+      const values = types.map((type) => VALUES[type] ?? assert.fail(`no value of type ${type}`))
+      yield* sql.unsafe(`prepare ${name}${list} as ${text}`).unprepared
+      const rows = yield* sql.unsafe<{ readonly "QUERY PLAN": string }>(
+        `explain (costs off) execute ${name}${values.length === 0 ? "" : `(${values.join(", ")})`}`
+      ).unprepared
+      yield* sql.unsafe(`deallocate ${name}`).unprepared
+      const plan = rows.map((row) => row["QUERY PLAN"]).join("\n")
+      return { plan, tasks: [...plan.matchAll(/Task Count: (\d+)/g)].map(([, count]) => Number(count)) }
+    })
+  )
+})
+
+/** About one server, as its text says. */
+const isOfOneServer = (text: string) => /\bserver_id = \$\d/.test(text) || /^insert into .*\nvalues \(\$1/s.test(text)
+/** Of tables that are not distributed. */
+const isLocal = (text: string) =>
+  !/admiral\."?\w+_(scrapes|packed|first_seen|5m|1h|1d|rows_apart)\b|admiral\.(rollup_queue|packing_queue|server_ids)\b/.test(
+    text
+  )
+
+layer(TestDatabase.layer)("`nodepulse migrate --distributed`", (it) => {
+  it.effect(
+    `${isDistributed ? "finds Citus" : "says what is missing where there is no Citus"}, and which rows are distributed`,
+    () =>
+      Effect.gen(function* () {
+        const asked = yield* Effect.result(requireCitus)
+        const state = yield* distributionState
+        assert.strictEqual(Result.isSuccess(asked), isDistributed)
+        assert.strictEqual(state.isDistributed, isDistributed)
+        assert.isFalse(isToBeDistributed(state))
+        if (Result.isFailure(asked))
+          assert.match(asked.failure.message, /database test_\w+ has no Citus; .*create extension citus/)
+      })
+  )
+})
+
+describe.skipIf(!isDistributed)("where rows are distributed by server", () => {
+  layer(TestDatabase.layerWith({ exporters }))((it) => {
+    for (const [name, text, types] of statements) {
+      const where = isLocal(text) ? "stays on the coordinator" : isOfOneServer(text) ? "goes to one shard" : "fans out"
+      it.effect(`${name} ${where}`, () =>
+        Effect.gen(function* () {
+          const { plan, tasks } = yield* tasksOf(name, text, types)
+          if (where === "stays on the coordinator") return assert.deepEqual(tasks, [], plan)
+          // Of what is inserted from arrays, the plan tells the shards of what is read, if anything.
+          if (where === "goes to one shard")
+            return assert.isTrue(
+              tasks.every((count) => count === 1),
+              plan
+            )
+          assert.isAtMost(tasks.filter((count) => count > 1).length, 2, plan)
+        })
+      )
+    }
+
+    it.effect("all rows of a server lie on one node", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const [found] = yield* sql<{ readonly groups: number; readonly tables: number; readonly shards: number }>`
+          select count(distinct colocationid)::int4 as groups, count(*)::int4 as tables,
+            (select count(distinct shard_count)::int4 from citus_tables) as shards from pg_dist_partition`
+        assert.strictEqual(found!.groups, 1)
+        assert.strictEqual(found!.shards, 1)
+        assert.isAbove(found!.tables, 20)
+      })
+    )
+  })
+})
