@@ -32,7 +32,7 @@ import { columnsOf } from "../src/sinks/storage/ScrapeColumns.ts"
 import { scrapesStatements } from "../src/sinks/storage/Scrapes.ts"
 import { scrapeTableStatements } from "../src/sinks/storage/ScrapeTable.ts"
 
-export const { exporters } = config
+export const exporters = config.exporters
 const host = exporters.find((exporter) => exporter.host !== undefined)!
 
 /** The types of a statement's parameters, each of which is cast where it is first named. */

@@ -9,8 +9,8 @@ import { distributionState, isToBeDistributed, requireCitus } from "../src/sinks
 import { exporters, statements } from "./ShippedStatements.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
-const { isDistributed } = TestDatabase
-if (!isDistributed) process.stdout.write("left out: rows distributed by server, because this PostgreSQL has no Citus\n")
+if (!TestDatabase.isDistributed)
+  process.stdout.write("left out: rows distributed by server, because this PostgreSQL has no Citus\n")
 
 /** A value of each type. */
 const VALUES: Readonly<Record<string, string>> = {
@@ -67,13 +67,13 @@ const isLocal = (text: string) =>
 
 layer(TestDatabase.layer)("`nodepulse migrate --distributed`", (it) => {
   it.effect(
-    `${isDistributed ? "finds Citus" : "says what is missing where there is no Citus"}, and which rows are distributed`,
+    `${TestDatabase.isDistributed ? "finds Citus" : "says what is missing where there is no Citus"}, and which rows are distributed`,
     () =>
       Effect.gen(function* () {
         const asked = yield* Effect.result(requireCitus)
         const state = yield* distributionState
-        assert.strictEqual(Result.isSuccess(asked), isDistributed)
-        assert.strictEqual(state.isDistributed, isDistributed)
+        assert.strictEqual(Result.isSuccess(asked), TestDatabase.isDistributed)
+        assert.strictEqual(state.isDistributed, TestDatabase.isDistributed)
         assert.isFalse(isToBeDistributed(state))
         if (Result.isFailure(asked))
           assert.match(asked.failure.message, /database test_\w+ has no Citus; .*create extension citus/)
@@ -81,7 +81,7 @@ layer(TestDatabase.layer)("`nodepulse migrate --distributed`", (it) => {
   )
 })
 
-describe.skipIf(!isDistributed)("where rows are distributed by server", () => {
+describe.skipIf(!TestDatabase.isDistributed)("where rows are distributed by server", () => {
   layer(TestDatabase.layerWith({ exporters }))((it) => {
     for (const [name, text, types] of statements) {
       const where = isLocal(text) ? "stays on the coordinator" : isOfOneServer(text) ? "goes to one shard" : "fans out"

@@ -20,7 +20,7 @@ export const scrapesTable = (table: string): string => `${table}_scrapes`
 export const packedTable = (table: string): string => `${table}_packed`
 
 /** The rows of an exporter, one per snapshot, with ids: `admiral.<name>`. */
-export const rowsView = (table: string): string => `${table}_rows`
+const rowsView = (table: string): string => `${table}_rows`
 
 /** The same, told apart by where they lie: `admiral.<name>`. */
 export const rowsApartView = (table: string): string => `${table}_rows_apart`
