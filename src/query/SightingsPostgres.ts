@@ -1,5 +1,5 @@
 /**
- * Sightings from PostgreSQL: for each exporter one statement that reads the latest keys of its scrapes. Pages that are open at the same time share one answer, which is at most `FRESH_FOR` old.
+ * Sightings from PostgreSQL: the servers, and for each exporter one statement that reads the latest keys of its scrapes. Pages that are open at the same time share one answer, which is at most `FRESH_FOR` old.
  */
 import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Duration, Effect, Layer } from "effect"
