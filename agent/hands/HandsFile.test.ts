@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -52,6 +52,13 @@ describe("the file of a host's owner", () => {
       assert.include(words, expected)
     }
     assert.match(approversInWords(file), /^ {2}ada \(admin\), key [\w-]{43}\n {2}bob \(operator\), key [\w-]{43}$/)
+  })
+
+  it("is what the documentation shows", () => {
+    const page = readFileSync(join(import.meta.dirname, "..", "..", "docs", "acting.md"), "utf8")
+    const example = /```yaml\n(server_id:[\s\S]*?)```/.exec(page)?.[1] ?? ""
+    const file = read(example)
+    assert.strictEqual(Result.isFailure(file) ? file.failure.message : "", "")
   })
 
   it("is not used where others could have written it, or it is no file", () => {
@@ -163,7 +170,7 @@ describe("the file of a host's owner", () => {
     }
     assert.strictEqual(may("start", `nodepulse-hands-revert@${"a".repeat(32)}.service`), "yes")
     const sudo = sudoRules(file, "nodepulse-hands")
-    assert.include(sudo, "/usr/bin/systemctl ^restart stress\\\\.service$")
+    assert.include(sudo, "/usr/bin/systemctl ^restart stress\\.service$")
     assert.include(sudo, "set-property --runtime")
   })
 })

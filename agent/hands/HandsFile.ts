@@ -7,12 +7,12 @@
  * approvers:                            # who may sign; nobody else's signature counts
  *   - name: "ada"
  *     role: "admin"                     # or operator
- *     key: "MCowBQ…"                    # the raw Ed25519 public key, base64: the page shows it
+ *     key: "KJXNvEym…"                    # the raw Ed25519 public key, base64: the page shows it
  * allow:                                # what is not here is refused
  *   - verbs: ["quota", "restart"]       # nice, weight, quota, memory_high, terminate, restart, kill
  *     units: ["worker@*.service"]       # names of units, or patterns with *
  *     names: ["ffmpeg"]                 # of processes, for nice, terminate and kill; with units: those in such a unit
- *     roles: ["admin"]                  # of who signs; both unless given
+ *     roles: ["admin", "operator"]      # of who signs; both unless given
  *     second_person: true               # two people have to sign
  *     per_hour: 3                       # 6 unless given
  *     hours: "08:00-18:00"              # by this host's clock and time zone; any unless given

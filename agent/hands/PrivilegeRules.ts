@@ -47,6 +47,27 @@ polkit.addRule(function (action, subject) {
 });`
 }
 
+/** With User= and one of these settings, systemd forbids a process to become anybody else. */
+const SUDO_DROP_IN = [
+  "[Service]",
+  "NoNewPrivileges=no",
+  "SystemCallFilter=",
+  "SystemCallArchitectures=",
+  "RestrictAddressFamilies=",
+  "RestrictNamespaces=no",
+  "RestrictRealtime=no",
+  "RestrictSUIDSGID=no",
+  "LockPersonality=no",
+  "MemoryDenyWriteExecute=no",
+  "PrivateDevices=no",
+  "ProtectClock=no",
+  "ProtectHostname=no",
+  "ProtectKernelLogs=no",
+  "ProtectKernelModules=no",
+  "ProtectKernelTunables=no",
+  "CapabilityBoundingSet=CAP_KILL CAP_SYS_NICE CAP_SETUID CAP_SETGID CAP_AUDIT_WRITE CAP_DAC_READ_SEARCH CAP_SYS_RESOURCE"
+]
+
 /** For `/etc/sudoers.d/nodepulse-hands`, where there is no polkit. sudo 1.9.10 or newer, for its regular expressions. */
 export const sudoRules = (file: HandsFile, user: string): string => {
   const { restart, setProperty } = rightsOf(file)
@@ -59,15 +80,9 @@ export const sudoRules = (file: HandsFile, user: string): string => {
   ]
   return `# What nodepulse-hands may do to units: made of ${file.path} by nodepulse hands --rules sudo. After a change of that file, make it anew.
 # Look at it with visudo -cf, put it into /etc/sudoers.d/nodepulse-hands (mode 0440), and write systemctl: "sudo" into ${file.path}.
-# sudo becomes root, which the unit forbids: it needs a drop-in (systemctl edit nodepulse-hands nodepulse-hands-revert@) with
-#   [Service]
-#   NoNewPrivileges=no
-#   RestrictSUIDSGID=no
-#   SystemCallFilter=
-#   CapabilityBoundingSet=CAP_KILL CAP_SYS_NICE CAP_SETUID CAP_SETGID CAP_AUDIT_WRITE CAP_DAC_READ_SEARCH CAP_SYS_RESOURCE
+# sudo becomes root, which the units forbid, each of these by itself: write a drop-in for both
+# (systemctl edit nodepulse-hands nodepulse-hands-revert@), which leaves little of what holds this program in.
+${SUDO_DROP_IN.map((line) => `#   ${line}`).join("\n")}
 # With polkit none of this is needed: apt-get install polkitd.
-${lines.map((line) => `${user} ALL=(root) NOPASSWD: /usr/bin/systemctl ${sudoExpression(line)}`).join("\n")}`
+${lines.map((line) => `${user} ALL=(root) NOPASSWD: /usr/bin/systemctl ${line}`).join("\n")}`
 }
-
-/** Colons, commas, equals signs and backslashes mean something in a sudoers file. */
-const sudoExpression = (expression: string): string => expression.replace(/[:,=\\]/g, "\\$&")
