@@ -20,10 +20,11 @@ const ROWS = 3
 export const suite = (
   name: string,
   layer: (options: { readonly bound: number }) => Layer.Layer<SnapshotStream, unknown>,
-  { several = false } = {}
+  /** `operations`: the share of the random ones that are done, where each takes its time. */
+  { operations = 1, several = false } = {}
 ) => {
-  suiteOf(`${name}, an entry a snapshot,`, "snapshot", layer, several)
-  suiteOf(`${name}, an entry a scrape,`, "scrape", layer, several)
+  suiteOf(`${name}, an entry a snapshot,`, "snapshot", layer, several, operations)
+  suiteOf(`${name}, an entry a scrape,`, "scrape", layer, several, operations)
   entriesOfBothKinds(name, layer, several)
 }
 
@@ -31,7 +32,8 @@ const suiteOf = (
   name: string,
   kind: EntryKind,
   layer: (options: { readonly bound: number }) => Layer.Layer<SnapshotStream, unknown>,
-  several: boolean
+  several: boolean,
+  operations: number
 ) => {
   const rows = kind === "scrape" ? ROWS : 1
   const entry = (number: number) => entryOf(number, kind)
@@ -380,7 +382,7 @@ const suiteOf = (
 
   describe(`${name} behaves like its model`, () => {
     const seed = Number(process.env.NODEPULSE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
-    const count = kind === "scrape" ? 4_000 : 10_000
+    const count = operations * (kind === "scrape" ? 4_000 : 10_000)
     promise(
       `over ${count} random operations (NODEPULSE_TEST_SEED=${seed})`,
       randomOperations({ seed, count, bound: 400, kind, several }),

@@ -338,7 +338,12 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     publish,
     subscribe,
     stats,
-    durability: command("durability", () => durability(commands, keyOfStream(0))).pipe(
+    durability: command("durability", async () => {
+      const all = await Promise.all(numbers.map((stream) => durability(commands, keyOfStream(stream))))
+      return all.reduce((worst, one) =>
+        WORST_FIRST.indexOf(one.durability) < WORST_FIRST.indexOf(worst.durability) ? one : worst
+      )
+    }).pipe(
       Effect.flatMap(({ durability, note }) =>
         Option.match(note, {
           onNone: () => Effect.succeed(durability),
@@ -360,6 +365,9 @@ const bytesOf = (content: StreamContent): number =>
 
 const isOutOfMemory = (error: StreamUnavailable) =>
   error.cause instanceof Error && error.cause.message.includes("OOM command not allowed")
+
+/** The streams of a cluster may be on servers that differ: what counts is the worst of them. */
+const WORST_FIRST: ReadonlyArray<Durability> = ["memory", "fsync-everysec", "fsync-always"]
 
 /** What the server's configuration makes a 2xx worth, and what a person should know about it. */
 const durability = async (
