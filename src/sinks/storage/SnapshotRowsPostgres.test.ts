@@ -82,42 +82,44 @@ withLayer(layer)("SnapshotRows in PostgreSQL", (it) => {
     })
   )
 
-  it.effect.skipIf(waitsElsewhere)("who waits for a scrape holds none with a later key, so that nobody waits in a circle", () =>
-    Effect.gen(function* () {
-      const sql = yield* PgClient.PgClient
-      const row = (serverId: string, timestamp: number, name: string) => suiteRow({ serverId, timestamp, name })
-      yield* insert(["alpha", "beta", "gamma"].map((server) => row(server, 11_000_000, "there")))
-      const other = yield* sql.reserve
-      const elsewhere = (statement: string) => other.executeUnprepared(statement, [], undefined)
-      const waiting = Effect.repeat(
-        sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-        { until: (rows) => rows.length > 0 }
-      )
-      const [alpha] = yield* sql<{ readonly id: number }>`select id from admiral.servers where server_id = 'alpha'`
-      // First of new scrapes, then of scrapes that are there: somebody has the one of alpha.
-      for (const [timestamp, held] of [
-        [
-          12_000_000,
-          `insert into admiral.suite_snapshots_scrapes (server_id, "timestamp", name, "user", whole, large, exact, temperature, "offset")
-            values (${alpha!.id}, '1970-01-01 00:00:12+00', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`
-        ],
-        [
-          11_000_000,
-          `select from admiral.suite_snapshots_scrapes where server_id = ${alpha!.id} and "timestamp" = '1970-01-01 00:00:11+00' for update`
-        ]
-      ] as const) {
-        yield* elsewhere("begin")
-        yield* elsewhere(held)
-        // In the order of the batch, gamma comes first.
-        const all = yield* Effect.forkChild(
-          insert(["gamma", "beta", "alpha"].map((server) => row(server, timestamp, "all")))
+  it.effect.skipIf(waitsElsewhere)(
+    "who waits for a scrape holds none with a later key, so that nobody waits in a circle",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const row = (serverId: string, timestamp: number, name: string) => suiteRow({ serverId, timestamp, name })
+        yield* insert(["alpha", "beta", "gamma"].map((server) => row(server, 11_000_000, "there")))
+        const other = yield* sql.reserve
+        const elsewhere = (statement: string) => other.executeUnprepared(statement, [], undefined)
+        const waiting = Effect.repeat(
+          sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+          { until: (rows) => rows.length > 0 }
         )
-        yield* waiting
-        expect((yield* insert([row("gamma", timestamp, "one")])).inserted).toBe(1)
-        yield* elsewhere("rollback")
-        expect(yield* Fiber.join(all)).toEqual({ inserted: 3, duplicates: 0 })
-      }
-    }).pipe(Effect.scoped)
+        const [alpha] = yield* sql<{ readonly id: number }>`select id from admiral.servers where server_id = 'alpha'`
+        // First of new scrapes, then of scrapes that are there: somebody has the one of alpha.
+        for (const [timestamp, held] of [
+          [
+            12_000_000,
+            `insert into admiral.suite_snapshots_scrapes (server_id, "timestamp", name, "user", whole, large, exact, temperature, "offset")
+            values (${alpha!.id}, '1970-01-01 00:00:12+00', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`
+          ],
+          [
+            11_000_000,
+            `select from admiral.suite_snapshots_scrapes where server_id = ${alpha!.id} and "timestamp" = '1970-01-01 00:00:11+00' for update`
+          ]
+        ] as const) {
+          yield* elsewhere("begin")
+          yield* elsewhere(held)
+          // In the order of the batch, gamma comes first.
+          const all = yield* Effect.forkChild(
+            insert(["gamma", "beta", "alpha"].map((server) => row(server, timestamp, "all")))
+          )
+          yield* waiting
+          expect((yield* insert([row("gamma", timestamp, "one")])).inserted).toBe(1)
+          yield* elsewhere("rollback")
+          expect(yield* Fiber.join(all)).toEqual({ inserted: 3, duplicates: 0 })
+        }
+      }).pipe(Effect.scoped)
   )
 
   it.effect("a scrape says when its first piece was stored", () =>
