@@ -120,28 +120,31 @@ const POLICY = {
   stopWithin: "10 seconds"
 } as const
 
+/**
+ * Layers that read a question's rows where that says. Of their own: a layer is built once for all who name it, and what it
+ * stands on, such as the reader of scrapes, would be that of whoever was first.
+ */
+const reading = <A, E, R>(layer: Layer.Layer<A, E, R>) => Layer.fresh(layer).pipe(Layer.provide(layerReading))
+
 /** What alerts tell, and to whom. */
 const notifying = Layer.unwrap(
   Effect.map(Settings, (settings) => NotificationsPostgres.layerWith({ publicUrl: reachedAt(settings) }))
 ).pipe(
   Layer.provideMerge([StoriesPostgres.layer, SilencesPostgres.layer]),
-  Layer.provideMerge([
-    ChangesPostgres.layer.pipe(Layer.provide(layerReading)),
-    MarksPostgres.layer,
-    AlertsPostgres.layer,
-    NotesPostgres.layer
-  ])
+  Layer.provideMerge([reading(ChangesPostgres.layer), MarksPostgres.layer, AlertsPostgres.layer, NotesPostgres.layer])
 )
 
 /** Questions about windows of rows. */
-const questions = Layer.mergeAll(
-  RankingsPostgres.layer,
-  BreakdownPostgres.layer,
-  VerdictPostgres.layer,
-  ComparisonPostgres.layer,
-  FleetGroupsPostgres.layer,
-  BacktestPostgres.layer
-).pipe(Layer.provide(layerReading))
+const questions = reading(
+  Layer.mergeAll(
+    RankingsPostgres.layer,
+    BreakdownPostgres.layer,
+    VerdictPostgres.layer,
+    ComparisonPostgres.layer,
+    FleetGroupsPostgres.layer,
+    BacktestPostgres.layer
+  )
+)
 
 /** A read replica, where one is named. */
 const replica = Layer.unwrap(
@@ -205,12 +208,7 @@ const rows = Layer.mergeAll(
       )
     )
   ),
-  Layer.provideMerge(
-    OverviewPostgres.layer.pipe(
-      Layer.provide(layerReading),
-      Layer.provide([RankingsPostgres.layer, ServersPostgres.layer])
-    )
-  ),
+  Layer.provideMerge(reading(OverviewPostgres.layer).pipe(Layer.provide(ServersPostgres.layer))),
   Layer.provideMerge(replica),
   Layer.provideMerge(Storage.migratedClient),
   Layer.provideMerge(Storage.DatabaseAddress.layer)

@@ -88,6 +88,17 @@ const pushing = (url: string, token: string) =>
     )
   )
 
+/** Stops the replay, and waits until it stands: what is written from then on is not there. */
+const paused = (standby: DebianPostgres) =>
+  Effect.andThen(
+    standby.sql("select pg_wal_replay_pause()"),
+    eventually(
+      "the replay stands",
+      standby.sql("select pg_get_wal_replay_pause_state() as state"),
+      ([row]) => row?.state === "paused"
+    )
+  )
+
 const top = (url: string, server: string, query = "") =>
   Effect.map(ask("GET", `${url}/api/servers/${server}/${resource}/top?hours=0.004${query}`), (answer) => answer!)
 const lagOf = (answer: { readonly body: { readonly window: { readonly replica_lag_seconds?: number } } }) =>
@@ -128,9 +139,16 @@ describeWith(["postgresql"], "questions that are read from a standby", () => {
       Effect.gen(function* () {
         // Covered from the beginning of the window on.
         yield* Effect.sleep("16 seconds")
-        yield* standby.sql("select pg_wal_replay_pause()")
+        yield* paused(standby)
         const behind = yield* eventually("it is behind", top(url, server), (answer) => (lagOf(answer) ?? 0) >= 15)
         assert.isFalse(behind.body.stale)
+        const asked = yield* standby.sql(
+          `select query from pg_stat_activity where application_name = 'nodepulse reads'`
+        )
+        assert.isTrue(
+          asked.some(({ query }) => /scrape/.test(String(query))),
+          JSON.stringify(asked)
+        )
         assert.isAtLeast(behind.body.coverage, 0.8)
         const end = Date.parse(behind.body.window.to)
         assert.isAtLeast(Date.now() - end, 14_000)
@@ -159,7 +177,7 @@ describeWith(["postgresql"], "questions that are read from a standby", () => {
 
   promise("know what somebody has just saved: a server, a note", Duration.hours(1), ({ standby, url }, server) =>
     Effect.gen(function* () {
-      yield* standby.sql("select pg_wal_replay_pause()")
+      yield* paused(standby)
       const added = yield* register(url, "new")
       const nothing = yield* top(url, added.server_id)
       assert.strictEqual(nothing.status, 200)
@@ -179,7 +197,7 @@ describeWith(["postgresql"], "questions that are read from a standby", () => {
     Duration.seconds(4),
     ({ saidOfReplica, standby, url }, server) =>
       Effect.gen(function* () {
-        yield* standby.sql("select pg_wal_replay_pause()")
+        yield* paused(standby)
         yield* isFromPrimary(url, server)
         const { replica } = yield* pipeline(url)
         assert.isFalse(replica.isUsed)
@@ -224,6 +242,10 @@ describeWith(["postgresql"], "questions that are read from a standby", () => {
         for (const pid of frozen) process.kill(pid, "SIGSTOP")
         yield* isFromPrimary(url, server)
         assert.include((yield* pipeline(url)).replica.reason, "does not answer")
+        // What was under way on it is answered, too.
+        const before = answers.length
+        const count = Effect.sync(() => answers.length)
+        yield* eventually("whoever asked goes on", count, (now) => now > before + 5)
         for (const pid of frozen) process.kill(pid, "SIGCONT")
         yield* isFromReplica(url, server)
 
