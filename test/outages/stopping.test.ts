@@ -82,6 +82,12 @@ describeValkey("stopping", () =>
           // A digest that cannot write: it gives back what it holds within its limit, or ends at once if it is told twice.
           const second = yield* program(world, "digest", port)
           yield* ready(`http://127.0.0.1:${port}`)
+          // Its lease is the second that anybody had of the stream; without one it would hold nothing.
+          yield* eventually(
+            "it reads",
+            Effect.promise(() => valkey.client.get(`${keyOf(0)}:fence`)),
+            (fence) => fence === "2"
+          )
           yield* Effect.sync(postgres.pause)
           for (let n = 200; n < 220; n++) yield* postScrape(url, token, n)
           yield* eventually(
