@@ -17,8 +17,10 @@ const LOCK = join(WEB, ".building")
 /** On a machine with other work a build takes minutes; whoever takes the turn of one that still runs breaks both. */
 const LOCKED_SECONDS_MAX = 600
 const STAMP = join(WEB, "dist", "sources.txt")
+/** What the page shares with the programs; of all else it takes types, which change nothing in it. */
+const SHARED = [join(ROOT, "src", "protocol", "OrderText.ts")]
 
-/** A hash of all that the page is made of, the versions of its libraries included. Types alone change nothing in it. */
+/** A hash of all that the page is made of, the versions of its libraries included. */
 const sources = (): string => {
   const hash = createHash("sha256")
   const files = readdirSync(WEB, { recursive: true, withFileTypes: true })
@@ -26,7 +28,7 @@ const sources = (): string => {
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => !/[\\/](dist|node_modules)[\\/]/.test(path))
     .sort()
-  for (const path of files) hash.update(relative(WEB, path)).update("\0").update(readFileSync(path))
+  for (const path of [...files, ...SHARED]) hash.update(relative(WEB, path)).update("\0").update(readFileSync(path))
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))
   const all = { ...dependencies, ...devDependencies }
   for (const name of ["react", "react-dom", "uplot", "vite", "@vitejs/plugin-react"])

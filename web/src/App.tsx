@@ -19,6 +19,8 @@ import { late } from "./parts/Late.tsx"
 import { ResourcePage } from "./server/Resource.tsx"
 import { ServerPage } from "./server/Server.tsx"
 
+const ActPage = late(async () => (await import("./acting/ActPage.tsx")).ActPage)
+const ActsPage = late(async () => (await import("./acting/Acts.tsx")).ActsPage)
 const AccessPage = late(async () => (await import("./access/Access.tsx")).AccessPage)
 const ComparePage = late(async () => (await import("./compare/Compare.tsx")).ComparePage)
 const SpreadPage = late(async () => (await import("./compare/Spread.tsx")).SpreadPage)
@@ -134,6 +136,8 @@ const View = ({ path }: { readonly path: ReadonlyArray<string> }) => {
   const [first, id, resource] = path
   if (first === undefined) return <FleetPage />
   if (first === "servers" && id !== undefined && resource === "recordings") return <RecordingsPage key={id} id={id} />
+  if (first === "servers" && id !== undefined && resource === "acts") return <ActsPage key={id} id={id} />
+  if (first === "acts" && resource === undefined) return id === undefined ? <ActsPage /> : <ActPage key={id} id={id} />
   if (first === "recordings" && id !== undefined) return <RecordingPage key={id} id={id} />
   if (first === "servers" && id !== undefined) {
     return resource === undefined ? (

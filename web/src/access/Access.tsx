@@ -1,5 +1,6 @@
-/** Who may come in: tokens, sessions and the audit, as far as the role of whoever looks reaches. */
+/** Who may come in, and sign: tokens, sessions, keys and the audit, as far as the role of whoever looks reaches. */
 import "./access.css"
+import { KeysOfBrowser } from "../acting/KeysOfBrowser.tsx"
 import { AskFailed } from "../ask/Api.ts"
 import { useMay, useWho } from "../ask/WhoContext.ts"
 import { Failure } from "../parts/Failure.tsx"
@@ -18,6 +19,7 @@ export const AccessPage = ({ part }: { readonly part: string | undefined }) => {
   const parts = [
     ...(mayToken ? [{ key: "tokens", label: "Tokens", View: Tokens }] : []),
     { key: "sessions", label: "Sessions", View: Sessions },
+    ...(mayToken ? [{ key: "keys", label: "Keys of this browser", View: KeysOfBrowser }] : []),
     ...(mayAudit ? [{ key: "audit", label: "Audit", View: Audit }] : [])
   ]
   const shown = part === undefined ? parts[0] : parts.find(({ key }) => key === part)

@@ -121,7 +121,7 @@ export const whatOf = (mark: Mark): string => {
     case "oom_kill":
       return `${legible(mark.name ?? "A process", 100)} was killed for want of memory${mark.unit === null || mark.unit === "" ? "" : ` (${legible(mark.unit, 100)})`}`
     case "act":
-      return `${mark.verb.replaceAll("_", " ")} ${legible(mark.target, 100)}, signed by ${mark.by.map((name) => legible(name, 64)).join(" and ")}${ACTED[mark.result]}`
+      return `${ACTED[mark.verb]} ${legible(mark.target, 100)}${signedText(mark.by)}${ENDED[mark.result]}`
     case "recording":
       return `${RECORDED[mark.reason]}: a recording of the 15 minutes before`
     default:
@@ -129,7 +129,19 @@ export const whatOf = (mark: Mark): string => {
   }
 }
 
-const ACTED = { done: "", failed: ": it failed", interrupted: ": nobody knows whether it was done" } as const
+const ACTED: Readonly<Record<Extract<Mark, { readonly kind: "act" }>["verb"], string>> = {
+  nice: "A lower priority for",
+  weight: "A CPU weight for",
+  quota: "A CPU limit for",
+  memory_high: "A memory limit for",
+  terminate: "SIGTERM to",
+  restart: "Restart of",
+  kill: "SIGKILL to"
+}
+const ENDED = { done: "", failed: ": it failed", interrupted: ": nobody knows whether it was done" } as const
+
+const signedText = (by: ReadonlyArray<string>): string =>
+  by.length === 0 ? "" : `, signed by ${by.map((name) => legible(name, 64)).join(" and ")}`
 
 const RECORDED = { alert: "An alert fired", asked: "Somebody asked", oom_kill: "A process was killed" } as const
 

@@ -11,7 +11,7 @@ import { useRange } from "../ask/Range.ts"
 import { useNow } from "../ask/Refresh.tsx"
 import { afterMoment } from "../ask/Spans.ts"
 import { usePlace } from "../ask/Url.ts"
-import { useWho } from "../ask/WhoContext.ts"
+import { useMay, useWho } from "../ask/WhoContext.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { recordingPath } from "../recordings/RecordingWords.ts"
@@ -210,6 +210,8 @@ const Told = ({ acts, mark }: { readonly mark: Mark; readonly acts: boolean }) =
             <Link className="button small" href={recordingPath(mark.recording_id)}>
               The recording
             </Link>
+          ) : mark.kind === "act" ? (
+            <TheAct id={mark.order_id} />
           ) : (
             <WatchMark mark={mark} />
           )}
@@ -219,6 +221,14 @@ const Told = ({ acts, mark }: { readonly mark: Mark; readonly acts: boolean }) =
     </div>
   )
 }
+
+/** For those who may see orders. */
+const TheAct = ({ id }: { readonly id: string }) =>
+  useMay("operator") ? (
+    <Link className="button small" href={`/acts/${encodeURIComponent(id)}`}>
+      The order
+    </Link>
+  ) : null
 
 /** A rule about the server whose marks these are: that it is silent, or what is looked at. */
 const WatchMark = ({ mark }: { readonly mark: Mark }) => {
@@ -275,6 +285,8 @@ const Sign = ({ kind }: { readonly kind: Mark["kind"] }) => (
   <svg viewBox="0 0 12 12" aria-hidden="true">
     {kind === "alert" ? (
       <path d="M6 .8a3.6 3.6 0 0 1 3.6 3.6V7l1.2 2H1.2l1.2-2V4.4A3.6 3.6 0 0 1 6 .8zM4.8 10h2.4a1.2 1.2 0 0 1-2.4 0" />
+    ) : kind === "act" ? (
+      <path d="M7.2.5 2 7h3.2L4.6 11.5 10 5H6.6z" />
     ) : kind === "note" ? (
       <path d="M3 11V1h7L8 4l2 3H4v4z" />
     ) : kind === "reboot" ? (

@@ -1,6 +1,9 @@
 /** One group, opened: its history in every series of the catalog, how often it restarted, and where else it runs. */
 import { useEffect, useMemo, useRef, useState } from "react"
+import { ActOn } from "../acting/ActOn.tsx"
+import type { Subject } from "../acting/Allowed.ts"
 import type { Exporter, Group, History, HistorySeries, Ranking, Series } from "../ask/Api.ts"
+import { useCatalog } from "../ask/CatalogContext.ts"
 import { useChoice } from "../ask/Choice.ts"
 import { lookingAt, spreadPath } from "../ask/Compared.ts"
 import { useGrouping } from "../ask/Grouping.ts"
@@ -19,6 +22,7 @@ import { Name } from "../parts/Name.tsx"
 import { WatchThis } from "../watch/WatchThis.tsx"
 import type { LookedAt } from "./Columns.ts"
 import { Members } from "./Members.tsx"
+import { membershipsOf, valuesOf } from "./Membership.ts"
 import { typeOf } from "./Panels.tsx"
 
 interface Props {
@@ -88,6 +92,7 @@ export const GroupPanel = ({
     }
   }, [])
   const rankings = exporter.top?.rankings ?? []
+  const subject = subjectOf(useCatalog().exporters, exporter, name, row)
   return (
     <aside className="group" aria-label={`${legible(name, 80)}: history`}>
       <header>
@@ -147,6 +152,7 @@ export const GroupPanel = ({
         </dl>
       )}
       <Members id={id} exporter={exporter} name={name} row={row} pace={pace} />
+      {subject !== undefined && <ActOn id={id} subject={subject} />}
       {history.failure !== undefined && history.value === undefined && (
         <Failure failure={history.failure} what="The history" />
       )}
@@ -158,6 +164,20 @@ export const GroupPanel = ({
       <Elsewhere id={id} exporter={exporter} name={name} metric={metric} />
     </aside>
   )
+}
+
+/** What a host can be asked about: a unit, or the processes of a group. */
+const subjectOf = (
+  exporters: ReadonlyArray<Exporter>,
+  exporter: Exporter,
+  name: string,
+  row: Group | undefined
+): Subject | undefined => {
+  const memberships = membershipsOf(exporters)
+  if (memberships.some(({ of }) => of === exporter))
+    return /\.(service|scope)$/.test(name) ? { target: { unit: name }, units: [name] } : undefined
+  const [within] = memberships.filter(({ members }) => members === exporter)
+  return within === undefined ? undefined : { target: { group: name }, units: valuesOf(row, within.label) }
 }
 
 /** Whether an answer has a ranking's values: those on demand are there only where they are asked for. */

@@ -7,6 +7,7 @@ import { useRange } from "../ask/Range.ts"
 import { seldom, useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { windowQuery } from "../ask/Spans.ts"
 import { serverPath, usePlace } from "../ask/Url.ts"
+import { useMay } from "../ask/WhoContext.ts"
 import { AgentTrouble } from "../fleet/AgentTrouble.tsx"
 import { RangePicker } from "../frame/Toolbar.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
@@ -221,19 +222,28 @@ const HostStrip = ({ exporter, id }: { readonly id: string; readonly exporter: E
   )
 }
 
-const MoreResources = ({ exporters, id }: { readonly id: string; readonly exporters: ReadonlyArray<Exporter> }) => (
-  <nav className="more-resources" aria-label="More of this server">
-    {exporters.map(({ history, name, resource, title }) => (
-      <Link key={name} href={serverPath(id, `/${resource}${window.location.search}`)} className="card">
-        <b>{title}</b>
-        <span className="muted">
-          {history.length} series · {name}
-        </span>
+const MoreResources = ({ exporters, id }: { readonly id: string; readonly exporters: ReadonlyArray<Exporter> }) => {
+  const mayAct = useMay("operator")
+  return (
+    <nav className="more-resources" aria-label="More of this server">
+      {exporters.map(({ history, name, resource, title }) => (
+        <Link key={name} href={serverPath(id, `/${resource}${window.location.search}`)} className="card">
+          <b>{title}</b>
+          <span className="muted">
+            {history.length} series · {name}
+          </span>
+        </Link>
+      ))}
+      <Link href={serverPath(id, "/recordings")} className="card">
+        <b>Recordings</b>
+        <span className="muted">the last 15 minutes, a value a second</span>
       </Link>
-    ))}
-    <Link href={serverPath(id, "/recordings")} className="card">
-      <b>Recordings</b>
-      <span className="muted">the last 15 minutes, a value a second</span>
-    </Link>
-  </nav>
-)
+      {mayAct && (
+        <Link href={serverPath(id, "/acts")} className="card">
+          <b>Acts</b>
+          <span className="muted">what people asked of this host</span>
+        </Link>
+      )}
+    </nav>
+  )
+}

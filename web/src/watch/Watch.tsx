@@ -47,6 +47,11 @@ export const WatchPage = ({
           ))}
         </nav>
         <span className="spring" />
+        {mayEdit && (
+          <Link className="muted small" href="/acts">
+            Acts
+          </Link>
+        )}
         <Link className="muted small" href="/pipeline">
           Pipeline
         </Link>
