@@ -74,7 +74,11 @@ const previewOf = (host: PlayedHost, { id, target }: PreviewRequest): Preview =>
 }
 
 /** Who has signed it so that it counts. */
-const signersOf = ({ approvers }: PlayedHost, order: Order, approvals: ReadonlyArray<Approval>): ReadonlyArray<string> =>
+const signersOf = (
+  { approvers }: PlayedHost,
+  order: Order,
+  approvals: ReadonlyArray<Approval>
+): ReadonlyArray<string> =>
   approvals.flatMap((approval) => {
     const approver = approvers.find(({ key, name }) => key === approval.key && name === approval.by)
     const isInTime = approval.expires > seconds() && approval.expires <= seconds() + ORDER_LIMITS.approvalSeconds + 5

@@ -181,6 +181,17 @@ const crashLoop: Program = {
   since: ({ now, t }) => (t > now - 3.4 * 3_600 ? Math.floor(t / 60) * 60 : Math.floor((now - 20 * 86_400) / 60) * 60)
 }
 
+/** Renders pictures, goes wild, and is limited: `demo-hands.ts` has who did that. Seconds before now. */
+export const WILD = { name: "grafana-renderer", wildFor: 50 * 60, limitedFor: 14 * 60, cores: 0.4 } as const
+
+const renderer: Program = {
+  name: WILD.name,
+  procs: 3,
+  cpu: ({ noise, now, t }) =>
+    t <= now - WILD.wildFor ? 0.02 : t <= now - WILD.limitedFor ? 1.1 + 0.3 * noise("wild", 30) : WILD.cores,
+  memory: ({ noise, now, t }) => (t <= now - WILD.wildFor ? 96 : 330 + 20 * noise("wild memory", 60))
+}
+
 const web = (cores: number): ReadonlyArray<Program> => [
   busy("node", cores * 0.34, 880, 6),
   busy("nginx", cores * 0.09, 96, cores + 1),
@@ -256,7 +267,8 @@ export const demoFleet: ReadonlyArray<DemoServer> = [
   server("monitoring", 2, 4, [
     steady("prometheus", 0.14, 720),
     steady("grafana", 0.03, 130),
-    steady("alertmanager", 0.008, 38)
+    steady("alertmanager", 0.008, 38),
+    renderer
   ])
 ]
 

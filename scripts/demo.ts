@@ -26,6 +26,7 @@ import * as DeadLettersPostgres from "../src/sinks/storage/DeadLettersPostgres.t
 import { SnapshotRows } from "../src/sinks/storage/SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
 import { demoFleet, Machine } from "./demo-fleet.ts"
+import { ACTING_SERVER, actOnFleet } from "./demo-hands.ts"
 import { announceReceiver, watchFleet } from "./demo-watch.ts"
 
 const HOST = config.exporters.find((exporter) => exporter.host !== undefined)!
@@ -125,6 +126,8 @@ const populate = (url: string, dataDir: string, options: DemoOptions) =>
     )
     const link = yield* ask(url, "POST", "/api/session/links", ADMIN)
     yield* onReady(url, link.path)
+    const acting = agents.find(({ machine }) => machine.server.name === ACTING_SERVER)!
+    yield* actOnFleet(url, acting, now).pipe(Effect.provide(owner), Effect.forkChild)
     const idOf = (name: string) => agents.find(({ machine }) => machine.server.name === name)!.id
     yield* watchFleet((method, path, body) => ask(url, method, path, ADMIN, body), now * 1_000, idOf).pipe(
       Effect.andThen(onWatched(url)),

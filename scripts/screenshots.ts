@@ -11,6 +11,7 @@ import { Console, Effect, References } from "effect"
 import { chromium, type Page } from "playwright-core"
 import { findChromium, launchOptions } from "./Browser.ts"
 import { runDemo } from "./demo.ts"
+import { ACTING_SERVER, ada } from "./demo-hands.ts"
 import { mailPage } from "./demo-mail.ts"
 
 const FOLDER = join(import.meta.dirname, "..", "docs", "screenshots")
@@ -28,6 +29,8 @@ interface Shot {
   readonly before?: (page: Page) => Promise<unknown>
 }
 
+const ACTS = `/servers/${ACTING_SERVER}/units?open=grafana-renderer.service`
+
 const SHOTS: ReadonlyArray<Shot> = [
   { name: "fleet", path: "/", before: alive },
   { name: "server", path: "/servers/ci-runner-1", height: 1240 },
@@ -44,6 +47,12 @@ const SHOTS: ReadonlyArray<Shot> = [
   { name: "narrow-alert", path: "/watch", width: 390, height: 1420, themes: ["light"], before: anAlert },
   { name: "message", path: "/watch", width: 390, height: 860, themes: ["light"], before: aMessage },
   { name: "rule", path: "/watch/rule?name=PostgreSQL%20is%20busy", height: 1100, themes: ["dark"], before: tried },
+  { name: "act-preview", path: ACTS, height: 1500, before: previewed },
+  { name: "act-sign", path: ACTS, height: 1740, before: chosen },
+  { name: "act-approve", path: ACTS, height: 1100, themes: ["light"], before: waiting },
+  { name: "act-mark", path: `/servers/${ACTING_SERVER}`, height: 900, themes: ["dark"], before: aMark },
+  { name: "act-order", path: `/servers/${ACTING_SERVER}/acts`, height: 1240, before: anOrder },
+  { name: "narrow-act", path: ACTS, width: 390, height: 1800, themes: ["light"], before: chosen },
   { name: "pipeline", path: "/pipeline", height: 860, before: (page) => page.waitForTimeout(17_000) },
   { name: "narrow-fleet", path: "/", width: 390, height: 844, themes: ["light"], before: alive },
   { name: "narrow-server", path: "/servers/db-primary", width: 390, height: 1500, themes: ["dark"] }
@@ -76,6 +85,53 @@ async function tried(page: Page) {
   await page.getByRole("textbox", { name: /^Threshold/ }).fill("55")
   await page.getByRole("textbox", { name: "Resolves at" }).fill("45")
   await page.locator(".fired-strip").first().waitFor({ timeout: 60_000 })
+}
+
+/** Ada's key is in this browser: as if it had been made there. */
+async function previewed(page: Page) {
+  const { approver, pkcs8 } = ada
+  const key = { id: approver.key, name: approver.name, publicKey: Buffer.from(approver.publicKey).toString("base64") }
+  await page.evaluate(`(async () => {
+    const privateKey = await crypto.subtle.importKey("pkcs8", new Uint8Array(${JSON.stringify([...pkcs8])}), "Ed25519", false, ["sign"])
+    await new Promise((done, failed) => {
+      const opening = indexedDB.open("nodepulse", 1)
+      opening.onupgradeneeded = () => opening.result.createObjectStore("keys", { keyPath: "id" })
+      opening.onerror = failed
+      opening.onsuccess = () => {
+        const keys = opening.result.transaction("keys", "readwrite").objectStore("keys")
+        keys.put({ ...${JSON.stringify(key)}, madeAt: Date.now(), privateKey }).onsuccess = done
+      }
+    })
+  })()`)
+  await page.getByText("Act on this").click()
+  await page.getByText("As the host saw it").waitFor({ timeout: 60_000 })
+  await page.evaluate("document.querySelector('.act-on').scrollIntoView()")
+}
+
+async function chosen(page: Page) {
+  await previewed(page)
+  await page.getByRole("button", { name: "Choose… Limit its CPU" }).click()
+  await page.getByLabel("Why").fill("Rules are evaluated late again")
+  await page.evaluate("document.querySelector('.ladder').scrollIntoView()")
+}
+
+async function waiting(page: Page) {
+  await previewed(page)
+  await page.getByRole("button", { name: "Choose… Restart it" }).click()
+  await page.getByLabel("Why").fill("It renders nothing any more")
+  await page.getByLabel(/to confirm$/).fill(ACTING_SERVER)
+  await page.getByRole("button", { name: /^Sign it/ }).click()
+  await page.getByRole("link", { name: "The order" }).click()
+  await page.getByText("Ada has signed it").waitFor()
+}
+
+async function aMark(page: Page) {
+  await page.locator(".stack .tick.act").first().click({ timeout: 60_000 })
+}
+
+async function anOrder(page: Page) {
+  await page.getByRole("link", { name: "Limit grafana-renderer.service" }).last().click()
+  await page.locator(".act-ledger .ledger tbody tr, .act-ledger .nothing").first().waitFor()
 }
 
 async function brush(page: Page) {
