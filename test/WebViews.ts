@@ -7,6 +7,7 @@
 import { Effect } from "effect"
 import type { Page } from "playwright-core"
 import { kill, recording } from "../src/protocol/Recording.fixture.ts"
+import { orderFor, pollOf, previewOf } from "./ActingWorld.ts"
 import * as TestServer from "./TestServer.ts"
 import { GROUPS, goesOn, groupRow, HOST, hostRow, hour, INTERVAL, once, push } from "./WebWorld.ts"
 
@@ -43,6 +44,18 @@ const QUIET_RULE = {
   group: "*",
   over: "5m",
   above: 100_000
+}
+
+/** An order that waits for a signature; its reason is what somebody else wrote. */
+const ORDER = "0b9d7c1e-1111-4222-8333-444444444444"
+const RULE = {
+  verbs: ["terminate" as const],
+  units: [],
+  names: ["postgres"],
+  roles: ["operator" as const],
+  second_person: false,
+  per_hour: 3,
+  hours: null
 }
 
 export interface View {
@@ -86,6 +99,29 @@ export const VIEWS: ReadonlyArray<View> = [
       await ranked(page)
       await page.getByRole("complementary", { name: /nginx/ }).getByText("in this range").waitFor()
     }
+  },
+  {
+    name: "a process that is acted on",
+    path: "/servers/one-1?open=postgres",
+    ready: async (page) => {
+      await page.getByText("Act on this").click()
+      await page.getByText("Asking the host").waitFor()
+    }
+  },
+  {
+    name: "acts of a server",
+    path: "/servers/one-1/acts",
+    ready: (page) => page.locator(".acts tbody tr").first().waitFor()
+  },
+  {
+    name: "an order",
+    path: `/acts/${ORDER}`,
+    ready: (page) => page.getByText("There is no key in this browser yet.").waitFor()
+  },
+  {
+    name: "keys of this browser",
+    path: "/access/keys",
+    ready: (page) => page.getByRole("button", { name: "Make it" }).waitFor()
   },
   {
     name: "a resource",
@@ -235,6 +271,20 @@ const recorded = () => {
   }
 }
 
+/** A host that allows something, has answered one preview, and then says no more. */
+const askedToAct = Effect.fnUntraced(function* (server: string, token: string) {
+  const { request } = yield* TestServer.TestServer
+  const poll = (changes: Parameters<typeof pollOf>[1]) =>
+    request("POST", "/api/hands/poll", { token, body: pollOf(server, { rules: [RULE], ...changes }) })
+  const target = { pid: 4_711 }
+  const asked = yield* request("POST", `/api/servers/${server}/previews`, { body: { target } })
+  const id = asked.body.preview_id
+  yield* poll({})
+  yield* poll({ previews: [previewOf(server, { id, target })] })
+  const order = orderFor(server, { id: ORDER, reason: `because ${HOSTILE_SERVER}` })
+  yield* request("POST", `/api/servers/${server}/orders`, { body: { preview_id: id, order } })
+})
+
 export const seedViews = once(
   Effect.gen(function* () {
     const { register, request } = yield* TestServer.TestServer
@@ -248,6 +298,7 @@ export const seedViews = once(
     })
     yield* goesOn(one.token, now)
     yield* request("POST", "/api/recordings", { token: one.token, body: recorded() })
+    yield* askedToAct("one-1", one.token)
     yield* register("never-1")
     yield* request("PUT", `/api/rules/${encodeURIComponent(QUIET_RULE.name)}`, {
       body: { document: QUIET_RULE, base_version: 0 }

@@ -134,7 +134,7 @@ const acting = Effect.fnUntraced(function* (changes: Partial<PlayedHost> = {}) {
 
 const panel = (page: Page) => page.getByRole("complementary", { name: /history/ })
 const line = (page: Page) => panel(page).getByText("Act on this")
-const ladder = (page: Page) => page.locator(".ladder .rung-head b")
+const ladder = (page: Page) => page.locator(".ladder .rung-head p:first-child b")
 const statusOf = (page: Page, text: RegExp) => page.getByRole("status").filter({ hasText: text }).first()
 
 /** Opens the line, once the host has been heard of. */
@@ -256,11 +256,11 @@ describe.skipIf(executablePath === undefined)("acting on the page", () => {
           await page.getByText("You sign as").waitFor()
           await page.getByLabel("At most").fill("60")
           await page.getByLabel("For how long").fill("15")
-          await page.getByRole("button", { name: "Sign and send" }).isDisabled()
+          expect(await page.getByRole("button", { name: "Sign and send" }).isDisabled()).toBe(true)
           await page.getByLabel("Why").fill("it starves the shop")
-          await expect
-            .poll(() => page.locator(".exactly-said").textContent())
-            .toContain("Limit burner.service to 60 % of one core, for 15 min")
+          await page
+            .locator(".exactly-said", { hasText: /Limit burner.service to 60 % of one core, for 15.min/ })
+            .waitFor()
           expect(await findings(page)).toEqual([])
           await page.getByRole("button", { name: "Sign and send" }).click()
           await statusOf(page, /The host has done it: quota was carried out/).waitFor()
