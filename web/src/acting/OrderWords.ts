@@ -3,7 +3,7 @@
  *
  * What an order asks for is told from the order alone, which is what is signed: {@link orderSentence} takes nothing else.
  */
-import { REFUSALS, REVERTED_VERBS, type RefusalCode, type Verb } from "../../../src/protocol/OrderText.ts"
+import { REFUSALS, type RefusalCode, type Verb } from "../../../src/protocol/OrderText.ts"
 import type { Answer } from "../ask/Api.ts"
 import { bytes, duration } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
@@ -33,19 +33,23 @@ export const OFFERED: Readonly<Record<Verb, string>> = {
 export const isUnit = (target: Offer["target"]): target is Extract<Offer["target"], { readonly unit: string }> =>
   "unit" in target
 
-/** Whether a timer takes it back. */
-export const isReverted = (verb: Verb): boolean => REVERTED_VERBS.some((one) => one === verb)
-
 /** Whether nothing brings back what was there before. */
 export const isFinal = (verb: Verb): boolean => verb === "terminate" || verb === "restart" || verb === "kill"
 
 /** Clock ticks in a second, as /proc counts them: USER_HZ of every Linux that Node runs on. */
 const TICKS = 100
 
-/** When a process started, after the machine did. */
-export const startText = (ticks: number): string => `${duration(ticks / TICKS)} after the machine`
+const two = (value: number): string => String(value).padStart(2, "0")
 
-/** "nginx.service", "burner (process 4711)". */
+/** When a process started, after the machine did: "6 d 0:20:34 after the machine". To the second: two of a name are told apart by it. */
+export const startText = (ticks: number): string => {
+  const seconds = Math.floor(ticks / TICKS)
+  const days = seconds < 86_400 ? "" : `${Math.floor(seconds / 86_400)}\u202fd `
+  const clock = `${Math.floor(seconds / 3_600) % 24}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
+  return `${days}${clock} after the machine`
+}
+
+/** A unit by its name, a process as "burner (process 4711)". */
 export const targetText = (target: Offer["target"]): string =>
   isUnit(target) ? legible(target.unit, 255) : `${legible(target.name, NAME_MAX)} (process ${target.pid})`
 
