@@ -4,6 +4,7 @@
  *
  *     npm run fleet -- --servers 1000 --groups 150 --interval 15
  *     npm run fleet -- --url https://nodepulse.example.org --servers 10000 --minutes 60
+ *     npm run fleet -- --servers 1000 --minutes 5 --watch server=4711,postgres=4712 --disk .nodepulse/postgres
  *
  * The admin token is that of NODEPULSE_ADMIN_TOKEN, else of the data folder. Servers are called fleet-00001 and so on; their
  * tokens are kept in `<data folder>/fleet-tokens.json`, so that the same fleet can come back. Prints a line each interval, and
@@ -11,12 +12,15 @@
  * sent was not accepted, 2 where it could not begin.
  */
 import { type ChildProcess, fork } from "node:child_process"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Begin, READY, type SenderReport, type SenderTask } from "./fleet/FleetSender.ts"
+import config from "../plugins.config.ts"
+import { type Begin, type FleetAgent, READY, type SenderReport, type SenderTask } from "./fleet/FleetSender.ts"
+import { register, Unusable } from "./fleet/FleetTokens.ts"
 import { addLatencies, type Latencies, noLatencies, quantile } from "./fleet/Latencies.ts"
+import { makeSampler, type Watched, watchedOf } from "./fleet/Watch.ts"
 
 const HELP = `Pushes the scrapes of a simulated fleet to a NodePulse.
 
@@ -25,12 +29,15 @@ const HELP = `Pushes the scrapes of a simulated fleet to a NodePulse.
   --groups N         process groups of each, 1 to 1000 (default 150)
   --interval S       seconds between two scrapes of a server, 1 to 3600 (default 15)
   --minutes M        how long, fractions allowed (default: until Ctrl-C)
+  --alike N          how many servers have the same values, 1 to 100 (default: as few as leave at most 1 000 kinds)
   --processes N      processes that send, 1 to 16 (default: one for each 2 500 servers)
   --connections N    connections of all of them together, 1 to 2000 (default 64)
+  --exporters NAMES  what each pushes, such as process_exporter,node_exporter (default: all of plugins.config.ts; of each
+                     that has labels a row a group)
   --tokens FILE      where the fleet's tokens are kept (default <data folder>/fleet-tokens.json)
+  --watch NAME=PID,… CPU and memory of these processes of this machine, with their descendants, each interval and in all
+  --disk FOLDER,…    what these folders take, each interval and in all
 `
-
-class Unusable extends Error {}
 
 interface Options {
   readonly url: string
@@ -38,10 +45,17 @@ interface Options {
   readonly groups: number
   readonly intervalMillis: number
   readonly rounds: number
+  readonly alike: number
   readonly processes: number
   readonly connections: number
   readonly tokens: string
+  readonly exporters: ReadonlyArray<string>
+  readonly watched: ReadonlyArray<Watched>
+  readonly folders: ReadonlyArray<string>
 }
+
+/** Kinds of servers unless told otherwise: more cost the generator a core. */
+const KINDS_MAX = 1_000
 
 const DATA = process.env.NODEPULSE_DATA_DIR ?? ".nodepulse"
 
@@ -54,9 +68,13 @@ const readOptions = (): Options | undefined => {
       groups: text,
       interval: text,
       minutes: text,
+      alike: text,
       processes: text,
       connections: text,
       tokens: text,
+      exporters: text,
+      watch: text,
+      disk: text,
       help: { type: "boolean", short: "h" }
     }
   })
@@ -74,16 +92,32 @@ const readOptions = (): Options | undefined => {
   const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : number("minutes", 1, 0.01, 100_000, false)
   const url = values.url ?? "http://127.0.0.1:8080"
   if (!URL.canParse(url)) throw new Unusable(`--url is ${url}, which is no address`)
+  const watched = values.watch === undefined ? [] : watchedOf(values.watch)
+  if (watched === undefined)
+    throw new Unusable(`--watch is ${values.watch}, but must be process ids such as redis=4711`)
   return {
     url: url.replace(/\/+$/, ""),
     servers,
     intervalMillis,
     groups: number("groups", 150, 1, 1_000),
     rounds: Math.min(1e9, Math.max(1, Math.round((minutes * 60_000) / intervalMillis))),
+    alike: number("alike", Math.ceil(servers / KINDS_MAX), 1, 100),
     processes: number("processes", Math.min(16, Math.ceil(servers / 2_500)), 1, 16),
     connections: number("connections", 64, 1, 2_000),
-    tokens: values.tokens ?? join(DATA, "fleet-tokens.json")
+    tokens: values.tokens ?? join(DATA, "fleet-tokens.json"),
+    exporters: exportersOf(values.exporters),
+    watched,
+    folders: values.disk?.split(",") ?? []
   }
+}
+
+/** Names of exporters of plugins.config.ts. */
+const exportersOf = (text: string | undefined): ReadonlyArray<string> => {
+  const all = config.exporters.map(({ name }) => name)
+  const asked = text === undefined ? all : text.split(",")
+  const unknown = asked.find((name) => !all.includes(name))
+  if (unknown === undefined) return asked
+  throw new Unusable(`--exporters has ${unknown}, which is none of ${all.join(", ")}`)
 }
 
 const adminToken = (): string => {
@@ -95,78 +129,6 @@ const adminToken = (): string => {
   } catch {
     throw new Unusable(`set NODEPULSE_ADMIN_TOKEN: it is needed to add servers, and ${file} is not there`)
   }
-}
-
-/** Tokens by address and name of the server. */
-type Kept = Record<string, Record<string, string>>
-
-const readKept = (file: string): Kept => {
-  let text: string
-  try {
-    text = readFileSync(file, "utf8")
-  } catch {
-    return {}
-  }
-  try {
-    return JSON.parse(text) as Kept
-  } catch {
-    throw new Unusable(`${file} is no JSON: remove it, or name another one with --tokens`)
-  }
-}
-
-/** How many servers are added at a time. */
-const REGISTER_AT_ONCE = 8
-const TOKENS_SAVED_EACH = 500
-
-/** The tokens of the fleet's servers; those that are not there yet are added. */
-const register = async ({ servers, tokens: file, url }: Options): Promise<ReadonlyArray<string>> => {
-  const kept = readKept(file)
-  const own = kept[url] ?? {}
-  kept[url] = own
-  const names = Array.from({ length: servers }, (_, n) => `fleet-${String(n + 1).padStart(5, "0")}`)
-  const missing = names.filter((name) => own[name] === undefined)
-  const admin = missing.length === 0 ? "" : adminToken()
-  const save = () => {
-    mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, JSON.stringify(kept), { mode: 0o600 })
-  }
-  let added = 0
-  const add = async (name: string) => {
-    const response = await fetch(`${url}/api/servers`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${admin}`, "content-type": "application/json" },
-      body: JSON.stringify({ name })
-    }).catch((error: unknown) => {
-      throw new Unusable(`${url} cannot be reached: ${reasonOf(error)}`)
-    })
-    if (response.status !== 201) {
-      throw new Unusable(
-        `the server ${name} cannot be added: ${response.status} ${(await response.text()).slice(0, 300)}`
-      )
-    }
-    own[name] = ((await response.json()) as { readonly token: string }).token
-    added++
-    if (added % TOKENS_SAVED_EACH !== 0) return
-    save()
-    say(`${added} of ${missing.length} servers added`)
-  }
-  try {
-    const queue = missing.values()
-    await Promise.all(
-      Array.from({ length: REGISTER_AT_ONCE }, async () => {
-        for (const name of queue) await add(name)
-      })
-    )
-  } finally {
-    if (added > 0) save()
-  }
-  if (added > 0) say(`${added} servers added to ${url}; their tokens are in ${file}`)
-  return names.map((name) => own[name]!)
-}
-
-const reasonOf = (error: unknown): string => {
-  const cause = error instanceof Error ? error.cause : undefined
-  return cause instanceof Error ? cause.message : String(error)
 }
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -226,20 +188,26 @@ const summaryOf = (sum: Sum, seconds: number): string =>
     `latency    p50 ${millis(quantile(sum.latencies, 0.5))} ms, p95 ${millis(quantile(sum.latencies, 0.95))} ms, p99 ${millis(quantile(sum.latencies, 0.99))} ms, max ${millis(quantile(sum.latencies, 1))} ms`
   ].join("\n")
 
+/** Agents of one machine after the other; each has its place in the interval. */
+const agentsOf = (tokens: ReadonlyArray<string>, alike: number): ReadonlyArray<ReadonlyArray<FleetAgent>> => {
+  const agents = tokens.map((token, n): FleetAgent => ({ token, place: n / tokens.length }))
+  return Array.from({ length: Math.ceil(agents.length / alike) }, (_, n) => agents.slice(n * alike, (n + 1) * alike))
+}
+
 /** Starts the processes, which begin together once all of them are ready. */
 const startSenders = (
-  { connections, groups, intervalMillis, processes, rounds, url }: Options,
+  { alike, connections, exporters, groups, intervalMillis, processes, rounds, url }: Options,
   tokens: ReadonlyArray<string>,
   onReport: (report: SenderReport) => void
 ) => {
   let waitedFor = processes
   const children = Array.from({ length: processes }, (_, n): ChildProcess => {
     const child = fork(fileURLToPath(new URL("./fleet/FleetSender.ts", import.meta.url)))
-    const agents = tokens.flatMap((token, seed) =>
-      seed % processes === n ? [{ token, seed, place: seed / tokens.length }] : []
+    const machines = agentsOf(tokens, alike).flatMap((agents, seed) =>
+      seed % processes === n ? [{ seed, agents }] : []
     )
     const each = Math.max(1, Math.floor(connections / processes))
-    const task: SenderTask = { url, agents, groups, intervalMillis, rounds, connections: each }
+    const task: SenderTask = { url, machines, exporters, groups, intervalMillis, rounds, connections: each }
     child.on("message", (message: typeof READY | SenderReport) => {
       if (message !== READY) return onReport(message)
       waitedFor--
@@ -261,9 +229,9 @@ const main = async (): Promise<number> => {
     process.stdout.write(HELP)
     return 0
   }
-  const tokens = await register(options)
+  const tokens = await register(options, adminToken, say)
   say(
-    `${options.servers} servers × ${options.groups} groups every ${options.intervalMillis / 1_000} s: ${Math.round((options.servers * options.groups * 1_000) / options.intervalMillis)} rows of processes a second`
+    `${options.servers} servers × ${options.groups} groups every ${options.intervalMillis / 1_000} s: ${Math.round((options.servers * options.groups * 1_000) / options.intervalMillis)} rows of processes a second${options.alike > 1 ? `; each ${options.alike} servers have the same values` : ""}`
   )
   const whole = nothing()
   let latest = nothing()
@@ -273,9 +241,12 @@ const main = async (): Promise<number> => {
     add(latest, report)
   })
   const seconds = options.intervalMillis / 1_000
+  const sampler = makeSampler(options.watched, options.folders)
   const timer = setInterval(() => {
     if (latest.pushes > 0) say(`${new Date().toISOString().slice(11, 19)} ${lineOf(latest, seconds)}`)
     latest = nothing()
+    const used = sampler.line()
+    if (used !== undefined) say(`         ${used}`)
   }, options.intervalMillis)
   let stopped = false
   process.once("SIGINT", () => {
@@ -285,6 +256,7 @@ const main = async (): Promise<number> => {
   const wholeRun = (await ended).every(Boolean)
   clearInterval(timer)
   say(summaryOf(whole, (Date.now() - began) / 1_000))
+  for (const used of sampler.summary(whole.accepted)) say(used)
   if (!wholeRun && !stopped) throw new Unusable("a process that sends has died")
   return whole.undelivered + whole.rejected === 0 && whole.accepted > 0 ? 0 : 1
 }

@@ -65,7 +65,7 @@ layer(TestServer.layer, { excludeTestServices: true })("a simulated fleet", (it)
         const url = ["--url", server.url, "--tokens", tokens]
         const refused = yield* fleet([...url, "--servers", "1"], { NODEPULSE_ADMIN_TOKEN: "wrong" })
         assert.strictEqual(refused.code, 2)
-        assert.include(refused.out, "fleet-00001 cannot be added: 401")
+        assert.include(refused.out, "servers cannot be added: 401")
         for (const [args, reason] of [
           [["--servers", "0"], "--servers is 0, but must be a whole number from 1 to 100000"],
           [["--interval", "soon"], "--interval is soon, but must be a number from 1 to 3600"],
