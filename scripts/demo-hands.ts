@@ -18,7 +18,7 @@ export const ACTING_SERVER = "monitoring"
 
 const BOOT = randomUUID()
 const UNIT = { unit: `${WILD.name}.service`, invocation: randomBytes(16).toString("hex") }
-/** Ticks, 100 a second: six days after the machine. */
+/** Ticks, 100 a second: six days after the boot. */
 const STARTED = 51_840_217
 
 const processOf = (pid: number, after: number, cpu: number, children = 0): PreviewProcess => ({

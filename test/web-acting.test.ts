@@ -202,7 +202,7 @@ describe.skipIf(executablePath === undefined)("acting on the page", () => {
               .toEqual(["Limit its CPU, for a while", "Restart it", "Lower its priority", "Ask it to end", "Kill it"])
             await page.getByText("on-failure: systemd starts it again").waitFor()
             await page.getByText("and 3 more").waitFor()
-            await page.getByRole("row", { name: /4711.*0:20:34 after the machine/ }).waitFor()
+            await page.getByRole("row", { name: /4711.*0:20:34 after the boot/ }).waitFor()
             await page.getByText("A process is killed only after it was asked to end").waitFor()
             await page.getByText("two operators or administrators").waitFor()
             expect(await page.evaluate("window.hacked")).toBeUndefined()

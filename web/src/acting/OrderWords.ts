@@ -41,12 +41,12 @@ const TICKS = 100
 
 const two = (value: number): string => String(value).padStart(2, "0")
 
-/** When a process started, after the machine did: "6 d 0:20:34 after the machine". To the second: two of a name are told apart by it. */
+/** When a process started, after the machine did: "6 d 0:20:34 after the boot". To the second: two of a name are told apart by it. */
 export const startText = (ticks: number): string => {
   const seconds = Math.floor(ticks / TICKS)
   const days = seconds < 86_400 ? "" : `${Math.floor(seconds / 86_400)}\u202fd `
   const clock = `${Math.floor(seconds / 3_600) % 24}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
-  return `${days}${clock} after the machine`
+  return `${days}${clock} after the boot`
 }
 
 /** A unit by its name, a process as "burner (process 4711)". */
