@@ -270,7 +270,7 @@ it.live(
           if (keptSince(t) > keptSince(t - STEP)) {
             yield* queued(EPOCH + (keptSince(t) + EDGE) * SECOND).pipe(
               Effect.repeat({ until: (n) => n === 0, schedule: Schedule.spaced(20) }),
-              Effect.timeout("100 seconds")
+              Effect.timeout("5 minutes")
             )
           }
           yield* clockAt(t)
@@ -302,7 +302,7 @@ it.live(
       yield* sql<{ readonly n: number }>`
         select count(*)::int4 as n from pg_stat_activity where datname = current_database() and application_name = ${WORKER}`.pipe(
         Effect.repeat({ until: ([row]) => row!.n === 0, schedule: Schedule.spaced(20) }),
-        Effect.timeout("100 seconds")
+        Effect.timeout("5 minutes")
       )
       const [before] = yield* sql<{
         readonly hours: number
@@ -372,5 +372,5 @@ it.live(
         }
       }
     }).pipe(stood, Effect.scoped, Effect.provide(live), Effect.provideService(References.MinimumLogLevel, "Info")),
-  120_000 + SECONDS * 10_000
+  1_200_000 + SECONDS * 10_000
 )

@@ -154,5 +154,5 @@ it.live(
         )
       )
     ),
-  Math.max(120_000, KILLS * 400)
+  Math.max(600_000, KILLS * 2_000)
 )
