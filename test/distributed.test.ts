@@ -5,7 +5,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Result } from "effect"
-import { distributionState, isToBeDistributed, requireCitus } from "../src/sinks/storage/Distribution.ts"
+import { distribute, distributionState, isToBeDistributed, requireCitus } from "../src/sinks/storage/Distribution.ts"
 import { exporters, statements } from "./ShippedStatements.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
@@ -99,6 +99,63 @@ describe.skipIf(!TestDatabase.isDistributed)("where rows are distributed by serv
         })
       )
     }
+
+    for (const { table } of exporters) {
+      const name = `${table.name}_between`
+      it.effect(`${name} asks one shard for rows`, () =>
+        Effect.gen(function* () {
+          const sql = yield* PgClient.PgClient
+          const [made] = yield* sql<{ readonly text: string }>`
+            select substring(prosrc from 'return query(.*);') as text from pg_proc where proname = ${name}`
+          const text = made!.text.replaceAll("server_asked", "$1")
+          const { plan, tasks } = yield* tasksOf(name, text, ["int4", "timestamptz", "timestamptz"])
+          assert.isAtLeast(tasks.length, 2, plan)
+          assert.isTrue(
+            tasks.every((count) => count === 1),
+            plan
+          )
+        })
+      )
+    }
+
+    it.effect("rows that are there already are moved, and leave nothing behind on the coordinator", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const tables = ["process_snapshots_5m", "rollup_queue"]
+        const rows = sql`
+          select 'queue ' || server_id || ' ' || bucket as row from admiral.rollup_queue
+          union all select 'bucket ' || server_id || ' ' || bucket from admiral.process_snapshots_5m order by 1`
+        for (const table of tables) yield* sql`select undistribute_table(${`admiral.${table}`}::text::regclass)`
+        yield* sql.unsafe(
+          "create table admiral.process_snapshots_5m_20251122 partition of admiral.process_snapshots_5m for values from ('2025-11-22 00:00:00+00') to ('2025-11-23 00:00:00+00')"
+        ).unprepared
+        yield* sql`insert into admiral.rollup_queue (server_id, seconds, bucket)
+          select n, 0, timestamptz '2025-11-22 12:00+00' from generate_series(1, 300) as n`
+        yield* sql`insert into admiral.process_snapshots_5m (server_id, bucket, covered, host_busy, host_seconds, scrapes, host_unknown, groups)
+          select n, timestamptz '2025-11-22 12:00+00', 1, 0, 0, 1, 0, '' from generate_series(1, 300) as n`
+        const before = yield* rows
+        assert.deepStrictEqual((yield* distributionState).left, ["process_snapshots_5m", "rollup_queue"])
+        assert.deepStrictEqual(yield* distribute(Effect.void), ["process_snapshots_5m", "rollup_queue"])
+        assert.deepStrictEqual(yield* rows, before)
+        assert.strictEqual(before.length, 600)
+        const [left] = yield* sql<{ readonly bytes: number }>`
+          select sum(pg_relation_size(oid))::int4 as bytes from pg_class
+          where relnamespace = 'admiral'::regnamespace and relname in ('rollup_queue', 'process_snapshots_5m_20251122')`
+        assert.strictEqual(left!.bytes, 0)
+      })
+    )
+
+    it.effect("every table can be moved to another node while it is written to", () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const unmovable = yield* sql`
+          select relation.relname::text as name from pg_dist_partition as known join pg_class as relation on relation.oid = known.logicalrelid
+          where relation.relreplident <> 'f' and not exists (
+            select from pg_index as index where index.indrelid = relation.oid and index.indisprimary
+          )`
+        assert.deepStrictEqual(unmovable, [])
+      })
+    )
 
     it.effect("all rows of a server lie on one node", () =>
       Effect.gen(function* () {

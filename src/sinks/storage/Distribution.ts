@@ -27,7 +27,10 @@ export class NotDistributable extends Schema.TaggedError<NotDistributable>()("No
   }
 }
 
-/** Beside the tables of exporters: what is queued about a server's rows is committed with them. */
+/**
+ * Beside the tables of exporters: what is queued about a server's rows is committed with them. They have no key, so what is deleted
+ * from them while a shard is moved is known by the whole row.
+ */
 const QUEUES = ["rollup_queue", "packing_queue"]
 const OF_EXPORTERS = "_(scrapes|packed|first_seen|5m|1h|1d)$"
 
@@ -93,18 +96,24 @@ export const isDistributed = (sql: PgClient.PgClient): Effect.Effect<boolean, Sq
 /** Distributes what is not yet; the names of those tables. As the owner of the schema, under a lock of each transaction. */
 export const distribute = Effect.fnUntraced(function* (oneAtATime: Effect.Effect<unknown, SqlError>) {
   const sql = yield* PgClient.PgClient
+  const run = (statement: string) => sql.unsafe(statement).unprepared
   const distributed: Array<string> = []
   yield* sql.withTransaction(
     Effect.gen(function* () {
       yield* oneAtATime
       if (yield* isDistributed(sql)) return
-      for (const statement of SERVER_IDS) yield* sql.unsafe(statement).unprepared
+      for (const statement of SERVER_IDS) yield* run(statement)
       distributed.push("server_ids")
     })
   )
   for (const name of (yield* distributionState).left) {
     const isView = name.endsWith("_rows")
-    yield* sql.withTransaction(Effect.andThen(oneAtATime, isView ? replaceView(sql, name) : distributeLike(sql, name)))
+    const moved = Effect.gen(function* () {
+      if (QUEUES.includes(name)) yield* run(`alter table admiral.${name} replica identity full`)
+      yield* distributeLike(sql, name)
+      yield* dropMoved(sql, name)
+    })
+    yield* sql.withTransaction(Effect.andThen(oneAtATime, isView ? replaceView(sql, name) : moved))
     if (!isView) distributed.push(name)
   }
   return distributed
@@ -116,6 +125,10 @@ export const distributeLike = (sql: PgClient.PgClient, table: string): Effect.Ef
     `select create_distributed_table(relation, 'server_id', colocate_with => 'admiral.server_ids') from to_regclass('admiral."${table}"') as relation
 where not exists (select from pg_dist_partition as known where known.logicalrelid = relation)`
   ).unprepared
+
+/** What was moved stays on the coordinator too, where nobody sees it, until it is dropped. Within the transaction. */
+const dropMoved = (sql: PgClient.PgClient, table: string): Effect.Effect<unknown, SqlError> =>
+  sql.unsafe(`select truncate_local_data_after_distributing_table('admiral."${table}"')`).unprepared
 
 const APART = "_rows_apart"
 
@@ -131,16 +144,21 @@ const replaceView = Effect.fnUntraced(function* (sql: PgClient.PgClient, view: s
     select prosrc as text, format('%I.%I(%s) returns %s', 'admiral', proname, pg_get_function_arguments(oid), pg_get_function_result(oid)) as head
     from pg_proc where pronamespace = 'admiral'::regnamespace and proname = ${between}`
   if (made === undefined) return
-  // The server is looked up first, and the rows are taken from where they are before they are joined with names.
-  const rows = `(select * from admiral."${view}_apart" as known
-    where known.server_id = server_asked and known."timestamp" >= $2 and known."timestamp" <= $3 offset 0)`
-  const text = made.text.replaceAll(SERVER_ASKED, "server_asked").replace(`admiral.${view} `, `${rows} `)
+  // The server is looked up first. The rows are a question of their own, about one shard: taken apart within a join with names,
+  // it would bring all rows of all servers here.
+  const stored = `with stored as materialized (
+  select * from admiral."${view}_apart" as known
+  where known.server_id = server_asked and known."timestamp" >= $2 and known."timestamp" <= $3
+)
+`
+  const text = made.text.trimStart().replaceAll(SERVER_ASKED, "server_asked").replace(`admiral.${view} `, "stored ")
   yield* sql.unsafe(`create or replace function ${made.head} language plpgsql stable as $function$
 #variable_conflict use_column
 declare
   server_asked constant integer := ${SERVER_ASKED};
 begin
-  return query ${text};
+  return query
+${stored}${text};
 end $function$`).unprepared
 })
 
