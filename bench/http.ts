@@ -75,11 +75,14 @@ const serveBare = async (rows: boolean): Promise<number> => {
   return (server.address() as AddressInfo).port
 }
 
+const NOTHING = { length: 0, pending: 0, bound: 0, bytes: null, oldestSeconds: null, streams: [], silent: [] }
+
 const nullStream = Layer.succeed(SnapshotStream, {
   entry: "snapshot",
   publish: () => Effect.void,
   subscribe: () => Effect.never,
-  stats: Effect.succeed({ length: 0, pending: 0, bound: 0, bytes: null, oldestSeconds: null, streams: [] }),
+  stats: Effect.succeed(NOTHING),
+  statsWith: () => Effect.succeed(NOTHING),
   durability: Effect.succeed("memory" as const)
 })
 

@@ -208,9 +208,17 @@ export const stream = Layer.unwrap(
   })
 ).pipe(Layer.provideMerge(StreamKeys.layer))
 
-/** What a digest has of the streams in Valkey; none where the stream is in process. */
-export const leaseHolder = (name: string) =>
-  Effect.flatMap(Settings, ({ valkeyUrl }) => (Option.isNone(valkeyUrl) ? Effect.undefined : makeLeaseHolder({ name })))
+/**
+ * What a digest has of the streams in Valkey; none where the stream is in process. It has a connection of its own: behind writers
+ * and questions that take all of the pool for longer than a lease, it would lose its streams for nothing.
+ */
+export const leaseHolder = Effect.fnUntraced(function* (name: string) {
+  const { valkeyUrl } = yield* Settings
+  if (Option.isNone(valkeyUrl)) return undefined
+  const { url } = yield* DatabaseAddress
+  const own = yield* Layer.build(Database.layer({ url, maxConnections: 1, applicationName: "nodepulse leases" }))
+  return yield* Effect.provideContext(makeLeaseHolder({ name }), own)
+})
 
 /** Who reads which stream in Valkey. */
 export const streamOwners = Layer.effect(

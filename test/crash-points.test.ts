@@ -187,7 +187,7 @@ describeValkey("a crash at the worst moment", () => {
           const books = makeBooks((_, row) => Number(row.cpu_seconds_total))
           const door = yield* makeDoor({
             books,
-            ingestPort: Number(new URL(server.url).port),
+            ingestPorts: [Number(new URL(server.url).port)],
             serverOf: (sent) => (sent === token ? server_id : undefined)
           })
           const began = Date.now() - CRASHES

@@ -712,6 +712,12 @@ const sightingsOf = (world: World, serverId: string): ReadonlyArray<Sighting> =>
   return lastSeen === undefined ? [] : EXPORTERS.map(({ name }) => ({ exporter: name, lastSeen, interval }))
 }
 
+const STREAM_STATS = {
+  ...{ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 },
+  streams: [{ stream: 0, length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }],
+  silent: []
+}
+
 const streamPort = (world: World) =>
   Layer.succeed(SnapshotStream, {
     get entry() {
@@ -731,10 +737,8 @@ const streamPort = (world: World) =>
         })
       ),
     subscribe: () => Effect.die("nobody reads here"),
-    stats: Effect.succeed({
-      ...{ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 },
-      streams: [{ stream: 0, length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }]
-    }),
+    stats: Effect.succeed(STREAM_STATS),
+    statsWith: () => Effect.succeed(STREAM_STATS),
     durability: Effect.succeed("memory" as const)
   })
 

@@ -2,9 +2,10 @@
  * Promise 1, judged from outside: what was answered with 2xx is in PostgreSQL exactly once, whatever is killed, paused, cut
  * or restarted in between, and nothing is in it that was not sent.
  *
- * Everything is what an operator runs, each in a process of its own: agents with their spools on disk, ingest, two digests,
- * Valkey with its log synced before it answers, PostgreSQL. Only the exporters are simulated, so that every row has a value
- * that no other has. While they work, a seeded chooser disturbs one of them every 2 to 10 seconds. Then:
+ * Everything is what an operator runs, each in a process of its own: agents with their spools on disk, ingest, two digests (in a
+ * cluster two and three), Valkey with its log synced before it answers, PostgreSQL. Only the exporters are simulated, so that every
+ * row has a value that no other has. While they work, a seeded chooser disturbs one of them every 2 to 10 seconds, or what
+ * `disturb` does happens. Then:
  * - within 60 seconds every row that was answered with 2xx is in PostgreSQL, once, with its values, and nothing else is;
  * - a fresh snapshot passes in under 5 seconds;
  * - no dead letters, and nothing left in the stream.
@@ -19,27 +20,50 @@ import { Effect, Fiber, Redacted, References, type Scope } from "effect"
 import config from "../../plugins.config.ts"
 import * as Database from "../../src/sinks/postgres/Database.ts"
 import { EntryKind } from "../../src/sinks/stream/StreamEntry.ts"
+import { streamOf } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import { freePort } from "../Ports.ts"
 import { keyOf, makeBooks, type SentRow, type StoredRow, type Verdict } from "./Books.ts"
-import { makeChance } from "./Chance.ts"
-import { makeDoor } from "./Door.ts"
-import { makeFragilePostgres } from "./FragilePostgres.ts"
-import { makeLink } from "./Link.ts"
+import { type Chance, makeChance } from "./Chance.ts"
+import { type Door, makeDoor } from "./Door.ts"
+import { type FragilePostgres, makeFragilePostgres } from "./FragilePostgres.ts"
+import { type Link, makeLink } from "./Link.ts"
 import { makeProgram, type Program } from "./Program.ts"
 import { makeSimulatedExporters, uniqueValue } from "./SimulatedExporters.ts"
-import { held, inCluster, inOneValkey, type Victim } from "./StreamPlaces.ts"
+import { held, inCluster, inOneValkey, type StreamPlace, type Victim } from "./StreamPlaces.ts"
 
 export interface Options {
   readonly seed: number
   /** How long things are disturbed. */
   readonly seconds: number
   readonly agents: number
-  /** The streams are in a cluster; otherwise the one stream is in one Valkey. */
+  /** The streams are in a cluster, and each has an agent of its own; otherwise the one stream is in one Valkey. */
   readonly cluster?: boolean
+  /** What happens, instead of what is chosen at random for `seconds`. */
+  readonly disturb?: (stage: Stage) => Effect.Effect<void>
+  /** How many groups of processes each server has. Defaults to 5. */
+  readonly groups?: number
   /** Told what happens, a line at a time. */
   readonly say: (line: string) => void
   /** Keeps the folder with everybody's logs. */
   readonly keepLogs?: boolean
+}
+
+/** What may be disturbed. */
+export interface Stage {
+  readonly place: StreamPlace
+  readonly postgres: FragilePostgres
+  readonly toPostgres: Link
+  readonly door: Door
+  readonly ingests: ReadonlyArray<Program>
+  readonly digests: ReadonlyArray<Program>
+  readonly agents: ReadonlyArray<Program>
+  /** The servers of the agents. */
+  readonly servers: ReadonlyArray<string>
+  /** A line with the time in front. */
+  readonly note: (what: string) => void
+  readonly count: (disturbance: string) => void
+  /** Seconds since it began. */
+  readonly elapsed: () => number
 }
 
 export interface Report {
@@ -78,11 +102,11 @@ export const run = (options: Options): Effect.Effect<Report> =>
     const toPostgres = yield* makeLink({ path: socket })
     databaseUrl.hostname = "127.0.0.1"
     databaseUrl.port = String(toPostgres.port)
-    const exporters = yield* makeSimulatedExporters
+    const exporters = yield* makeSimulatedExporters(options.groups)
     const books = makeBooks(uniqueValue)
-    const ingestPort = yield* freePort
+    const ingestPorts = yield* Effect.forEach(Array.from({ length: place.ingests }), () => freePort)
     const servers = new Map<string, string>()
-    const door = yield* makeDoor({ books, ingestPort, serverOf: (token) => servers.get(token) })
+    const door = yield* makeDoor({ books, ingestPorts, serverOf: (token) => servers.get(token) })
 
     const role = (name: string, kind: string, more: Readonly<Record<string, string>> = {}) =>
       makeProgram({
@@ -97,24 +121,30 @@ export const run = (options: Options): Effect.Effect<Report> =>
           ...more
         }
       })
-    const ingest = yield* role("ingest", "ingest", {
-      NODEPULSE_PORT: String(ingestPort),
-      NODEPULSE_STREAM_ENTRY: entryKindOf(options.seed)
-    })
+    const ingests: Array<Program> = []
+    for (const [n, port] of ingestPorts.entries()) {
+      const more = { NODEPULSE_PORT: String(port), NODEPULSE_STREAM_ENTRY: entryKindOf(options.seed) }
+      ingests.push(yield* role(`ingest-${n + 1}`, "ingest", more))
+    }
     const digests: Array<Program> = []
     for (let n = 1; n <= place.digests; n++) digests.push(yield* role(`digest-${n}`, "digest"))
-    for (const program of [ingest, ...digests]) program.start()
+    for (const program of [...ingests, ...digests]) program.start()
     const register = (name: string) =>
       Effect.gen(function* () {
-        const { server_id, token } = yield* post(`http://127.0.0.1:${ingestPort}/api/servers`, { name })
+        const { server_id, token } = yield* post(`http://127.0.0.1:${ingestPorts[0]}/api/servers`, { name })
         servers.set(token, server_id)
         return { id: server_id as string, token: token as string }
       })
     const judge = yield* untilItWorks(() => register("judge"), 90)
+    /** Which stream a server belongs to is its id's. */
+    const registerIn = (stream: number, name: string) =>
+      register(name).pipe(Effect.repeat({ until: ({ id }) => streamOf(id, place.streams) === stream }))
     const agents: Array<Program> = []
+    const ids: Array<string> = []
     for (let n = 1; n <= options.agents; n++) {
       const name = `agent-${n}`
-      const { token } = yield* register(name)
+      const { id, token } = yield* registerIn(n % place.streams, name)
+      ids.push(id)
       const file = join(folder, `${name}.yml`)
       writeFileSync(file, agentConfig({ name, token, server: door.url, exporters: exporters.url, folder }), {
         mode: 0o600
@@ -122,80 +152,22 @@ export const run = (options: Options): Effect.Effect<Report> =>
       agents.push(yield* makeProgram({ name, folder, args: ["agent", "--config", file], env: {} }))
     }
     for (const agent of agents) agent.start()
-    const programs = [ingest, ...digests, ...agents]
+    const programs = [...ingests, ...digests, ...agents]
     yield* until(() => books.answeredCount() >= options.agents * 6, 90)
     say(`seed ${options.seed}: ${options.agents} agents, ${options.seconds} s; logs in ${folder}`)
 
     // -- disturb
 
     const disturbances: Record<string, number> = {}
-    const busy = new Set<string>()
     const began = performance.now()
     const elapsed = () => (performance.now() - began) / 1_000
     const note = (what: string) => say(`${elapsed().toFixed(1).padStart(6)} s  ${what}`)
-    const victims = [
-      ...digests.map((program) => programVictim(program)),
-      programVictim(ingest),
-      programVictim(chance.oneOf(agents)),
-      place.victim,
-      {
-        name: "postgres",
-        kill: Effect.sync(postgres.kill),
-        restart: Effect.sync(postgres.restart),
-        pause: Effect.sync(postgres.pause),
-        resume: Effect.sync(postgres.resume)
-      }
-    ] satisfies ReadonlyArray<Victim>
-    /** As many agents as there are, one disturbance in six. */
-    const choose = (): Victim => {
-      const victim = chance.oneOf(victims)
-      return victim.name.startsWith("agent") ? programVictim(chance.oneOf(agents)) : victim
+    const count = (what: string) => {
+      const counted = what.replace(/agent-\d+/, "agent")
+      disturbances[counted] = (disturbances[counted] ?? 0) + 1
     }
-    const cuts: ReadonlyArray<readonly [string, Effect.Effect<void>]> = [
-      ...place.cuts,
-      ["cut: connections to postgres", Effect.sync(() => void toPostgres.cut())],
-      ["cut: connections of agents", Effect.sync(() => void door.cut())],
-      ["cut: the next 3 answers of ingest", Effect.sync(() => door.loseAnswers(3))],
-      ["kill -9: one connection's process of postgres", Effect.sync(postgres.killOneConnection)],
-      ["hold: connections to postgres", held(toPostgres, chance)]
-    ]
-    const underWay: Array<Fiber.Fiber<void>> = []
-    const disturb = Effect.gen(function* () {
-      while (elapsed() < options.seconds) {
-        yield* Effect.sleep(chance.between(2_000, 10_000))
-        const kind = chance.oneOf(["kill", "kill", "stop", "cut"] as const)
-        const seconds = kind === "kill" ? chance.between(200, 5_000) / 1_000 : chance.between(1_000, 15_000) / 1_000
-        const cut = chance.oneOf(cuts)
-        const victim = choose()
-        const what = kind === "cut" ? cut[0] : `${kind === "kill" ? "kill -9" : "stop"}: ${victim.name}`
-        if (elapsed() >= options.seconds) break
-        if (kind !== "cut" && busy.has(victim.name)) {
-          note(`(${what}: it is away already)`)
-          continue
-        }
-        const counted = what.replace(/agent-\d+/, "agent")
-        disturbances[counted] = (disturbances[counted] ?? 0) + 1
-        if (kind === "cut") {
-          note(what)
-          underWay.push(yield* Effect.forkChild(cut[1]))
-          continue
-        }
-        note(`${what}, for ${seconds.toFixed(1)} s`)
-        busy.add(victim.name)
-        const [away, back] = kind === "kill" ? [victim.kill, victim.restart] : [victim.pause, victim.resume]
-        underWay.push(
-          yield* Effect.forkChild(
-            away.pipe(
-              Effect.andThen(Effect.sleep(seconds * 1_000)),
-              Effect.andThen(back),
-              Effect.andThen(Effect.sync(() => void busy.delete(victim.name)))
-            )
-          )
-        )
-      }
-      yield* Fiber.awaitAll(underWay)
-    })
-    yield* disturb
+    const stage = { place, postgres, toPostgres, door, ingests, digests, agents, servers: ids, note, count, elapsed }
+    yield* (options.disturb ?? disturbAtRandom(chance, options.seconds))(stage)
     note(`all is back; ${books.answeredCount()} rows were answered with 2xx`)
 
     // -- judge
@@ -232,7 +204,7 @@ export const run = (options: Options): Effect.Effect<Report> =>
 
     // What the agents still hold may go; then nothing moves any more.
     yield* Effect.promise(() => Promise.all(agents.map((agent) => agent.end(15_000))))
-    yield* Effect.promise(() => ingest.end(15_000))
+    yield* Effect.promise(() => Promise.all(ingests.map((ingest) => ingest.end(15_000))))
     yield* until(async () => {
       const [length, pending] = await place.left()
       return length === 0 && pending === 0
@@ -296,6 +268,71 @@ export const summary = (report: Report): string => {
 }
 
 // -- the parts
+
+const disturbAtRandom = (chance: Chance, forSeconds: number) => (stage: Stage) =>
+  Effect.gen(function* () {
+    const { agents, count, digests, door, elapsed, ingests, note, place, postgres, toPostgres } = stage
+    const busy = new Set<string>()
+    const victims = [
+      ...digests.map((program) => programVictim(program)),
+      ...ingests.map((program) => programVictim(program)),
+      programVictim(chance.oneOf(agents)),
+      place.victim,
+      {
+        name: "postgres",
+        kill: Effect.sync(postgres.kill),
+        restart: Effect.sync(postgres.restart),
+        pause: Effect.sync(postgres.pause),
+        resume: Effect.sync(postgres.resume)
+      }
+    ] satisfies ReadonlyArray<Victim>
+    /** As many agents as there are, one disturbance in six. */
+    const choose = (): Victim => {
+      const victim = chance.oneOf(victims)
+      return victim.name.startsWith("agent") ? programVictim(chance.oneOf(agents)) : victim
+    }
+    const cuts: ReadonlyArray<readonly [string, Effect.Effect<void>]> = [
+      ...place.cuts,
+      ["cut: connections to postgres", Effect.sync(() => void toPostgres.cut())],
+      ["cut: connections of agents", Effect.sync(() => void door.cut())],
+      ["cut: the next 3 answers of ingest", Effect.sync(() => door.loseAnswers(3))],
+      ["kill -9: one connection's process of postgres", Effect.sync(postgres.killOneConnection)],
+      ["hold: connections to postgres", held(toPostgres, chance)]
+    ]
+    const underWay: Array<Fiber.Fiber<void>> = []
+    while (elapsed() < forSeconds) {
+      yield* Effect.sleep(chance.between(2_000, 10_000))
+      const kind = chance.oneOf(["kill", "kill", "stop", "cut"] as const)
+      const seconds = kind === "kill" ? chance.between(200, 5_000) / 1_000 : chance.between(1_000, 15_000) / 1_000
+      const cut = chance.oneOf(cuts)
+      const victim = choose()
+      const what = kind === "cut" ? cut[0] : `${kind === "kill" ? "kill -9" : "stop"}: ${victim.name}`
+      if (elapsed() >= forSeconds) break
+      if (kind !== "cut" && busy.has(victim.name)) {
+        note(`(${what}: it is away already)`)
+        continue
+      }
+      count(what)
+      if (kind === "cut") {
+        note(what)
+        underWay.push(yield* Effect.forkChild(cut[1]))
+        continue
+      }
+      note(`${what}, for ${seconds.toFixed(1)} s`)
+      busy.add(victim.name)
+      const [away, back] = kind === "kill" ? [victim.kill, victim.restart] : [victim.pause, victim.resume]
+      underWay.push(
+        yield* Effect.forkChild(
+          away.pipe(
+            Effect.andThen(Effect.sleep(seconds * 1_000)),
+            Effect.andThen(back),
+            Effect.andThen(Effect.sync(() => void busy.delete(victim.name)))
+          )
+        )
+      )
+    }
+    yield* Fiber.awaitAll(underWay)
+  })
 
 const programVictim = (program: Program): Victim => ({
   name: program.name,

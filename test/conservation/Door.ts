@@ -22,7 +22,8 @@ export interface Door {
 
 export const makeDoor = (options: {
   readonly books: Books
-  readonly ingestPort: number
+  /** Asked in turn, as a balancer does. */
+  readonly ingestPorts: ReadonlyArray<number>
   /** The server that a token belongs to. */
   readonly serverOf: (token: string) => string | undefined
 }): Effect.Effect<Door, never, Scope.Scope> =>
@@ -33,6 +34,7 @@ export const makeDoor = (options: {
       const sockets = new Set<Socket>()
       const statuses: Record<string, number> = {}
       let toLose = 0
+      let turn = 0
       const count = (status: string) => {
         statuses[status] = (statuses[status] ?? 0) + 1
       }
@@ -54,7 +56,7 @@ export const makeDoor = (options: {
           const onward = request(
             {
               agent,
-              port: options.ingestPort,
+              port: options.ingestPorts[turn++ % options.ingestPorts.length],
               host: "127.0.0.1",
               method: "POST",
               path: incoming.url,

@@ -20,6 +20,8 @@ export interface Program {
   readonly resume: () => void
   /** How often it ended although nobody asked it to. */
   readonly endings: () => ReadonlyArray<string>
+  /** Undefined while it is away. */
+  readonly pid: () => number | undefined
 }
 
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts")
@@ -78,6 +80,7 @@ const make = ({ args, env, folder, name }: Parameters<typeof makeProgram>[0]): P
     end: (within) => stop("SIGTERM", within),
     pause: () => void child?.kill("SIGSTOP"),
     resume: () => void child?.kill("SIGCONT"),
-    endings: () => endings
+    endings: () => endings,
+    pid: () => child?.pid
   }
 }

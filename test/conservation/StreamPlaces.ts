@@ -8,7 +8,7 @@
 import { Effect, type Scope, Semaphore } from "effect"
 import { keyOf } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import { makeTestValkey } from "../TestValkey.ts"
-import { type ClusterNode, makeTestValkeyCluster } from "../TestValkeyCluster.ts"
+import { type ClusterNode, makeTestValkeyCluster, type TestValkeyCluster } from "../TestValkeyCluster.ts"
 import type { Chance } from "./Chance.ts"
 import { type Link, makeLink } from "./Link.ts"
 
@@ -24,7 +24,11 @@ export interface Victim {
 export interface StreamPlace {
   /** What the programs are told. */
   readonly env: Readonly<Record<string, string>>
+  readonly streams: number
+  readonly ingests: number
   readonly digests: number
+  /** Where it is one. */
+  readonly cluster?: TestValkeyCluster
   readonly victim: Victim
   readonly cuts: ReadonlyArray<readonly [what: string, Effect.Effect<void>]>
   /** Entries that are there, and those of them that were handed out. */
@@ -44,6 +48,8 @@ export const inOneValkey = (chance: Chance): Effect.Effect<StreamPlace, never, S
     const link = yield* makeLink({ port: valkey.port })
     return {
       env: { VALKEY_URL: `redis://127.0.0.1:${link.port}` },
+      streams: 1,
+      ingests: 1,
       digests: 2,
       victim: {
         name: "valkey",
@@ -94,7 +100,10 @@ export const inCluster = (chance: Chance): Effect.Effect<StreamPlace, never, Sco
     )
     return {
       env: { VALKEY_URL: cluster.url, NODEPULSE_STREAMS: String(STREAMS) },
+      streams: STREAMS,
+      ingests: 2,
       digests: 3,
+      cluster,
       victim: {
         name: "a primary of valkey",
         kill: leaves(({ kill }) => kill),

@@ -1,6 +1,6 @@
 /**
  * Each stream as people look at it: what waits in it, by the stream's own storage, and who reads it, by the database. Where one of
- * the two does not answer in time, what it would have said is null.
+ * the two does not answer in time, for a stream or at all, what it would have said is null.
  */
 import { Duration, Effect, Option } from "effect"
 import { StreamOwners } from "../../sinks/stream/leases/StreamOwners.ts"
@@ -25,10 +25,12 @@ export const makeStreamsView: Effect.Effect<
       Effect.map(Option.getOrNull),
       Effect.orElseSucceed(() => null)
     )
-  return Effect.map(
-    Effect.all([orNull(stream.stats), orNull(Effect.map(owners, (owned) => ({ owned })))], { concurrency: 2 }),
-    ([stats, told]) => together(stats, told)
-  )
+  return Effect.gen(function* () {
+    const told = yield* orNull(Effect.map(owners, (owned) => ({ owned })))
+    // Others may publish to more streams than this process, or have.
+    const further = (told?.owned ?? []).map((one) => one.stream)
+    return together(yield* orNull(stream.statsWith(further)), told)
+  })
 })
 
 type Owned = { readonly owned: Effect.Success<typeof StreamOwners.Service> } | null

@@ -8,7 +8,7 @@ import { Cause, Context, Duration, Effect, Layer, Option } from "effect"
 import { Servers } from "../../access/Servers.ts"
 import { ReadReplica } from "../../sinks/postgres/ReadReplica.ts"
 import { WriteHealth } from "../../sinks/storage/WriteHealth.ts"
-import { SnapshotStream } from "../../sinks/stream/SnapshotStream.ts"
+import { SnapshotStream, type StreamStats } from "../../sinks/stream/SnapshotStream.ts"
 
 const CHECK_WITHIN = Duration.seconds(2)
 const FRESH_FOR = Duration.seconds(1)
@@ -37,7 +37,7 @@ export class Readiness extends Context.Service<Readiness, { readonly checks: Eff
         const servers = yield* Servers
         const stream = yield* SnapshotStream
         const { check: writes } = yield* WriteHealth
-        const all = { database: servers.list, stream: stream.stats, writes, ...more }
+        const all = { database: servers.list, stream: Effect.map(stream.stats, noteOnStreams), writes, ...more }
         const run = Effect.forEach(Object.entries(all), ([name, effect]) => check(name, effect), {
           concurrency: Object.keys(all).length
         })
@@ -55,13 +55,20 @@ export class Readiness extends Context.Service<Readiness, { readonly checks: Eff
     )
 }
 
+/** Streams that do not answer while others do keep nobody from serving: pushes of their servers are answered with 503. */
+const noteOnStreams = ({ silent }: StreamStats): string | undefined =>
+  silent.length === 0
+    ? undefined
+    : `of the streams ${silent.join(", ")} ${silent.length === 1 ? "does" : "do"} not answer`
+
+/** What succeeds with a text is ready, and says that. */
 const check = (name: string, effect: Effect.Effect<unknown, { readonly message: string }>): Effect.Effect<Check> =>
   effect.pipe(
     Effect.timeoutOrElse({
       duration: CHECK_WITHIN,
       orElse: () => Effect.fail({ message: `no answer within ${Duration.format(CHECK_WITHIN)}` })
     }),
-    Effect.as({ name, ready: true, reason: null }),
+    Effect.map((found) => ({ name, ready: true, reason: typeof found === "string" ? found : null })),
     Effect.catchCause((cause) => {
       const failure = cause.reasons.find(Cause.isFailReason)
       const reason = failure === undefined ? "unexpected error" : failure.error.message

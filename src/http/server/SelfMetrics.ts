@@ -207,7 +207,7 @@ export const streamMetrics: Layer.Layer<never, never, SelfMetrics | SnapshotStre
     const metrics = yield* SelfMetrics
     const stream = yield* SnapshotStream
     const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [metrics.registry] })
-    const up = gauge("nodepulse_stream_up", "1 where the stream answered, else 0.")
+    const up = gauge("nodepulse_stream_up", "1 where every stream answered, else 0.")
     const length = gauge("nodepulse_stream_length", "Rows in the stream, unread and unacknowledged.")
     const pending = gauge("nodepulse_stream_pending", "Rows handed out and not yet acknowledged.")
     const bound = gauge("nodepulse_stream_bound", "The most rows that the stream takes.")
@@ -238,7 +238,7 @@ export const streamMetrics: Layer.Layer<never, never, SelfMetrics | SnapshotStre
       stream.stats.pipe(
         Effect.tap((stats) =>
           Effect.sync(() => {
-            up.set(1)
+            up.set(stats.silent.length === 0 ? 1 : 0)
             length.set(stats.length)
             pending.set(stats.pending)
             bound.set(stats.bound)

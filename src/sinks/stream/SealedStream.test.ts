@@ -21,6 +21,7 @@ const makeStream = (keys: ReadonlyArray<KeyObject>) => {
         release: () => Effect.void
       }),
     stats: Effect.die("not asked"),
+    statsWith: () => Effect.die("not asked"),
     durability: Effect.succeed("memory")
   }
   const stream = sealed(bare, { fresh: Effect.succeed(keys), readFrom: () => {} })

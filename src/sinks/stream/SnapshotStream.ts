@@ -108,6 +108,8 @@ export interface StreamStats {
   readonly oldestSeconds: number | null
   /** The same of each: those that are published to, and those that this process reads. */
   readonly streams: ReadonlyArray<OneStreamStats>
+  /** Those that did not answer, while others did: they are in none of the numbers above. */
+  readonly silent: ReadonlyArray<number>
 }
 
 /** What a 2xx is worth: on disk before the answer, within a second, or only in memory. */
@@ -172,6 +174,8 @@ export class SnapshotStream extends Context.Service<
       leases?: StreamLeases
     ) => Effect.Effect<Subscription, StreamUnavailable, Scope.Scope>
     readonly stats: Effect.Effect<StreamStats, StreamUnavailable>
+    /** The same, and of further streams, which others publish to or read. */
+    readonly statsWith: (further: ReadonlyArray<number>) => Effect.Effect<StreamStats, StreamUnavailable>
     readonly durability: Effect.Effect<Durability, StreamUnavailable>
   }
 >()("nodepulse/sinks/SnapshotStream") {}

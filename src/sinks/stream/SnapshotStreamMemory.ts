@@ -212,10 +212,11 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
     const oldest = items.values().next().value
     const oldestSeconds = oldest === undefined ? null : Math.max(0, (now - oldest.publishedAt) / 1000)
     const all = { length, pending, bound, bytes: null, oldestSeconds }
-    return { ...all, streams: [{ stream: 0, ...all }] }
+    return { ...all, streams: [{ stream: 0, ...all }], silent: [] }
   })
 
-  return SnapshotStream.of({ entry, publish, subscribe, stats, durability: Effect.succeed("committed") })
+  const durability = Effect.succeed("committed" as const)
+  return SnapshotStream.of({ entry, publish, subscribe, stats, statsWith: () => stats, durability })
 }
 
 /** Drops what is done with from the list of what was handed out, once that has doubled. */

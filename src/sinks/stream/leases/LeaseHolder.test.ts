@@ -135,6 +135,61 @@ layer(TestDatabase.layer)("leases", (it) => {
     })
   )
 
+  it.effect(
+    "after an outage of the database each has what it had, whoever comes back first, and who is gone loses it",
+    () =>
+      Effect.gen(function* () {
+        yield* fresh(4)
+        const [a, b] = [yield* digest("a"), yield* digest("b")]
+        for (const one of [a, b, a, b]) yield* one.beat
+        const before = [new Map(a.reading), new Map(b.reading)]
+        yield* silence("a")
+        yield* silence("b")
+        yield* TestClock.adjust("11 seconds")
+        yield* a.beat
+        yield* b.beat
+        yield* a.beat
+        assert.deepStrictEqual([a.reading, b.reading], before)
+        yield* silence("a")
+        yield* silence("b")
+        yield* TestClock.adjust("11 seconds")
+        yield* a.beat
+        assert.deepStrictEqual(a.streams(), [0, 1])
+        yield* TestClock.adjust("6 seconds")
+        yield* a.beat
+        assert.deepStrictEqual(a.streams(), [0, 1, 2, 3])
+      })
+  )
+
+  it.effect("fifty digests that come and go move each stream at most once, and no more of them than they must", () =>
+    Effect.gen(function* () {
+      yield* fresh(16)
+      const sql = yield* PgClient.PgClient
+      const seen = Effect.map(
+        sql<{ readonly owner: string; readonly fence: number }>`
+          select owner, fence::int4 as fence from admiral.streams order by stream`,
+        (rows) => ({ owners: rows.map(({ owner }) => owner), fences: rows.reduce((sum, { fence }) => sum + fence, 0) })
+      )
+      const digests = [yield* digest("d0")]
+      yield* digests[0]!.beat
+      let moved = 0
+      for (let n = 1; n <= 50; n++) {
+        const before = yield* seen
+        const most = digests.length
+        // By a fixed rule that begins with several starts, and ends any of them.
+        if (digests.length === 1 || (digests.length < 6 && (n * 7) % 5 < 3)) digests.push(yield* digest(`d${n}`))
+        else yield* digests.splice((n * 5) % digests.length, 1)[0]!.stop
+        for (let round = 0; round < 4; round++) for (const one of digests) yield* one.beat
+        const after = yield* seen
+        const changed = after.owners.filter((owner, stream) => owner !== before.owners[stream]).length
+        assert.strictEqual(after.fences - before.fences, changed, "none changed hands twice")
+        assert.isAtMost(changed, Math.ceil(16 / Math.max(most, digests.length)))
+        moved += changed
+      }
+      assert.isAbove(moved, 50)
+    })
+  )
+
   it.effect("only the database's clock counts: a process whose clock jumps keeps what it has and takes nothing", () =>
     Effect.gen(function* () {
       yield* fresh(2)

@@ -2,7 +2,8 @@
  * What one digest has of the streams: it beats, takes what it should have, and gives up what it should not.
  *
  * - It reads a stream only under a lease, and beats several times in that span. Where PostgreSQL is away it goes on with what it has:
- *   nobody else can take it meanwhile, nor can anybody store rows.
+ *   nobody else can take it meanwhile, nor can anybody store rows. When it is back all leases have run out, and the first to
+ *   come would take them all: who was away for longer than a lease takes nothing before the others had time to renew theirs.
  * - What others have taken while it was silent it drops at once, and says so. Rows of it that are in flight are refused where they
  *   would be stored, and where they would be acknowledged.
  * - Giving up: it reads no more of the stream, waits until what is in flight is settled (at most `settleWithin`), gives back
@@ -43,9 +44,6 @@ export interface LeaseHolder {
 /** While a stream is given up: how often to look whether it is settled. */
 const SETTLED_EVERY = Duration.millis(100)
 const LEAVE_WITHIN = Duration.seconds(2)
-/** A connection that went silent holds up no more than this. */
-const BEAT_WITHIN = Duration.seconds(10)
-
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolder, never, PgClient.PgClient> =>
@@ -53,6 +51,8 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
     const { name } = options
     const lease = Duration.fromInputUnsafe(options.lease ?? "6 seconds")
     const beat = options.beat === undefined ? Duration.times(lease, 0.25) : Duration.fromInputUnsafe(options.beat)
+    /** A connection that went silent holds up no more than this, and costs no lease. */
+    const beatWithin = Duration.times(lease, 0.5)
     const settleMillis = Duration.toMillis(Duration.fromInputUnsafe(options.settleWithin ?? "5 seconds"))
     const table = makeLeaseTable(yield* PgClient.PgClient, name, lease)
     const oneAtATime = Semaphore.makeUnsafe(1)
@@ -64,6 +64,9 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
     const outfenced = new Map<number, number>()
     let reader: LeasedReader | undefined
     let away = false
+    /** When the database answered last; undefined: never yet. Monotonic milliseconds, as below. */
+    let answeredAt: number | undefined
+    let takesFrom = Number.NEGATIVE_INFINITY
 
     const begin = (lease: Lease) =>
       Effect.suspend(() => {
@@ -135,9 +138,14 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
       yield* reconcile(streams)
       yield* raise
       const share = shareOf(name, digests, streams)
-      const until = (yield* monotonicMillis) + settleMillis
+      const now = yield* monotonicMillis
+      if (answeredAt !== undefined && now - answeredAt > Duration.toMillis(lease)) {
+        takesFrom = now + 2 * Duration.toMillis(beat)
+      }
+      answeredAt = now
+      const until = now + settleMillis
       for (const stream of share.giveUp) if (!leaving.has(stream)) leaving.set(stream, until)
-      if (share.take.length > 0) {
+      if (share.take.length > 0 && now >= takesFrom) {
         for (const taken of yield* table.take(share.take)) yield* begin(taken)
       }
       yield* finishLeaving
@@ -149,7 +157,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
       oneAtATime
         .withPermit(Effect.suspend(() => (reader === undefined ? Effect.void : full ? once : finishLeaving)))
         .pipe(
-          Effect.timeout(BEAT_WITHIN),
+          Effect.timeout(beatWithin),
           Effect.tap(() => {
             if (!away) return Effect.void
             away = false

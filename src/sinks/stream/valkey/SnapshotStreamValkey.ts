@@ -19,7 +19,7 @@
  * It is one Valkey, or a cluster of them (`ValkeyCluster.ts`).
  */
 import { hostname } from "node:os"
-import { Clock, Duration, Effect, Exit, Layer, Option, Random, type Redacted, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Layer, Option, Random, type Redacted, Result, Scope } from "effect"
 import {
   type Durability,
   type Lease,
@@ -39,6 +39,7 @@ import { attempt, type Connection, open } from "./ValkeyConnection.ts"
 import { type Consumer, ensureGroup, makeConsumer } from "./ValkeyConsumer.ts"
 import { PUBLISH, RETIRE, STATS } from "./ValkeyScripts.ts"
 import { ValkeySubscription } from "./ValkeySubscription.ts"
+import { pause } from "./ValkeyTopology.ts"
 
 export interface ValkeyOptions {
   /** `redis://[user:password@]host[:port][/database]`, `rediss://`, `valkey(s)://`, `unix:///path`, `redis-cluster://a,b`. */
@@ -69,6 +70,10 @@ export interface ValkeyOptions {
 
 /** Longer than a cluster takes to replace a primary, and than one that is cut off from the others takes writes: 15 seconds by default. */
 const REPLICAS_PATIENCE_MILLIS = 30_000
+/** Of several streams each has so long to say how it is: less than those who ask wait for all (`SelfMetrics.ts`). */
+const STATS_WITHIN = Duration.millis(700)
+/** Giving a stream back waits so long for its server. Whoever has it next takes over what is not given back. */
+const LEAVE_WITHIN_MILLIS = 1_000
 
 /** A stream in Valkey. It connects by itself, now and whenever the connection breaks; see `ValkeyStart.ts` for the start. */
 export const layer = (options: ValkeyOptions): Layer.Layer<SnapshotStream, ValkeyUrlInvalid> =>
@@ -266,7 +271,8 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
         const found = open.get(stream)
         open.delete(stream)
         if (found === undefined) return Effect.void
-        return Effect.promise(() => found.consumer.leave()).pipe(
+        // Where its server is away it leaves by itself: nobody waits for that, least of all the other leases.
+        return Effect.promise(() => Promise.race([found.consumer.leave(), pause(LEAVE_WITHIN_MILLIS)])).pipe(
           Effect.andThen(Scope.close(found.scope, Exit.void)),
           Effect.andThen(Effect.sync(() => subscription.remove(found.consumer)))
         )
@@ -316,28 +322,37 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
       }
     )
 
-  const stats = Effect.suspend(() => {
-    const read = [...subscriptions].flatMap(({ consumers }) => consumers.map(({ stream }) => stream))
-    const all = [...new Set([...numbers, ...read])].sort((a, b) => a - b)
-    return Effect.map(Effect.forEach(all, statsOf, { concurrency: 16 }), (streams): StreamStats => {
-      const sum = (valueOf: (one: OneStreamStats) => number) => streams.reduce((total, one) => total + valueOf(one), 0)
-      const ages = streams.flatMap(({ oldestSeconds }) => oldestSeconds ?? [])
-      return {
-        length: sum(({ length }) => length),
-        pending: sum(({ pending }) => pending),
-        bound: options.maxLength ?? 2_000_000,
-        bytes: streams.some(({ bytes }) => bytes === null) ? null : sum(({ bytes }) => bytes!),
-        oldestSeconds: ages.length === 0 ? null : Math.max(...ages),
-        streams
-      }
+  /** Of one stream. Of several, one whose server is away hides no other. */
+  const statsInTime = (stream: number) =>
+    Effect.result(
+      Effect.timeoutOrElse(statsOf(stream), {
+        duration: STATS_WITHIN,
+        orElse: () =>
+          Effect.fail(
+            new StreamUnavailable({ operation: "stats", cause: new Error(`stream ${stream} does not answer`) })
+          )
+      })
+    )
+
+  const statsWith = (further: ReadonlyArray<number>) =>
+    Effect.gen(function* () {
+      const read = [...subscriptions].flatMap(({ consumers }) => consumers.map(({ stream }) => stream))
+      const all = [...new Set([...numbers, ...read, ...further])].sort((a, b) => a - b)
+      if (all.length === 1) return statsOfAll([yield* statsOf(all[0]!)], [], options.maxLength)
+      const asked = yield* Effect.forEach(all, statsInTime, { concurrency: "unbounded" })
+      const streams = asked.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
+      const failure = asked.find(Result.isFailure)
+      if (failure !== undefined && streams.length === 0) return yield* failure.failure
+      const silent = all.filter((_, n) => Result.isFailure(asked[n]!))
+      return statsOfAll(streams, silent, options.maxLength)
     })
-  })
 
   return SnapshotStream.of({
     entry: options.entry ?? "snapshot",
     publish,
     subscribe,
-    stats,
+    stats: statsWith([]),
+    statsWith,
     durability: command("durability", async () => {
       const all = await Promise.all(numbers.map((stream) => durability(commands, keyOfStream(stream))))
       return all.reduce((worst, one) =>
@@ -353,6 +368,24 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     )
   })
 })
+
+const statsOfAll = (
+  streams: ReadonlyArray<OneStreamStats>,
+  silent: ReadonlyArray<number>,
+  bound = 2_000_000
+): StreamStats => {
+  const sum = (valueOf: (one: OneStreamStats) => number) => streams.reduce((total, one) => total + valueOf(one), 0)
+  const ages = streams.flatMap(({ oldestSeconds }) => oldestSeconds ?? [])
+  return {
+    length: sum(({ length }) => length),
+    pending: sum(({ pending }) => pending),
+    bound,
+    bytes: streams.some(({ bytes }) => bytes === null) ? null : sum(({ bytes }) => bytes!),
+    oldestSeconds: ages.length === 0 ? null : Math.max(...ages),
+    streams,
+    silent
+  }
+}
 
 /** Valkey refuses spaces and control characters in the name of a connection. */
 const connectionName = (name: string) => name.replace(/[^!-~]/g, "_")

@@ -5,6 +5,9 @@
  * starts all that are idle, gives what has come by then, a stream in turn first, and waits only where nothing has. It fails
  * where all streams do. A stream that fails while others do not is tried again, and the log says so.
  *
+ * What one stream's server does not take as acknowledged while it takes that of others holds up nobody: it comes again once the
+ * server is back, and is acknowledged then. So a primary that nobody replaces stops its own streams alone.
+ *
  * Bound: it holds at most {@link READ_EACH_MIN} rows of each stream, or what was asked for where that is more for all together,
  * beyond what its reader has and has not acknowledged.
  */
@@ -103,15 +106,28 @@ export class ValkeySubscription implements Subscription {
     )
 
   readonly acknowledge = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, StreamUnavailable> =>
-    attempt("acknowledge", () => settle(deliveries, (consumer, some) => consumer.acknowledge(some)))
+    attempt("acknowledge", async () => {
+      const failed = await settle(deliveries, (consumer, some) => consumer.acknowledge(some))
+      // Whatever failed for all is tried again as it is; else whoever waits for one would wait with the rows of all.
+      if (failed.length > 0 && !this.#hasOthers(failed)) throw failed[0]!.error
+    })
 
   readonly release = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, StreamUnavailable> =>
     attempt("release", () =>
       settle(deliveries, async (consumer, some) => {
         // What another subscription reads is not ours to give back.
         if (this.#consumers.get(consumer.stream) === consumer) await consumer.release(some)
+      }).then(([failed]) => {
+        if (failed !== undefined) throw failed.error
       })
     )
+
+  /** Whether there is a stream that neither failed now nor in its last step. */
+  #hasOthers(failed: ReadonlyArray<Failed>): boolean {
+    return this.consumers.some(
+      (consumer) => consumer.failure() === undefined && failed.every((one) => one.consumer.stream !== consumer.stream)
+    )
+  }
 
   /** Begins a step of all that are idle. Gives those that fail, and of which nothing was said yet. */
   #begin(max: number): ReadonlyArray<Consumer> {
@@ -180,12 +196,25 @@ const putBack = (deliveries: ReadonlyArray<Delivery>): void => {
   for (const [consumer, some] of byConsumer(deliveries)) consumer.putBack(some)
 }
 
-/** Tells each consumer of what it handed out, also those that have left. */
+interface Failed {
+  readonly consumer: Consumer
+  readonly error: unknown
+}
+
+/** Tells each consumer of what it handed out, also those that have left. Gives those that could not. */
 const settle = async (
   deliveries: ReadonlyArray<Delivery>,
   tell: (consumer: Consumer, some: ReadonlyArray<Delivery>) => Promise<void>
-): Promise<void> => {
-  await Promise.all([...byConsumer(deliveries)].map(([consumer, some]) => tell(consumer, some)))
+): Promise<ReadonlyArray<Failed>> => {
+  const told = [...byConsumer(deliveries)].map(async ([consumer, some]) => {
+    try {
+      await tell(consumer, some)
+      return []
+    } catch (error) {
+      return [{ consumer, error }]
+    }
+  })
+  return (await Promise.all(told)).flat()
 }
 
 const byConsumer = (deliveries: ReadonlyArray<Delivery>): ReadonlyMap<Consumer, Array<Delivery>> => {
