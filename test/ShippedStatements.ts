@@ -31,6 +31,8 @@ import { packHourStatements } from "../src/sinks/storage/PackHour.ts"
 import { columnsOf } from "../src/sinks/storage/ScrapeColumns.ts"
 import { scrapesStatements } from "../src/sinks/storage/Scrapes.ts"
 import { scrapeTableStatements } from "../src/sinks/storage/ScrapeTable.ts"
+import { fenceStatements } from "../src/sinks/stream/leases/Fence.ts"
+import { leaseStatements } from "../src/sinks/stream/leases/LeaseTable.ts"
 
 export const exporters = config.exporters
 const host = exporters.find((exporter) => exporter.host !== undefined)!
@@ -38,7 +40,7 @@ const host = exporters.find((exporter) => exporter.host !== undefined)!
 /** The types of a statement's parameters, each of which is cast where it is first named. */
 const typesIn = (text: string): ReadonlyArray<string> => {
   const types: Array<string> = []
-  for (const [, n, type] of text.matchAll(/\$(\d+)::([a-z0-9]+)/g)) types[Number(n) - 1] ??= type!
+  for (const [, n, type] of text.matchAll(/\$(\d+)::([a-z0-9]+(?:\[\])?)/g)) types[Number(n) - 1] ??= type!
   return types
 }
 
@@ -128,6 +130,8 @@ export const statements: ReadonlyArray<readonly [name: string, sql: string, type
   ...named("rules", storedRuleStatements),
   ...named("silences", silenceStatements),
   ...named("recordings", recordingStatements),
+  ...named("leases", leaseStatements),
+  ...named("fence", fenceStatements),
   ...named("acting", { ...actingStatements, TELL: TELL_ACT }),
   ...exporters.flatMap((exporter: Exporter) => {
     const of = (name: string) => `${name}-${exporter.resource}`

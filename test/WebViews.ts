@@ -58,6 +58,20 @@ const RULE = {
   hours: null
 }
 
+/** More than are shown at once, of digests on machines with hostile names: one stream is nobody's, one does not answer. */
+const STREAMS = Array.from({ length: 20 }, (_, stream) => ({
+  stream,
+  owner: stream === 3 ? null : `${HOSTILE_SERVER}-${stream % 3}.4711.k3x9ab`,
+  isOwnerKnown: true,
+  ownedForSeconds: stream === 3 ? null : 86_400 * stream,
+  fence: 7 + stream,
+  rows: stream === 4 ? null : stream * 1_234,
+  pending: stream === 4 ? null : stream * 10,
+  bound: stream === 4 ? null : 100_000,
+  bytes: stream === 4 ? null : stream * 2 ** 20,
+  oldestSeconds: stream === 4 || stream === 0 ? null : stream * 4
+}))
+
 export interface View {
   readonly name: string
   /** Of the server with an hour of rows it is `one-1`. */
@@ -177,6 +191,18 @@ export const VIEWS: ReadonlyArray<View> = [
     name: "the pipeline",
     path: "/pipeline",
     ready: (page) => page.getByRole("heading", { name: "Supervision tree" }).waitFor()
+  },
+  {
+    name: "the pipeline of many streams",
+    path: "/pipeline?streams",
+    ready: async (page) => {
+      await page.route("**/api/pipeline", async (route) => {
+        const response = await route.fetch()
+        await route.fulfill({ response, json: { ...(await response.json()), streams: STREAMS } })
+      })
+      await page.reload()
+      await page.getByRole("button", { name: "All 20 streams" }).waitFor()
+    }
   },
   {
     name: "a comparison",

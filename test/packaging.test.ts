@@ -408,6 +408,8 @@ describe("Ansible", () => {
             nodepulse_server_database_url: "postgres://run@db/nodepulse",
             nodepulse_server_database_owner_url: "postgres://own@db/nodepulse",
             nodepulse_server_database_read_url: "postgres://read@db-2/nodepulse",
+            nodepulse_server_streams: 4,
+            nodepulse_server_stream_replicas: "{{ '2' if inventory_hostname == 'digest-1.example.org' else '' }}",
             nodepulse_server_valkey_url: "{{ '' if inventory_hostname == 'api-2.example.org' else 'redis://stream' }}"
           }
         },
@@ -426,10 +428,17 @@ describe("Ansible", () => {
       expect(said).toMatch(/nodepulse_server_role is api: name the PostgreSQL and the Valkey that all roles share/)
       const of = (host: string, part: string) => readFileSync(join(folder, `${host}.example.org-${part}`), "utf8")
       const names = (host: string) =>
-        [...of(host, "server.env").matchAll(/^(DATABASE\w+|VALKEY\w+)=/gm)].map(([, name]) => name)
-      expect(names("digest-1")).toEqual(["DATABASE_URL", "DATABASE_OWNER_URL", "VALKEY_URL"])
-      expect(names("ingest-1")).toEqual(["DATABASE_URL", "VALKEY_URL"])
-      expect(names("api-1")).toEqual(["DATABASE_URL", "DATABASE_READ_URL", "VALKEY_URL"])
+        [...of(host, "server.env").matchAll(/^(DATABASE\w+|VALKEY\w+|NODEPULSE_STREAM\w+)=/gm)].map(([, name]) => name)
+      expect(names("digest-1")).toEqual([
+        "DATABASE_URL",
+        "DATABASE_OWNER_URL",
+        "VALKEY_URL",
+        "NODEPULSE_STREAMS",
+        "NODEPULSE_STREAM_REPLICAS"
+      ])
+      expect(names("ingest-1")).toEqual(["DATABASE_URL", "VALKEY_URL", "NODEPULSE_STREAMS"])
+      expect(names("api-1")).toEqual(["DATABASE_URL", "DATABASE_READ_URL", "VALKEY_URL", "NODEPULSE_STREAMS"])
+      expect(of("ingest-2", "server.env")).toMatch(/^NODEPULSE_STREAMS='4'$/m)
       expect(of("digest-2", "role.conf")).toMatch(/^ExecStart=\nExecStart=\/usr\/bin\/nodepulse server --role digest$/m)
     } finally {
       rmSync(folder, { recursive: true, force: true })

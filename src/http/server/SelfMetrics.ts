@@ -217,7 +217,7 @@ export const streamMetrics: Layer.Layer<never, never, SelfMetrics | SnapshotStre
       new Gauge({ name, help, labelNames: ["stream"], registers: [metrics.registry] })
     const rows = each("nodepulse_streams_rows", "Rows in each stream, by its number.")
     const waited = each("nodepulse_streams_oldest_seconds", "Age of each stream's oldest entry; 0 where there is none.")
-    const owned = each("nodepulse_streams_owned", "1 where a digest reads the stream, else 0: nobody does.")
+    const owned = each("nodepulse_streams_owned", "1 where a digest reads the stream, else 0.")
     const owners = yield* StreamOwners
     yield* metrics.beforeScrape(
       "owners of streams",

@@ -36,6 +36,12 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
 
 const IDLE_AT_MOST = "5s"
 
+/** `$1`: streams; `$2`: how long the transaction may then stand still. The setting is the transaction's own, so a pooler keeps nothing of it. */
+const CHECK = `select stream, fence::text, set_config('idle_in_transaction_session_timeout', $2::text, true)
+from admiral.streams where stream = any($1::int4[]) order by stream for key share`
+
+export const fenceStatements = { CHECK }
+
 /** Within a transaction: fails where one of the leases has been lost. */
 export const checkFences = (
   sql: PgClient.PgClient,
@@ -44,9 +50,7 @@ export const checkFences = (
   if (leases.length === 0) return Effect.void
   const streams = arrayParameter([...new Set(leases.map(({ stream }) => stream))], PgTypes.OID.int4)
   return Effect.flatMap(
-    sql<{ readonly stream: number; readonly fence: string }>`
-      select stream, fence::text, set_config('idle_in_transaction_session_timeout', ${IDLE_AT_MOST}::text, true)
-      from admiral.streams where stream = any(${streams}) order by stream for key share`,
+    sql.unsafe<{ readonly stream: number; readonly fence: string }>(CHECK, [streams, IDLE_AT_MOST]),
     (rows) => {
       const fences = new Map(rows.map(({ fence, stream }) => [stream, Number(fence)]))
       const lost = leases.filter(({ fence, stream }) => fences.get(stream) !== fence)

@@ -39,30 +39,80 @@ const UNUSED_AFTER = Duration.hours(1)
 /** Digests that were not heard of for so long are forgotten. */
 const FORGOTTEN_AFTER = Duration.hours(1)
 
+/** `$1`: this digest; `$2`: milliseconds of a lease; `$3`: those after which a silent digest is forgotten. */
+const BEAT = `with alive as (
+  insert into admiral.digests (name) values ($1::text) on conflict (name) do update set seen_at = now()
+), forgotten as (
+  delete from admiral.digests where seen_at < now() - $3::float8 * interval '1 millisecond'
+), mine as (
+  select stream from admiral.streams where owner = $1::text order by stream for no key update
+)
+update admiral.streams s set leased_until = now() + $2::float8 * interval '1 millisecond'
+from mine where s.stream = mine.stream`
+
+/** `$1`: milliseconds of a lease. */
+const ALIVE = `select name from admiral.digests where seen_at > now() - $1::float8 * interval '1 millisecond' order by name`
+
+/** `$1`: milliseconds after which a stream is unused. */
+const SEEN = `select stream, owner, fence::text, owner is null or leased_until < now() as free,
+  used_at < now() - $1::float8 * interval '1 millisecond' as unused
+from admiral.streams order by stream`
+
+/** `$1`: streams; `$2`: this digest; `$3`: milliseconds of a lease. */
+const TAKE = `with free as (
+  select stream from admiral.streams
+  where stream = any($1::int4[]) and (owner is null or leased_until < now())
+  order by stream for update skip locked
+)
+update admiral.streams s
+set owner = $2::text, fence = s.fence + 1, leased_until = now() + $3::float8 * interval '1 millisecond', owned_since = now()
+from free where s.stream = free.stream returning s.stream, s.fence::text`
+
+/** `$1`: a stream; `$2`: this digest; `$3`: the fence to go beyond. */
+const RAISE = `with mine as (
+  select stream from admiral.streams where stream = $1::int4 and owner = $2::text for update skip locked
+)
+update admiral.streams s set fence = greatest(s.fence, $3::float8::int8) + 1
+from mine where s.stream = mine.stream returning s.stream, s.fence::text`
+
+/** `$1`: streams; `$2`: this digest. */
+const FREE = `update admiral.streams set owner = null, leased_until = null, owned_since = null
+where stream = any($1::int4[]) and owner = $2::text`
+
+/** `$1`: this digest. */
+const LEAVE = `update admiral.streams set owner = null, leased_until = null, owned_since = null where owner = $1::text`
+const FORGET = `delete from admiral.digests where name = $1::text`
+
+/** `$1`: a stream; `$2`: this digest; `$3`: its fence; `$4`: milliseconds after which a stream is unused. */
+const RETIRE = `delete from admiral.streams where stream = $1::int4 and owner = $2::text and fence = $3::float8::int8
+  and used_at < now() - $4::float8 * interval '1 millisecond'`
+
+/** `$1`: the highest stream that is published to. */
+const OPEN = `insert into admiral.streams (stream) select generate_series(0, $1::int4)
+on conflict (stream) do update set used_at = now()`
+
+const OWNED = `select stream, case when leased_until > now() then owner end as owner, fence::text,
+  case when leased_until > now() then date_part('epoch', now() - owned_since) end as owned_for
+from admiral.streams order by stream`
+
+export const leaseStatements = { BEAT, ALIVE, SEEN, TAKE, RAISE, FREE, LEAVE, FORGET, RETIRE, OPEN, OWNED }
+
+const millis = (duration: Duration.Duration) => PgTypes.float8(Duration.toMillis(duration))
+const numbers = (streams: ReadonlyArray<number>) => arrayParameter([...streams], PgTypes.OID.int4)
+
+type LeaseRow = { readonly stream: number; readonly fence: string }
+const leasesOf = (rows: ReadonlyArray<LeaseRow>): ReadonlyArray<Lease> =>
+  rows.map(({ fence, stream }) => ({ stream, fence: Number(fence) }))
+
 export const makeLeaseTable = (sql: PgClient.PgClient, me: string, lease: Duration.Duration): LeaseTable => {
-  const until = (duration: Duration.Duration) => sql`${Duration.toMillis(duration)}::float8 * interval '1 millisecond'`
+  const run = (statement: string, ...parameters: ReadonlyArray<unknown>) =>
+    Effect.asVoid(sql.unsafe(statement, parameters))
   const beat = Effect.gen(function* () {
-    yield* sql`
-      with alive as (
-        insert into admiral.digests (name) values (${me}::text) on conflict (name) do update set seen_at = now()
-      ), forgotten as (
-        delete from admiral.digests where seen_at < now() - ${until(FORGOTTEN_AFTER)}
-      ), mine as (
-        select stream from admiral.streams where owner = ${me}::text order by stream for no key update
-      )
-      update admiral.streams s set leased_until = now() + ${until(lease)} from mine where s.stream = mine.stream`
-    const digests = yield* sql<{ readonly name: string }>`
-      select name from admiral.digests where seen_at > now() - ${until(lease)} order by name`
-    const streams = yield* sql<{
-      readonly stream: number
-      readonly owner: string | null
-      readonly fence: string
-      readonly free: boolean
-      readonly unused: boolean
-    }>`
-      select stream, owner, fence::text, owner is null or leased_until < now() as free,
-        used_at < now() - ${until(UNUSED_AFTER)} as unused
-      from admiral.streams order by stream`
+    yield* run(BEAT, me, millis(lease), millis(FORGOTTEN_AFTER))
+    const digests = yield* sql.unsafe<{ readonly name: string }>(ALIVE, [millis(lease)])
+    const streams = yield* sql.unsafe<
+      LeaseRow & { readonly owner: string | null; readonly free: boolean; readonly unused: boolean }
+    >(SEEN, [millis(UNUSED_AFTER)])
     return {
       digests: digests.map(({ name }) => name),
       streams: streams.map(({ fence, free, owner, stream, unused }) => ({
@@ -74,47 +124,21 @@ export const makeLeaseTable = (sql: PgClient.PgClient, me: string, lease: Durati
       }))
     }
   })
-  const numbers = (streams: ReadonlyArray<number>) => arrayParameter([...streams], PgTypes.OID.int4)
-  const leases = (rows: ReadonlyArray<{ readonly stream: number; readonly fence: string }>): ReadonlyArray<Lease> =>
-    rows.map(({ fence, stream }) => ({ stream, fence: Number(fence) }))
 
   return {
     beat: beat.pipe(answering("renew leases")),
     take: (streams) =>
-      Effect.map(
-        sql<{ readonly stream: number; readonly fence: string }>`
-          with free as (
-            select stream from admiral.streams
-            where stream = any(${numbers(streams)}) and (owner is null or leased_until < now())
-            order by stream for update skip locked
-          )
-          update admiral.streams s
-          set owner = ${me}::text, fence = s.fence + 1, leased_until = now() + ${until(lease)}, owned_since = now()
-          from free where s.stream = free.stream returning s.stream, s.fence::text`,
-        leases
-      ).pipe(answering("take streams")),
+      Effect.map(sql.unsafe<LeaseRow>(TAKE, [numbers(streams), me, millis(lease)]), leasesOf).pipe(
+        answering("take streams")
+      ),
     raise: (stream, beyond) =>
-      Effect.map(
-        sql<{ readonly stream: number; readonly fence: string }>`
-          with mine as (
-            select stream from admiral.streams
-            where stream = ${stream}::int4 and owner = ${me}::text for update skip locked
-          )
-          update admiral.streams s set fence = greatest(s.fence, ${beyond}::float8::int8) + 1
-          from mine where s.stream = mine.stream returning s.stream, s.fence::text`,
-        leases
-      ).pipe(answering("take a higher fence")),
-    free: (streams) =>
-      sql`update admiral.streams set owner = null, leased_until = null, owned_since = null
-        where stream = any(${numbers(streams)}) and owner = ${me}::text`.pipe(Effect.asVoid, answering("free streams")),
-    leave: Effect.andThen(
-      sql`update admiral.streams set owner = null, leased_until = null, owned_since = null where owner = ${me}::text`,
-      sql`delete from admiral.digests where name = ${me}::text`
-    ).pipe(Effect.asVoid, answering("free all streams")),
+      Effect.map(sql.unsafe<LeaseRow>(RAISE, [PgTypes.int4(stream), me, PgTypes.float8(beyond)]), leasesOf).pipe(
+        answering("take a higher fence")
+      ),
+    free: (streams) => run(FREE, numbers(streams), me).pipe(answering("free streams")),
+    leave: Effect.andThen(run(LEAVE, me), run(FORGET, me)).pipe(answering("free all streams")),
     retire: ({ fence, stream }) =>
-      sql`delete from admiral.streams where stream = ${stream}::int4 and owner = ${me}::text
-        and fence = ${fence}::float8::int8 and used_at < now() - ${until(UNUSED_AFTER)}`.pipe(
-        Effect.asVoid,
+      run(RETIRE, PgTypes.int4(stream), me, PgTypes.float8(fence), millis(UNUSED_AFTER)).pipe(
         answering("retire a stream")
       )
   }
@@ -122,8 +146,7 @@ export const makeLeaseTable = (sql: PgClient.PgClient, me: string, lease: Durati
 
 /** Says that streams 0 to n - 1 are published to: digests read what is said here. Again every minute, from every ingest. */
 export const openStreams = (sql: PgClient.PgClient, streams: number): Effect.Effect<void, DatabaseUnavailable> =>
-  sql`insert into admiral.streams (stream) select generate_series(0, ${streams - 1}::int4)
-    on conflict (stream) do update set used_at = now()`.pipe(Effect.asVoid, answering("say which streams are used"))
+  sql.unsafe(OPEN, [PgTypes.int4(streams - 1)]).pipe(Effect.asVoid, answering("say which streams are used"))
 
 /** Who has which stream, for people. */
 export interface OwnedStream {
@@ -137,15 +160,7 @@ export interface OwnedStream {
 
 export const ownedStreams = (sql: PgClient.PgClient): Effect.Effect<ReadonlyArray<OwnedStream>, DatabaseUnavailable> =>
   Effect.map(
-    sql<{
-      readonly stream: number
-      readonly owner: string | null
-      readonly fence: string
-      readonly owned_for: number | null
-    }>`
-      select stream, case when leased_until > now() then owner end as owner, fence::text,
-        case when leased_until > now() then date_part('epoch', now() - owned_since) end as owned_for
-      from admiral.streams order by stream`,
+    sql.unsafe<LeaseRow & { readonly owner: string | null; readonly owned_for: number | null }>(OWNED),
     (rows) =>
       rows.map(({ fence, owned_for, owner, stream }) => ({ stream, owner, fence: Number(fence), ownedFor: owned_for }))
   ).pipe(answering("look at streams"))

@@ -27,7 +27,7 @@ describeValkey("the stream in a cluster", () => {
   it.live("a primary that nobody replaces stops its own streams alone, and loses nothing", () =>
     Effect.gen(function* () {
       const settings = { "cluster-require-full-coverage": "no" }
-      const cluster = yield* makeTestValkeyCluster({ settings })
+      const cluster = yield* makeTestValkeyCluster({ settings, appendOnly: true })
       const of = (server: string) => cluster.primaryOf(keyOf(streamOf(server, 4)))
       const [dead, ...others] = Array.from({ length: 20 }, (_, n) => `server-${n}`)
       const victim = yield* of(dead!)
@@ -50,7 +50,8 @@ describeValkey("the stream in a cluster", () => {
         }
         const read: Array<Delivery> = []
         while (read.length < 2) read.push(...(yield* subscription.read(100)))
-        for (const node of [...(yield* cluster.replicasOf(victim)), victim]) yield* node.pause
+        const away = [...(yield* cluster.replicasOf(victim)), victim]
+        for (const node of away) yield* node.kill
 
         yield* Effect.timeout(subscription.acknowledge(read), "60 seconds")
         const { silent, streams } = yield* stream.stats
@@ -60,7 +61,7 @@ describeValkey("the stream in a cluster", () => {
         yield* subscription.acknowledge(yield* readFrom(alive, 1))
         assert.strictEqual((yield* Effect.flip(stream.publish(row(dead!, "refused"))))._tag, "StreamUnavailable")
 
-        for (const node of cluster.nodes) yield* node.resume
+        for (const node of away) yield* node.start
         const again = yield* readFrom(dead!, 1)
         assert.isAbove(again[0]!.deliveries, 1)
         yield* Effect.retry(subscription.acknowledge(again), { schedule: Schedule.spaced(100), times: 50 })

@@ -1,0 +1,1 @@
+delete from admiral.digests where name = $1::text;
