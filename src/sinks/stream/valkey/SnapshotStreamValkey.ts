@@ -72,6 +72,8 @@ export interface ValkeyOptions {
 const REPLICAS_PATIENCE_MILLIS = 30_000
 /** Of several streams each has so long to say how it is: less than those who ask wait for all (`SelfMetrics.ts`). */
 const STATS_WITHIN = Duration.millis(700)
+/** As many as there may be: those that do not answer hold up none that do. */
+const STATS_AT_ONCE = 256
 /** Giving a stream back waits so long for its server. Whoever has it next takes over what is not given back. */
 const LEAVE_WITHIN_MILLIS = 1_000
 
@@ -339,7 +341,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
       const read = [...subscriptions].flatMap(({ consumers }) => consumers.map(({ stream }) => stream))
       const all = [...new Set([...numbers, ...read, ...further])].sort((a, b) => a - b)
       if (all.length === 1) return statsOfAll([yield* statsOf(all[0]!)], [], options.maxLength)
-      const asked = yield* Effect.forEach(all, statsInTime, { concurrency: "unbounded" })
+      const asked = yield* Effect.forEach(all, statsInTime, { concurrency: STATS_AT_ONCE })
       const streams = asked.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
       const failure = asked.find(Result.isFailure)
       if (failure !== undefined && streams.length === 0) return yield* failure.failure
