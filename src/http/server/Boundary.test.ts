@@ -203,7 +203,7 @@ describe("the server tells the truth about itself", () => {
       yield* push({ process_exporter: [row("a", { unknown_field: 1 }), row("b", { num_procs: -1 })], nope: [{}, {}] })
       yield* ask("/api/servers/alpha", { token: READ })
       yield* ask("/api/servers/gamma", { token: READ })
-      yield* ask("/some/address/nobody/knows")
+      yield* ask("/some/address/nonesuch/knows")
       yield* ask("/", { method: "TRACE" })
       const { text } = yield* ask("/metrics", { token: READ })
       const lines = text.split("\n")
@@ -222,7 +222,7 @@ describe("the server tells the truth about itself", () => {
       expect(lines).toContain("nodepulse_stream_up 1")
       expect(lines).toContain('nodepulse_collect_failures_total{collector="broken"} 1')
       expect(text).toContain("nodejs_eventloop_lag_seconds")
-      expect(text).not.toContain("nobody")
+      expect(text).not.toContain("nonesuch")
     })
   )
 
