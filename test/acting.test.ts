@@ -6,7 +6,7 @@ import { Audit, CurrentAuthor } from "../src/access/Audit.ts"
 import * as AuditPostgres from "../src/access/AuditPostgres.ts"
 import { Servers } from "../src/access/Servers.ts"
 import * as ServersPostgres from "../src/access/ServersPostgres.ts"
-import { Acting, ORDERS_A_DAY_MAX, OUTCOMES_A_DAY_MAX, PREVIEWS_MAX } from "../src/acting/Acting.ts"
+import { Acting, ORDERS_A_DAY_MAX, OUTCOMES_A_DAY_MAX, PREVIEWS_MAX, STRANGE_TOLD_MAX } from "../src/acting/Acting.ts"
 import * as ActingPostgres from "../src/acting/ActingPostgres.ts"
 import type { Order } from "../src/protocol/Orders.ts"
 import { orderFor, outcomeOf, person, pollOf, previewOf, signed, UNIT } from "./ActingWorld.ts"
@@ -269,11 +269,31 @@ layer(live, { timeout: "1 minute", excludeTestServices: true })("an order", (it)
       const outcome = outcomeOf(order.id, { result: "interrupted", message: "the host stopped" })
       yield* acting.heard(one, pollOf(one, { outcomes: [outcome] }))
       assert.strictEqual((yield* acting.order(order.id)).state, "interrupted")
-      // The first word counts; what comes after it is kept beside it.
+      // The first ending counts; what comes after it is kept beside it.
       const again = outcomeOf(order.id, { result: "refused", code: "replayed" })
       yield* acting.heard(one, pollOf(one, { outcomes: [again] }))
       const story = yield* acting.order(order.id)
       assert.deepStrictEqual([story.state, story.events.at(-1)?.outcome], ["interrupted", again])
+      assert.strictEqual(story.outcome?.id, outcome.id)
+    })
+  )
+
+  it.effect("that was done is done, also where its host first told that it refused to do it again", () =>
+    Effect.gen(function* () {
+      const one = yield* registered
+      const acting = yield* Acting
+      const order = orderFor(one)
+      yield* acting.ask({ serverId: one, previewId: yield* previewed(one), order, approval: signed(order, ada) })
+      yield* acting.hand(one, 0)
+      const tell = (more: object) =>
+        Effect.andThen(
+          acting.heard(one, pollOf(one, { outcomes: [outcomeOf(order.id, more)] })),
+          Effect.map(acting.order(order.id), ({ outcome, state }) => [state, outcome?.code])
+        )
+      assert.deepStrictEqual(yield* tell({ result: "refused", code: "replayed" }), ["refused", "replayed"])
+      assert.deepStrictEqual(yield* tell({ result: "refused", code: "expired" }), ["refused", "expired"])
+      assert.deepStrictEqual(yield* tell({ result: "done" }), ["done", null])
+      assert.isNotNull((yield* acting.order(order.id)).actedAt)
     })
   )
 
@@ -292,6 +312,13 @@ layer(live, { timeout: "1 minute", excludeTestServices: true })("an order", (it)
       const malformed = outcomeOf(null, { result: "refused", code: "malformed" })
       assert.deepStrictEqual(yield* acting.heard(other, pollOf(other, { outcomes: [malformed] })), [malformed.id])
       assert.include((yield* actions(`unknown ${malformed.id}`)).at(-1)?.detail, "refused (malformed)")
+      // People are told of so many, the audit of each.
+      for (let count = 0; count < STRANGE_TOLD_MAX; count++) {
+        yield* acting.heard(other, pollOf(other, { outcomes: [outcomeOf(null)] }))
+      }
+      const told = yield* sql<{ readonly told: number }>`select count(*)::int4 as told from admiral.alerts
+        where server_id = (select id from admiral.servers where server_id = ${other})`
+      assert.strictEqual(told[0]!.told, STRANGE_TOLD_MAX)
       yield* sql`insert into admiral.orders (order_id, server_id, event, author, content)
         select 'x', id, 'refused', 'hands', json_build_object('id', 'outcome-' || n)
         from admiral.servers, generate_series(1, ${OUTCOMES_A_DAY_MAX}::int4) n where server_id = ${other}`

@@ -12,6 +12,7 @@ export interface FakeUnit {
   readonly names: ReadonlyArray<string>
   readonly cgroup?: string
   readonly requiredBy?: ReadonlyArray<string>
+  readonly conflicts?: ReadonlyArray<string>
   active?: string
   invocation: string
   readonly numbers: Record<string, string>
@@ -25,6 +26,10 @@ export class FakeSystemd {
   readonly missing = new Set<string>()
   /** What may not be done. */
   denied: RegExp | undefined
+  /** Units of which it tells nothing. */
+  silent: RegExp | undefined
+  /** Before each time that a unit is shown. */
+  onShow: (name: string) => Effect.Effect<void> = () => Effect.void
 
   constructor(calls: Array<string> = []) {
     this.calls = calls
@@ -44,7 +49,10 @@ export class FakeSystemd {
   readonly #run: RunProgram = (file, args) => {
     if (this.missing.has(file)) return Effect.succeed({ code: null, stdout: "", problem: `spawn ${file} ENOENT` })
     if (file === "systemctl")
-      return Effect.sync(() => this.#systemctl(args.filter((one) => one !== "--no-ask-password")))
+      return Effect.andThen(
+        args[0] === "show" ? this.onShow(args.at(-1) ?? "") : Effect.void,
+        Effect.sync(() => this.#systemctl(args.filter((one) => one !== "--no-ask-password")))
+      )
     if (file === "busctl") return Effect.sync(() => this.#busctl(args))
     return Effect.callback((resume) => {
       execFile(file, args, (error, stdout, problem) => {
@@ -61,6 +69,7 @@ export class FakeSystemd {
   #systemctl([verb = "", ...rest]: ReadonlyArray<string>): ProgramOutput {
     const name = rest.find((one) => /\.(service|scope|socket)$/.test(one)) ?? ""
     const unit = this.#of(name)
+    if (verb === "show" && this.silent?.test(name)) return { code: null, stdout: "", problem: "timed out" }
     if (verb === "show") return done(unit === undefined ? "LoadState=not-found\n" : shown(unit))
     if (this.denied?.test(`${verb} ${rest.join(" ")}`)) return { code: 1, stdout: "", problem: "Access denied" }
     this.calls.push([verb, ...rest].join(" "))
@@ -87,6 +96,6 @@ const set = (unit: FakeUnit, key: string, value: string): void => {
   else unit.numbers[key] = isUnset ? UNSET : value
 }
 
-const shown = ({ active = "active", cgroup, invocation, names, requiredBy = [] }: FakeUnit): string =>
+const shown = ({ active = "active", cgroup, conflicts = [], invocation, names, requiredBy = [] }: FakeUnit): string =>
   `Id=${names[0]}\nNames=${names.join(" ")}\nLoadState=loaded\nInvocationID=${invocation}\nDescription=A unit\nActiveState=${active}
-Restart=on-failure\nMainPID=0\nControlGroup=${cgroup ?? `/system.slice/${names[0]}`}\nRequiredBy=${requiredBy.join(" ")}\nBoundBy=\nConsistsOf=\n`
+Restart=on-failure\nMainPID=0\nControlGroup=${cgroup ?? `/system.slice/${names[0]}`}\nRequiredBy=${requiredBy.join(" ")}\nBoundBy=\nConsistsOf=\nConflicts=${conflicts.join(" ")}\n`

@@ -51,7 +51,10 @@ describe("the file of a host's owner", () => {
     ]) {
       assert.include(words, expected)
     }
-    assert.match(approversInWords(file), /^ {2}ada \(admin\), key [\w-]{43}\n {2}bob \(operator\), key [\w-]{43}$/)
+    assert.match(
+      approversInWords(file),
+      /^ {2}ada \(admin\), key id [\w-]{43}\n {2}bob \(operator\), key id [\w-]{43}$/
+    )
   })
 
   it("is what the documentation shows", () => {
@@ -59,6 +62,33 @@ describe("the file of a host's owner", () => {
     const example = /```yaml\n(server_id:[\s\S]*?)```/.exec(page)?.[1] ?? ""
     const file = read(example)
     assert.strictEqual(Result.isFailure(file) ? file.failure.message : "", "")
+  })
+
+  it("is not used where others could put another one in its place, on its way or on that of what it is a link to", () => {
+    const open = mkdtempSync(join(tmpdir(), "nodepulse-open-"))
+    const [there, link] = [join(open, "hands.yml"), join(tmpdir(), `nodepulse-link-${process.pid}`)]
+    const failure = (at: string) => {
+      const file = readHandsFile(at)
+      return Result.isFailure(file) ? file.failure.message : ""
+    }
+    try {
+      writeFileSync(there, whole, { mode: 0o600 })
+      symlinkSync(open, link)
+      for (const at of [there, join(link, "hands.yml")]) {
+        chmodSync(open, 0o755)
+        assert.strictEqual(failure(at), "")
+        chmodSync(open, 0o775)
+        assert.include(
+          failure(at),
+          `others can put another file in its place, since they can write to ${open}`.slice(0, 60)
+        )
+        chmodSync(open, 0o1777)
+        assert.strictEqual(failure(at), "")
+      }
+    } finally {
+      rmSync(link, { force: true })
+      rmSync(open, { recursive: true })
+    }
   })
 
   it("is not used where others could have written it, or it is no file", () => {

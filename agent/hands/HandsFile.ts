@@ -19,12 +19,14 @@
  *     quota: "20-200"                   # percent of one core; also nice, weight, memory_high (bytes), minutes: least and most
  * ```
  *
- * Guarantee: a file that others than root or the user that reads it could have written is not used, nor one with an unknown key, with
- * a key twice, with a pattern that matches whatever it is shown, or with a rule that can never hold. All that is wrong is said at once.
+ * Guarantee: a file that others than root or the user that reads it could have written is not used, nor one that they could have put in
+ * its place, since a folder on the way to it is theirs; nor one with an unknown key, with a key twice, with a pattern that matches whatever it is shown, or with a rule that can never hold. All that is wrong is said at once.
  *
  * Bounds: 64 KiB, `ORDER_LIMITS` for its lists.
  */
 import { createHash } from "node:crypto"
+import * as Fs from "node:fs"
+import { dirname, resolve } from "node:path"
 import { Result, Schema } from "effect"
 import { keyIdOf, publicKeyOf } from "../../src/protocol/Approvals.ts"
 import { type Approver, UnitName, Verb as VerbSchema } from "../../src/protocol/Orders.ts"
@@ -205,6 +207,8 @@ export const readHandsFile = (
   rules: SecretFileRules = {}
 ): Result.Result<HandsFile, HandsFileInvalid> => {
   const refuse = (...problems: ReadonlyArray<string>) => Result.fail(new HandsFileInvalid({ path, problems }))
+  const open = folderOfOthers(path)
+  if (open !== undefined) return refuse(open)
   const read = readSecretFile(path, rules)
   if (Result.isFailure(read)) return refuse(read.failure.reason)
   const document = readYaml(read.success, {
@@ -226,6 +230,29 @@ export const readHandsFile = (
     }),
     rules: allow.map(ruleOf)
   })
+}
+
+const LINKS_MAX = 20
+
+/** What lets others put another file in its place, on the way to it and to all that it is a link to; undefined where nothing does. */
+const folderOfOthers = (path: string): string | undefined => {
+  const open = [resolve(path)]
+  for (let at = 0; at < open.length && at < LINKS_MAX * 20; at++) {
+    const one = open[at]!
+    const stats = Fs.lstatSync(one, { throwIfNoEntry: false })
+    const isLink = stats?.isSymbolicLink() === true
+    // What is not there, and the file itself, is for whoever reads it to judge.
+    if (isLink) open.push(resolve(dirname(one), Fs.readlinkSync(one)))
+    if (stats !== undefined && (isLink || stats.isDirectory())) {
+      const isTrusted = stats.uid === 0 || stats.uid === process.geteuid?.()
+      if (!isTrusted) return `${one} belongs to user ${stats.uid}, who could put another file in its place`
+      // In a sticky folder, nobody moves what is somebody else's.
+      if (!isLink && (stats.mode & 0o022) !== 0 && (stats.mode & 0o1000) === 0)
+        return `others can put another file in its place, since they can write to ${one}: chmod go-w ${one}`
+    }
+    if (one !== dirname(one)) open.push(dirname(one))
+  }
+  return undefined
 }
 
 const ruleOf = (rule: RuleDocument): HandsRule => ({

@@ -13,7 +13,7 @@ import { userNames } from "../collector/names/UserNames.ts"
 import { type HostProcess, HostProcesses } from "./HostProcesses.ts"
 import { OrderJournal } from "./OrderJournal.ts"
 import type { RuleUse } from "./OrderRules.ts"
-import { ENDS_WITHIN_SECONDS } from "./ProcessActs.ts"
+import { ENDS_WITHIN_SECONDS, STILL_THERE } from "./ProcessActs.ts"
 import { Reverts } from "./Reverts.ts"
 
 /** The state folder cannot be used. Not retryable: nothing is done without a journal. */
@@ -38,9 +38,11 @@ export interface HandsHost {
   readonly processes: HostProcesses
   readonly journal: OrderJournal
   readonly reverts: Reverts
+  /** When previews were made within the last minute, seconds since the boot. */
+  readonly looks: Array<number>
   /** The moment, and what was done until then. */
   readonly use: Effect.Effect<HandsUse>
-  /** Whether this program has asked the process to end, long enough ago. */
+  /** Whether this program has asked the process to end, long enough ago, and has seen that it did not. */
   readonly hasFailedToEnd: (target: ProcessTarget, up: number) => boolean
   /** The name that the page knows the process by. */
   readonly groupOf: (process: HostProcess) => string | undefined
@@ -81,6 +83,7 @@ export const makeHandsHost = Effect.fnUntraced(function* (folder: string, names:
     processes,
     journal,
     reverts,
+    looks: [],
     use,
     hasFailedToEnd: ({ pid, start_ticks }, up) =>
       journal.intents.some(
@@ -88,7 +91,8 @@ export const makeHandsHost = Effect.fnUntraced(function* (folder: string, names:
           order.verb === "terminate" &&
           order.target.pid === pid &&
           order.target.start_ticks === start_ticks &&
-          up - then >= ENDS_WITHIN_SECONDS
+          up - then >= ENDS_WITHIN_SECONDS &&
+          journal.endingOf(order.id) === `failed: ${STILL_THERE}`
       ),
     groupOf: ({ cgroup, comm, exe, pid, uid, unit }) =>
       names.nameOf({
@@ -102,7 +106,10 @@ export const makeHandsHost = Effect.fnUntraced(function* (folder: string, names:
   return host
 })
 
-/** The pid and start of who has the folder, in a file of it. What was left by one that is gone is taken over. */
+/**
+ * The pid and start of who has the folder, in a file of it. What was left by one that is gone is taken over. Two that begin in the very same
+ * moment may both get it: the journal tells them apart before either has done anything.
+ */
 const lock = (folder: string, processes: HostProcesses): (() => void) => {
   Fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
   const path = join(folder, "lock")

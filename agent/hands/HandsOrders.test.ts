@@ -27,6 +27,10 @@ import {
   terminating,
   waitUntil
 } from "./HandsWorld.fixture.ts"
+import { unitOf } from "./HostUnits.ts"
+import { unitNotTouched } from "./OrderTarget.ts"
+import { OwnRun } from "./OwnRun.ts"
+import { STILL_THERE } from "./ProcessActs.ts"
 
 const SLEEP = `  - {verbs: [nice, terminate, kill], names: [sleep], per_hour: 100}\n`
 const STRESS = `  - {verbs: [weight, quota, memory_high, restart], units: [stress.service], per_hour: 100}\n`
@@ -204,6 +208,12 @@ describe("an order", () => {
       const above = systemd.add("above.service", { cgroup: own === "/" ? "/x" : own })
       const restarting = (unit: string, invocation: string) =>
         signed(orderOf({ verb: "restart", target: { unit, invocation }, settings: {} } as never), ada)
+      for (const more of [{ conflicts: ["ssh.service"] }, { requiredBy: ["unheard.service"] }]) {
+        systemd.silent = /^unheard/
+        const { invocation } = systemd.add("beside.service", more)
+        const beside = yield* restarting("beside.service", invocation)
+        assert.strictEqual(yield* Effect.provide(code(beside, everything), systemd.layer), "forbidden-target")
+      }
       const along = yield* restarting("base.service", base.invocation)
       assert.strictEqual(yield* Effect.provide(code(along, everything), systemd.layer), "forbidden-target")
       const ours = yield* restarting("above.service", above.invocation)
@@ -211,6 +221,46 @@ describe("an order", () => {
         yield* Effect.provide(code(ours, everything), systemd.layer),
         own === "/" ? "accepted" : "forbidden-target"
       )
+    })
+  )
+
+  it.effect("is never about a thread, which has a name of its own, nor about a unit with an sshd in it", () =>
+    Effect.gen(function* () {
+      const { code } = yield* world(`  - {verbs: [terminate], names: ["*worker*", node, MainThread]}\n`)
+      const child = yield* sleeper(`exec ${process.execPath} -e 'setInterval(() => {}, 1000)'`, undefined)
+      yield* Effect.promise(() => waitUntil(() => processes.threadsOf(child.pid!).length > 5))
+      for (const thread of processes.threadsOf(child.pid!).filter((one) => one !== child.pid)) {
+        const { name, startTicks: start_ticks } = processes.startOf(thread)!
+        const target = { pid: thread, start_ticks, name }
+        const order = orderOf({ verb: "terminate", target, settings: {} } as never)
+        assert.strictEqual(yield* code(yield* signed(order, ada)), "target-changed", name)
+      }
+      const systemd = new FakeSystemd()
+      systemd.add("login.service", { cgroup: "/x" })
+      const unit = (yield* Effect.provide(unitOf("login.service"), systemd.layer))!
+      const inside = { ...processes.of(child.pid!)!, unit: "login.service", exe: undefined }
+      for (const [name, container, expected] of [
+        ["sshd-session", false, "forbidden-target"],
+        ["dbus-broker-lau", false, "forbidden-target"],
+        ["(sd-pam)", false, "forbidden-target"],
+        ["worker", false, undefined],
+        ["sshd", true, undefined]
+      ] as const) {
+        const why = unitNotTouched(processes, "quota", unit, [{ ...inside, name, container }])
+        assert.strictEqual((yield* Effect.provide(why, systemd.layer))?.code, expected, name)
+      }
+    })
+  )
+
+  it.effect("has to be good still when systemd has answered", () =>
+    Effect.gen(function* () {
+      const { code } = yield* world(STRESS)
+      const systemd = new FakeSystemd()
+      const { invocation } = systemd.add("stress.service")
+      const target = { unit: "stress.service", invocation }
+      const raw = yield* signed(orderOf({ verb: "restart", target, settings: {} } as never), ada)
+      systemd.onShow = () => TestClock.adjust("60 seconds")
+      assert.strictEqual(yield* Effect.provide(code(raw), systemd.layer), "expired")
     })
   )
 
@@ -270,6 +320,7 @@ describe("an order", () => {
       assert.include(last(), { result: "done", order: first.order.id })
       yield* handle(first)
       assert.include(last(), { result: "refused", code: "replayed", order: first.order.id })
+      assert.include(last()?.message, "done: its nice value was")
       // The same nonce in another order, or the same id with another nonce.
       yield* handle(yield* signed({ ...nicing(2), nonce: first.order.nonce }, ada))
       assert.strictEqual(last()?.code, "replayed")
@@ -401,6 +452,16 @@ describe("what is done", () => {
         const other = yield* sleeper()
         const before = terminating(other.pid!, { target: { ...earlier, pid: other.pid! } } as never)
         host.journal.intend({ order: before, by: ["ada"], rule: file.rules[0]!.id, at: 0, up })
+        const ending = (of: Order, result: "failed" | "interrupted", message: string) =>
+          host.journal.conclude(
+            { id: randomUUID(), order: of.id, result, code: null, message, at: 0, by: ["ada"], reverts_at: null },
+            up
+          )
+        for (const one of [asked, before]) ending(one, "failed", STILL_THERE)
+        // That it was asked to end was not seen to fail: it may never have been asked.
+        const third = yield* sleeper()
+        const unheard = terminating(third.pid!)
+        host.journal.intend({ order: unheard, by: ["ada"], rule: file.rules[0]!.id, at: 0, up })
         const killing = (target: number) =>
           Effect.flatMap(
             signed(orderOf({ verb: "kill", target: targetOf(target), settings: {} } as never), ada),
@@ -411,6 +472,9 @@ describe("what is done", () => {
         yield* TestClock.adjust("100 millis")
         assert.strictEqual(yield* killing(pid!), "accepted")
         assert.strictEqual(yield* killing(other.pid!), "term-first")
+        assert.strictEqual(yield* killing(third.pid!), "term-first")
+        ending(unheard, "failed", "this user may not send SIGTERM (CAP_KILL is missing)")
+        assert.strictEqual(yield* killing(third.pid!), "term-first")
       })
   )
 
@@ -456,6 +520,44 @@ describe("what is done", () => {
       yield* doing(yield* asked({ verb: "restart", settings: {} }))
       assert.strictEqual(last()?.result, "done")
       assert.notStrictEqual(stress.invocation, run)
+    })
+  )
+
+  it.effect("is not done to a run that has begun since the order was judged", () =>
+    Effect.gen(function* () {
+      const { handle, host, last } = yield* world(STRESS)
+      for (const more of [
+        { verb: "restart", settings: {} },
+        { verb: "quota", settings: { percent: 20, minutes: 10 } }
+      ]) {
+        const systemd = new FakeSystemd()
+        const stress = systemd.add("stress.service")
+        const { invocation } = stress
+        let shows = 0
+        systemd.onShow = () =>
+          Effect.sync(() => {
+            if (++shows === 2) stress.invocation = "f".repeat(32)
+          })
+        const order = orderOf({ target: { unit: "stress.service", invocation }, ...more } as never)
+        yield* Effect.provide(handle(yield* signed(order, ada)), systemd.layer)
+        assert.include(last(), {
+          result: "failed",
+          message: "it was started anew or stopped meanwhile: nothing was done"
+        })
+        assert.isEmpty(systemd.calls.filter((call) => !call.startsWith("start nodepulse-hands-revert@")))
+        assert.isUndefined(host.reverts.planned("stress.service", "quota"))
+      }
+    })
+  )
+
+  it.live("is one signal, also where the python that has sent it says no more", () =>
+    Effect.gen(function* () {
+      const { handle, last } = yield* world(SLEEP)
+      const { pid } = yield* sleeper()
+      const said = Effect.succeed({ code: null, stdout: "sent", problem: "killed" })
+      yield* Effect.provideService(handle(yield* signed(terminating(pid!), ada)), OwnRun, () => said)
+      assert.include(last(), { result: "failed", message: STILL_THERE })
+      assert.isTrue(isAlive(pid!))
     })
   )
 

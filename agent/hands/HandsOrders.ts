@@ -36,12 +36,15 @@ export const judge = Effect.fnUntraced(function* (host: HandsHost, file: HandsFi
   const { order } = signed
   if (order.server !== file.serverId) return refused("other-host", order.server)
   if (order.boot_id !== host.processes.bootId()) return refused("other-boot")
-  if (host.journal.hasSeen(order)) return refused("replayed")
+  if (host.journal.hasSeen(order)) return refused("replayed", host.journal.endingOf(order.id))
+  // Before systemd is asked anything for whoever sent it; and afterwards, since its answers may take their time.
+  const unsigned = signersOf(file, signed, (yield* host.use).at)
+  if ("code" in unsigned) return unsigned
+  const seen = yield* seenTarget(host.processes, order.verb, order.target)
+  if ("code" in seen) return seen
   const use = yield* host.use
   const signers = signersOf(file, signed, use.at)
   if ("code" in signers) return signers
-  const seen = yield* seenTarget(host.processes, order.verb, order.target)
-  if ("code" in seen) return seen
   const rule = ruleThatAllows(file, order, namesOf(seen), signers, use)
   if ("code" in rule) return rule
   if (order.verb === "kill" && !host.hasFailedToEnd(order.target, use.up)) return refused("term-first")
@@ -98,7 +101,10 @@ const idOf = (raw: unknown): string | null => {
 const conclude = Effect.fnUntraced(function* (host: HandsHost, conclusion: Conclusion) {
   const { at, up } = yield* host.use
   const outcome: Outcome = { ...conclusion, message: clipped(conclusion.message, 500), id: randomUUID(), at }
-  if (!host.journal.conclude(outcome, up)) return
+  const written = host.journal.conclude(outcome, up)
+  if (written === "last")
+    yield* Effect.logWarning("so many orders were refused within an hour that no more of them are written")
+  if (written === "no") return
   const { by, code, message, order, result } = outcome
   yield* Effect.logInfo(
     `outcome order=${order ?? "unreadable"} result=${result}${code === null ? "" : ` code=${code}`}${by.length === 0 ? "" : ` by=${by.join(",")}`}: ${message}`

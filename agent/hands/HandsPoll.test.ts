@@ -157,6 +157,16 @@ describe("a host that polls", () => {
     })
   )
 
+  it.live("looks at itself for so many previews a minute, whoever asks for more", () =>
+    Effect.gen(function* () {
+      const { poll } = yield* world
+      const previews = Array(4).fill({ id: "0f8a2c11-0000-4000-8000-000000000001", target: { pid: 1 } })
+      let told = 0
+      for (let count = 0; count < 9; count++) told += Result.getOrThrow(yield* poll({ previews })).length
+      assert.strictEqual(told, 30)
+    })
+  )
+
   it.live("ends where its file is gone or open to others", () =>
     Effect.gen(function* () {
       const { at, poll } = yield* world

@@ -5,7 +5,8 @@
  * - The host's file is read anew before each poll and before what it brought is judged: a change holds from then on, and where the file
  *   cannot be used any more, this program ends.
  * - An outcome is sent until the server says that it has it. A preview is sent once: who still wants it asks again.
- * - Nothing that a server answers makes it ask more than once a second.
+ * - Nothing that a server answers makes it ask more than once a second, or look at this host for more than {@link PREVIEWS_A_MINUTE}
+ *   previews a minute: others are dropped, and that is said once.
  *
  * Bounds: `ORDER_LIMITS` for poll and answer; after a failure it waits up to 20 s (full jitter), 60 s where the server refuses.
  */
@@ -32,6 +33,8 @@ export class PollFailed extends Schema.TaggedError<PollFailed>()("PollFailed", {
   }
 }
 
+/** Each looks at every process, and asks systemd for each unit that depends on one. */
+const PREVIEWS_A_MINUTE = 30
 const PACE = Duration.seconds(1)
 const BACKOFF_MILLIS = { from: 1_000, to: 20_000 }
 const REFUSED_MILLIS = 60_000
@@ -90,9 +93,23 @@ export const pollOnce = Effect.fnUntraced(function* (options: HandsOptions, prev
   const told: Array<Preview> = []
   for (const raw of answer.previews) {
     const asked = decodePreview(raw)
-    if (Result.isSuccess(asked)) told.push(yield* previewOf(host, yield* file, asked.success))
+    if (Result.isFailure(asked) || !(yield* mayLook(host))) continue
+    told.push(yield* previewOf(host, yield* file, asked.success))
   }
   return told
+})
+
+/** Whether another preview may be made; counts it. */
+const mayLook = Effect.fnUntraced(function* ({ looks, use }: HandsHost) {
+  const { up } = yield* use
+  while (up - (looks[0] ?? up) >= 60) looks.shift()
+  if (looks.length > PREVIEWS_A_MINUTE) return false
+  looks.push(up)
+  if (looks.length <= PREVIEWS_A_MINUTE) return true
+  yield* Effect.logWarning(
+    `more than ${PREVIEWS_A_MINUTE} previews were asked for in a minute: no more until it is over`
+  )
+  return false
 })
 
 const decodePreview = Schema.decodeUnknownResult(PreviewRequest, STRICT)

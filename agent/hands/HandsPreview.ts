@@ -36,7 +36,7 @@ export const previewOf = Effect.fnUntraced(function* (
   const unit = asked ?? (units.size === 1 && typeof only === "string" ? yield* unitOf(only) : undefined)
   const use = yield* host.use
   const offers = [
-    ...(unit === undefined ? [] : yield* offersOfUnit(host, file, unit, use)),
+    ...(unit === undefined ? [] : yield* offersOfUnit(host, file, unit, use, all)),
     ...chosen.slice(0, ORDER_LIMITS.processesShown).flatMap((one) => offersOfProcess(host, file, one, use))
   ].slice(0, ORDER_LIMITS.offers)
   const common = { version: 1, id, server: file.serverId, boot_id: host.processes.bootId(), at, target } as const
@@ -63,7 +63,13 @@ export const previewOf = Effect.fnUntraced(function* (
 
 const NOTHING = refused("target-changed", "there is no such unit or process on this host")
 
-const offersOfUnit = Effect.fnUntraced(function* (host: HandsHost, file: HandsFile, unit: HostUnit, use: HandsUse) {
+const offersOfUnit = Effect.fnUntraced(function* (
+  host: HandsHost,
+  file: HandsFile,
+  unit: HostUnit,
+  use: HandsUse,
+  all: ReadonlyArray<HostProcess>
+) {
   const offers: Array<Offer> = []
   for (const verb of VERBS.filter((one) => !isProcessVerb(one))) {
     const rules = rulesFor(file, verb, { unit: unit.unit })
@@ -72,7 +78,7 @@ const offersOfUnit = Effect.fnUntraced(function* (host: HandsHost, file: HandsFi
       unit.active === "active" || unit.active === "reloading"
         ? undefined
         : refused("target-changed", `it is ${unit.active}`)
-    const why = (yield* unitNotTouched(host.processes, verb, unit)) ?? idle
+    const why = (yield* unitNotTouched(host.processes, verb, unit, all)) ?? idle
     offers.push(offerOf(verb, { unit: unit.unit, invocation: unit.invocation }, rules, use, why))
   }
   return offers

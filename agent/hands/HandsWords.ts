@@ -20,7 +20,7 @@ export const fileInWords = (file: HandsFile): string =>
   ].join("\n")
 
 export const approversInWords = ({ approvers }: HandsFile): string =>
-  approvers.map(({ key, name, role }) => `  ${name} (${role}), key ${key}`).join("\n")
+  approvers.map(({ key, name, role }) => `  ${name} (${role}), key id ${key}`).join("\n")
 
 const ruleInWords = (file: HandsFile, rule: HandsRule): ReadonlyArray<string> => {
   const people = [...new Set(file.approvers.filter(({ role }) => rule.roles.includes(role)).map(({ name }) => name))]

@@ -4,7 +4,8 @@
  * A process is its pid together with the clock ticks at which it started; a pid alone names whoever has it now. The pid is the host's,
  * also of a process in a container, whose own PID namespace counts anew.
  *
- * Guarantee: nothing is remembered. What is gone, or cannot be read, is undefined.
+ * Guarantee: nothing is remembered. What is gone, or cannot be read, is undefined; so is a thread, which /proc has by its id as if it
+ * were a process, under a name of its own: whoever signalled that would signal the process.
  */
 import { getPriority } from "node:os"
 import { printable } from "../../src/protocol/PrintableText.ts"
@@ -39,6 +40,7 @@ export class HostProcesses {
     const stat = bytes === undefined ? undefined : parseProcStat(bytes, bytes.length)
     if (stat === undefined) return undefined
     const status = this.#files.text(`${pid}/status`) ?? ""
+    if (/^Tgid:\s+(\d+)$/m.exec(status)?.[1] !== String(pid)) return undefined
     const cgroup = systemdPath(this.#files.bytes(`${pid}/cgroup`)?.toString("utf8") ?? "")
     return {
       ...stat,

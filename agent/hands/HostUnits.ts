@@ -26,7 +26,7 @@ export interface HostUnit {
   readonly restart: string
   readonly mainPid: number | null
   readonly cgroup: string
-  /** Units that are stopped or started anew with it. */
+  /** Units that are stopped or started anew with it, or because it is started: those that require it, and those that it conflicts with. */
   readonly required: ReadonlyArray<string>
 }
 
@@ -49,11 +49,23 @@ export const assignmentOf = (restraint: Restraint, raw: string): string => {
   return `CPUQuota=${raw === UNSET ? "" : `${Number(raw) / 10_000}%`}`
 }
 
-const SHOWN =
-  "Id,Names,LoadState,InvocationID,Description,ActiveState,Restart,MainPID,ControlGroup,RequiredBy,BoundBy,ConsistsOf"
+const TAKEN_ALONG = [
+  "RequiredBy",
+  "RequisiteOf",
+  "BoundBy",
+  "ConsistsOf",
+  "PropagatesStopTo",
+  "Conflicts",
+  "ConflictedBy"
+]
+const SHOWN = `Id,Names,LoadState,InvocationID,Description,ActiveState,Restart,MainPID,ControlGroup,${TAKEN_ALONG.join(",")}`
 
 /** The unit as it is now; undefined where systemd knows none of that name, or does not answer. */
-export const unitOf = Effect.fnUntraced(function* (name: string) {
+export const unitOf = (name: string): Effect.Effect<HostUnit | undefined, never, never> =>
+  Effect.map(lookAt(name), (seen) => (seen === "unanswered" ? undefined : seen))
+
+/** The same, told apart. */
+const lookAt = Effect.fnUntraced(function* (name: string) {
   const run = yield* OwnRun
   const output = yield* run("systemctl", ["show", "--no-pager", `--property=${SHOWN}`, "--", name])
   const fields = new Map(
@@ -67,7 +79,8 @@ export const unitOf = Effect.fnUntraced(function* (name: string) {
     field(key)
       .split(" ")
       .filter((word) => word !== "")
-  if (output.code !== 0 || field("LoadState") !== "loaded") return undefined
+  if (output.code !== 0 || field("LoadState") === "") return "unanswered"
+  if (field("LoadState") !== "loaded") return undefined
   const unit: HostUnit = {
     unit: field("Id"),
     names: [...new Set([field("Id"), ...words("Names")])],
@@ -77,29 +90,34 @@ export const unitOf = Effect.fnUntraced(function* (name: string) {
     restart: field("Restart"),
     mainPid: Number(field("MainPID")) > 0 ? Number(field("MainPID")) : null,
     cgroup: field("ControlGroup"),
-    required: [...new Set([...words("RequiredBy"), ...words("BoundBy"), ...words("ConsistsOf")])]
+    required: [...new Set(TAKEN_ALONG.flatMap(words))]
   }
   return unit
 })
 
-/** The active units that go down, or are started anew, with this one: those that depend on it, on those, and so on. */
+/**
+ * The active units that go down, or are started anew, with this one: those that depend on it, on those, and so on. `isWhole`: there are
+ * no more, and systemd has told of each.
+ */
 export const dependantsOf = Effect.fnUntraced(function* (unit: HostUnit) {
   const seen = new Set([unit.unit])
   const found: Array<HostUnit> = []
   let open = [...unit.required]
+  let isAnswered = true
   while (open.length > 0 && seen.size < DEPENDANTS_MAX) {
     const next: Array<string> = []
     for (const name of open.slice(0, DEPENDANTS_MAX - seen.size)) {
       if (seen.has(name)) continue
       seen.add(name)
-      const one = yield* unitOf(name)
-      if (one === undefined || one.active === "inactive") continue
+      const one = yield* lookAt(name)
+      if (one === "unanswered") isAnswered = false
+      if (one === undefined || one === "unanswered" || one.active === "inactive") continue
       found.push(one)
       next.push(...one.required)
     }
     open = next
   }
-  return { found, isWhole: open.length === 0 }
+  return { found, isWhole: isAnswered && open.length === 0 }
 })
 
 /** The number of each property, as the bus has it; empty where it does not tell. */

@@ -9,12 +9,14 @@
  *
  * Guarantee: an intent is on the disk before {@link OrderJournal.intend} returns, and an order or a nonce that has one is never
  * accepted again in this boot, whatever the clocks do (an order of another boot is refused anyway). A line that a crash has torn is
- * passed over; it was followed by nothing.
+ * passed over; it was followed by nothing. Of two programs that write the same file, through whatever mishap, at most one gets past
+ * {@link OrderJournal.intend}: after each line the file has to be as long as this one has written it.
  *
  * Times: `at` by the wall clock, epoch seconds, for people; `up` seconds since the boot, by which rates are counted.
  *
  * Bounds: {@link SEEN_MAX} orders of one boot, then nothing more is accepted until the next; refusals are written up to
- * {@link REFUSALS_PER_HOUR} an hour. A file over {@link BYTES_MAX} is set aside at the start as `journal.1`, where one was before it goes.
+ * {@link REFUSALS_PER_HOUR} an hour, and the last {@link UNSENT_MAX} of them are kept for the server. A file over {@link BYTES_MAX} that has
+ * doubled since it was begun is set aside as `journal.1`, where one was before it goes; so what is kept of it is bounded by what still counts.
  */
 import * as Fs from "node:fs"
 import { join } from "node:path"
@@ -25,6 +27,7 @@ import { ORDER_LIMITS } from "../../src/protocol/OrderText.ts"
 const BYTES_MAX = 8 * 1024 * 1024
 const SEEN_MAX = 10_000
 const REFUSALS_PER_HOUR = 300
+const UNSENT_MAX = 1_000
 const HOUR_SECONDS = 3_600
 
 const Intent = Schema.Struct({
@@ -57,6 +60,9 @@ export class OrderJournal {
   /** What became of orders that were accepted, by the order's id. */
   readonly #outcomes = new Map<string, Outcome>()
   #refusals: Array<number> = []
+  /** Bytes of the file, and how many it had when it was begun. */
+  #length = 0
+  #begunWith = 0
 
   constructor(folder: string, bootId: string) {
     this.#folder = folder
@@ -66,10 +72,10 @@ export class OrderJournal {
     const text = Fs.existsSync(path) ? Fs.readFileSync(path, "utf8") : ""
     for (const line of text.split("\n")) this.#take(readLine(line))
     this.#intents = this.#intents.slice(-SEEN_MAX)
-    if (Buffer.byteLength(text) > BYTES_MAX) this.#setAside(path)
-    this.#file = Fs.openSync(path, "a", 0o600)
+    this.#file = this.#opened()
     // What a crash tore must not swallow the line that comes next.
-    if (text !== "" && !text.endsWith("\n")) Fs.writeSync(this.#file, "\n")
+    if (text !== "" && !text.endsWith("\n")) this.#length += Fs.writeSync(this.#file, "\n")
+    this.#setAsideIfLong()
     syncFolder(folder)
   }
 
@@ -87,6 +93,12 @@ export class OrderJournal {
     return this.#ids.has(id) || this.#nonces.has(nonce)
   }
 
+  /** What became of an order that was accepted, in words; empty where there is none. */
+  endingOf(order: string): string {
+    const outcome = this.#outcomes.get(order)
+    return outcome === undefined ? "" : `${outcome.result}: ${outcome.message}`
+  }
+
   /** How often the rule was used within the last hour. */
   usesOf(rule: string, up: number): number {
     return this.#intents.filter((intent) => intent.rule === rule && up - intent.up < HOUR_SECONDS).length
@@ -97,15 +109,16 @@ export class OrderJournal {
     this.#append({ kind: "intent", ...intent })
   }
 
-  /** Writes what became of an order; false where it is one refusal of too many, which is told nobody. */
-  conclude(outcome: Outcome, up: number): boolean {
+  /** Writes what became of an order, if it is not one refusal of too many, which is told nobody; `last`: the next one would be. */
+  conclude(outcome: Outcome, up: number): "yes" | "last" | "no" {
     if (outcome.result === "refused") {
       this.#refusals = this.#refusals.filter((at) => up - at < HOUR_SECONDS)
-      if (this.#refusals.length >= REFUSALS_PER_HOUR) return false
+      if (this.#refusals.length >= REFUSALS_PER_HOUR) return "no"
       this.#refusals.push(up)
     }
     this.#append({ kind: "outcome", outcome })
-    return true
+    this.#setAsideIfLong()
+    return outcome.result === "refused" && this.#refusals.length >= REFUSALS_PER_HOUR ? "last" : "yes"
   }
 
   /** Intents of any boot that have no outcome: this program ended while it was at them. */
@@ -131,6 +144,12 @@ export class OrderJournal {
     let written = 0
     while (written < bytes.length) written += Fs.writeSync(this.#file, bytes, written)
     Fs.fdatasyncSync(this.#file)
+    this.#length += bytes.length
+    const path = join(this.#folder, "journal")
+    const { ino, size } = Fs.fstatSync(this.#file)
+    if (size !== this.#length || Fs.statSync(path, { throwIfNoEntry: false })?.ino !== ino) {
+      throw new Error(`${path} was changed by somebody else: this program ends before it does anything`)
+    }
     this.#take(line)
   }
 
@@ -145,6 +164,7 @@ export class OrderJournal {
         this.#outcomes.set(order, line.outcome)
       }
       this.#unsent.set(id, line.outcome)
+      if (result === "refused") this.#forgetRefusals()
     } else {
       this.#open.set(line.order.id, line)
       if (line.order.boot_id !== this.#bootId) return
@@ -152,6 +172,28 @@ export class OrderJournal {
       this.#ids.add(line.order.id)
       this.#nonces.add(line.order.nonce)
     }
+  }
+
+  /** A server that records nothing does not make this program remember without end. */
+  #forgetRefusals(): void {
+    if (this.#unsent.size <= UNSENT_MAX) return
+    const oldest = [...this.#unsent.values()].find(({ result }) => result === "refused")
+    if (oldest !== undefined) this.#unsent.delete(oldest.id)
+  }
+
+  #opened(): number {
+    const file = Fs.openSync(join(this.#folder, "journal"), "a", 0o600)
+    this.#length = Fs.fstatSync(file).size
+    return file
+  }
+
+  #setAsideIfLong(): void {
+    if (this.#length <= Math.max(BYTES_MAX, this.#begunWith * 2)) return
+    this.#setAside(join(this.#folder, "journal"))
+    Fs.closeSync(this.#file)
+    this.#file = this.#opened()
+    this.#begunWith = this.#length
+    syncFolder(this.#folder)
   }
 
   /** Begins a new file with what still counts. */

@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 import type { ProcessTarget, UnitTarget } from "../../src/protocol/Orders.ts"
 import type { Verb } from "../../src/protocol/OrderText.ts"
-import { forbiddenProcess, forbiddenUnit } from "./Forbidden.ts"
+import { forbiddenProcess, forbiddenProgram, forbiddenUnit } from "./Forbidden.ts"
 import type { HostProcess, HostProcesses } from "./HostProcesses.ts"
 import { dependantsOf, type HostUnit, unitOf } from "./HostUnits.ts"
 import { type Refused, refused, type TargetNames } from "./OrderRules.ts"
@@ -56,15 +56,25 @@ const seenUnit = Effect.fnUntraced(function* (processes: HostProcesses, verb: Ve
 })
 
 /** Why nobody may act on the unit in this way. */
-export const unitNotTouched = Effect.fnUntraced(function* (processes: HostProcesses, verb: Verb, unit: HostUnit) {
+export const unitNotTouched = Effect.fnUntraced(function* (
+  processes: HostProcesses,
+  verb: Verb,
+  unit: HostUnit,
+  all: ReadonlyArray<HostProcess> = processes.all()
+) {
   const own = processes.ownCgroup()
-  const why = forbiddenUnit(unit.names, unit.cgroup, own)
+  // What runs in a container is that container's own.
+  const inUnits = all.filter(({ container }) => !container)
+  const whyOf = (one: HostUnit) =>
+    forbiddenUnit(one.names, one.cgroup, own) ??
+    inUnits.flatMap((process) => (process.unit === one.unit ? (forbiddenProgram(process) ?? []) : []))[0]
+  const why = whyOf(unit)
   if (why !== undefined) return refused("forbidden-target", why)
   if (verb !== "restart") return undefined
   const { found, isWhole } = yield* dependantsOf(unit)
-  if (!isWhole) return refused("forbidden-target", "too many units depend on it to look at each")
+  if (!isWhole) return refused("forbidden-target", "more units depend on it than could be looked at")
   for (const one of found) {
-    const whyNot = forbiddenUnit(one.names, one.cgroup, own)
+    const whyNot = whyOf(one)
     if (whyNot !== undefined) return refused("forbidden-target", `it takes ${one.unit} along, and ${whyNot}`)
   }
   return undefined

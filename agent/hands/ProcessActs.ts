@@ -40,6 +40,7 @@ try:
     if comm and stat[stat.index(b"(") + 1:end].hex() != comm:
         sys.exit(3)
     send(fd, number)
+    os.write(1, b"sent")
 except (ProcessLookupError, FileNotFoundError):
     sys.exit(3)
 except PermissionError:
@@ -62,15 +63,17 @@ export const signalProcess = Effect.fnUntraced(function* (
   const run = yield* OwnRun
   const comm = /^[\x20-\x5b\x5d-\x7e]*$/.test(target.name) ? Buffer.from(target.name).toString("hex") : ""
   const args = [target.pid, target.start_ticks, comm, NUMBERS[signal], ENDS_WITHIN_SECONDS * 1_000].map(String)
-  const { code } = yield* run("python3", ["-I", "-S", "-c", PIDFD, ...args], (ENDS_WITHIN_SECONDS + 10) * 1_000)
+  const { code, stdout } = yield* run("python3", ["-I", "-S", "-c", PIDFD, ...args], (ENDS_WITHIN_SECONDS + 10) * 1_000)
   if (code === 0) return ended(signal)
   if (code === 3) return changed
   if (code === 4) return stillThere(signal)
   if (code === 6) return failed(`this user may not send ${signal} (CAP_KILL is missing)`)
-  // No python, or none that knows pidfd: or it ended without saying whether it has sent the signal, and then it may come twice.
-  if (!isTarget(processes, target)) return changed
-  const problem = yield* Effect.sync(() => sent(target.pid, signal))
-  if (problem !== undefined) return failed(problem)
+  // No python, or none that knows pidfd, or it ended before it had sent anything.
+  if (stdout !== "sent") {
+    if (!isTarget(processes, target)) return changed
+    const problem = yield* Effect.sync(() => sent(target.pid, signal))
+    if (problem !== undefined) return failed(problem)
+  }
   for (let waited = 0; waited < ENDS_WITHIN_SECONDS * 10; waited++) {
     if (!isTarget(processes, target)) return ended(signal)
     yield* Effect.sleep("100 millis")
@@ -84,6 +87,8 @@ const changed = failed("the process of the order had ended before the signal was
 const ended = (signal: string) => done(`it was sent ${signal} and has ended`)
 const stillThere = (signal: string) =>
   failed(`it was sent ${signal} and has not ended within ${ENDS_WITHIN_SECONDS} seconds`)
+/** What is said of a process that was asked to end, and did not: it may be killed. */
+export const STILL_THERE = stillThere("SIGTERM").message
 
 const sent = (pid: number, signal: keyof typeof NUMBERS): string | undefined => {
   try {

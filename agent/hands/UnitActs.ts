@@ -1,12 +1,12 @@
 /**
  * What is done to a unit: it is restrained for a while, or restarted.
  *
- * Guarantee: a property is set only when what takes it back is running ({@link Reverts}), and afterwards it is looked at: an outcome
- * that says done was seen. A restart says which run follows which.
+ * Guarantee: the unit's run is looked at immediately before. A property is set only when what takes it back is running
+ * ({@link Reverts}), and afterwards it is looked at: an outcome that says done was seen. A restart says which run follows which.
  */
 import * as Fs from "node:fs"
 import { Effect } from "effect"
-import type { Order } from "../../src/protocol/Orders.ts"
+import type { Order, UnitTarget } from "../../src/protocol/Orders.ts"
 import { CrashPoint } from "./CrashPoint.ts"
 import {
   assignmentOf,
@@ -32,6 +32,10 @@ export const wantedOf = (order: RestraintOrder): string => {
 }
 
 const failed = (message: string): Done => ({ result: "failed", message })
+const CHANGED = "it was started anew or stopped meanwhile: nothing was done"
+
+const isSameRun = ({ invocation, unit }: UnitTarget) =>
+  Effect.map(unitOf(unit), (now) => now?.invocation === invocation)
 
 /** `up`: seconds since the boot. */
 export const restrain = Effect.fnUntraced(function* (
@@ -71,6 +75,10 @@ export const restrain = Effect.fnUntraced(function* (
     return failed(`nothing was set, since nothing would take it back: ${started.problem}`)
   }
   crash("waiting")
+  if (!(yield* isSameRun(target))) {
+    back()
+    return failed(CHANGED)
+  }
   const done = yield* setProperty(systemctl, target.unit, assignmentOf(verb, set))
   if (done.code !== 0) {
     back()
@@ -91,6 +99,7 @@ export const restart = Effect.fnUntraced(function* (
   { target }: Extract<Order, { readonly verb: "restart" }>,
   systemctl: Systemctl
 ) {
+  if (!(yield* isSameRun(target))) return failed(CHANGED)
   const { code, problem } = yield* restartUnit(systemctl, target.unit)
   const after = yield* unitOf(target.unit)
   const isAnew = after !== undefined && after.invocation !== "" && after.invocation !== target.invocation

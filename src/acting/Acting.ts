@@ -35,6 +35,8 @@ export const ORDERS_A_DAY_MAX = 200
 export const APPROVALS_KEPT_MAX = 16
 /** Outcomes that a server tells in a day: there is one of each order, unless somebody else sends it some. Others wait there. */
 export const OUTCOMES_A_DAY_MAX = 1_000
+/** And of those that are of no order of this server, so many are told to people; the audit has all. */
+export const STRANGE_TOLD_MAX = 20
 /** A host that was not heard of for so long is called silent: it asks at least every half a minute. */
 export const SILENT_SECONDS = 90
 /** An order that was sent so long ago without an outcome is called unanswered. */
@@ -87,6 +89,8 @@ export interface OrderStory {
   readonly askedAt: number
   /** It is over then, unless it was sent before. */
   readonly expiresAt: number
+  /** What its host said became of it; null until it does. */
+  readonly outcome: Outcome | null
   readonly events: ReadonlyArray<OrderEvent>
   /** When it was done, by the host's clock where that can be; null where it was not. */
   readonly actedAt: number | null

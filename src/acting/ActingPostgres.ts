@@ -29,6 +29,7 @@ import {
   PREVIEWS_KEPT_MINUTES,
   PREVIEWS_MAX,
   SILENT_SECONDS,
+  STRANGE_TOLD_MAX,
   TooMuchAsked,
   UnknownOrder,
   UnknownPreview
@@ -186,10 +187,10 @@ export const layer: Layer.Layer<Acting, never, PgClient.PgClient> = Layer.effect
 
     /** Whether it needs not come again. */
     const ended = Effect.fnUntraced(function* (serverId: string, serverName: string, outcome: Outcome) {
-      const [row] = yield* sql.unsafe<{ readonly told: number; readonly known: boolean }>(sqls.COUNT_OUTCOMES, [
-        text(serverId),
-        text(outcome.id)
-      ])
+      const [row] = yield* sql.unsafe<{ readonly told: number; readonly strange: number; readonly known: boolean }>(
+        sqls.COUNT_OUTCOMES,
+        [text(serverId), text(outcome.id)]
+      )
       if (row!.known) return true
       if (row!.told >= OUTCOMES_A_DAY_MAX) return false
       const [story] = outcome.order === null ? [] : yield* storiesOf([outcome.order])
@@ -201,7 +202,8 @@ export const layer: Layer.Layer<Acting, never, PgClient.PgClient> = Layer.effect
       const what = isOurs ? orderText(story.order) : "an order that this server has not sent"
       yield* record(sql, "act.end", `order ${orderId}`, `${what} on ${serverName}: ${said}`)
       const severity = ACT_SEVERITY[isOurs ? outcome.result : "foreign"]
-      yield* sql.unsafe(TELL_ACT, [text(serverId), text(what), text(`${what}: ${said}`), text(severity)])
+      if (isOurs || row!.strange < STRANGE_TOLD_MAX)
+        yield* sql.unsafe(TELL_ACT, [text(serverId), text(what), text(`${what}: ${said}`), text(severity)])
       if (!isOurs) yield* Effect.logWarning(`${serverName} tells what became of ${what} (${orderId}): ${said}`)
       return true
     })

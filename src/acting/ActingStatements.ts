@@ -68,6 +68,7 @@ where preview.preview_id = $2::text and preview.server_id = ${idOf("$1")} and pr
 from admiral.orders as asked where asked.event = 'asked' and asked.at > now() - interval '1 day'`,
 
   COUNT_OUTCOMES: `select count(*)::int4 as told,
+  (count(*) filter (where event.order_id like 'unknown %'))::int4 as strange,
   exists (
     select from admiral.orders as known
     where known.server_id = ${idOf("$1")} and known.content ->> 'id' = $2::text and known.event in ${RESULTS}
@@ -91,6 +92,7 @@ order by asked.id desc limit $3::int4`,
   ACTS: `select distinct told.order_id from admiral.orders as told
 where told.server_id = ${idOf("$1")} and told.event in ('done', 'failed', 'interrupted')
   and told.at > ${moment("$2::float8")} and told.at <= ${moment("$3::float8")} + interval '7 days'
+  and exists (select from admiral.orders as asked where asked.order_id = told.order_id and asked.event = 'asked')
 limit 1000`,
 
   /** The servers for which something waits. */

@@ -38,6 +38,7 @@ export const storyOf = (events: ReadonlyArray<StoredEvent>, now: number): OrderS
     state: stateOf(events, expiresAt, now),
     askedAt: asked.at,
     expiresAt,
+    outcome: (endingOf(events)?.content as Outcome | undefined) ?? null,
     events: events.map(eventOf),
     actedAt: actedAt(events)
   }
@@ -54,9 +55,19 @@ const untilOf = (events: ReadonlyArray<StoredEvent>): number | undefined => {
   return complete === undefined ? undefined : (complete.content as ApprovedContent).complete!.until * 1_000
 }
 
-/** What its host said first counts, however late it came; then whether it was sent, and whether it still can be. */
+/**
+ * What its host said became of it. One that was done, or tried, was; a refusal of the same order, given to it once more, does not change
+ * that, whichever came first. Of refusals the first counts, and last that it was seen before, which tells no ending at all.
+ */
+const endingOf = (events: ReadonlyArray<StoredEvent>): StoredEvent | undefined => {
+  const told = events.filter(({ event }) => isOutcome(event))
+  const isReplay = ({ content }: StoredEvent) => (content as Outcome).code === "replayed"
+  return told.find(({ event }) => event !== "refused") ?? told.find((one) => !isReplay(one)) ?? told[0]
+}
+
+/** What became of it counts, however late it was told; then whether it was sent, and whether it still can be. */
 const stateOf = (events: ReadonlyArray<StoredEvent>, expiresAt: number, now: number): OrderState => {
-  const outcome = events.find(({ event }) => isOutcome(event))
+  const outcome = endingOf(events)
   if (outcome !== undefined) return outcome.event as Outcome["result"]
   const sent = events.find(({ event }) => event === "sent")
   if (sent !== undefined) return now - sent.at > UNANSWERED_SECONDS * 1_000 ? "unanswered" : "sent"
@@ -74,7 +85,7 @@ const eventOf = ({ at, author, content, event }: StoredEvent): OrderEvent => ({
 
 /** By the host's clock, which may be wrong: not before it was sent, and not after it was told. */
 const actedAt = (events: ReadonlyArray<StoredEvent>): number | null => {
-  const outcome = events.find(({ event }) => isOutcome(event))
+  const outcome = endingOf(events)
   if (outcome?.event !== "done") return null
   return momentOf(outcome, events)
 }
@@ -87,7 +98,7 @@ const momentOf = (outcome: StoredEvent, events: ReadonlyArray<StoredEvent>): num
 /** What a chart says of it; undefined where nothing was done to the host. */
 export const actOf = (events: ReadonlyArray<StoredEvent>): Act | undefined => {
   const asked = events.find(({ event }) => event === "asked")
-  const outcome = events.find(({ event }) => isOutcome(event))
+  const outcome = endingOf(events)
   if (asked === undefined || outcome === undefined || outcome.event === "refused") return undefined
   const { order } = asked.content as AskedContent
   return {

@@ -141,6 +141,7 @@ describe("a person who asks for something to be done", () => {
           askedAt: actedAt,
           expiresAt: actedAt
         },
+        outcome,
         events: [
           { kind: "asked", at: actedAt, by: "token:t4", approval: null, outcome: null },
           { kind: "done", at: actedAt, by: "hands:alpha", approval: null, outcome }

@@ -148,7 +148,7 @@ export const PreviewProcess = Schema.Struct({
   user: Text(0, 64),
   state: Text(1, 1).annotate({ description: "As /proc says it: R, S, D, Z, T, …" }),
   command: Text(0, 300).annotate({ description: "The program's path, never its arguments." }),
-  unit: Schema.NullOr(Schema.String.check(Schema.isMaxLength(255))),
+  unit: Schema.NullOr(Text(0, 255)),
   threads: Whole(0),
   nice: Whole(-20, 19),
   children: Whole(0),

@@ -8,7 +8,16 @@ import { ORDER_LIMITS, VERBS } from "../../protocol/OrderText.ts"
 import { parseBytes } from "../../YamlValue.ts"
 import { CommandFailed, readTyped } from "../Input.ts"
 import { endsWithItsReader, room, say, sayAside, sayLines } from "../Terminal.ts"
-import { isReversible, offerOf, orderLines, orderOf, outcomeLine, previewLines, type Settings } from "./ActOrder.ts"
+import {
+  isAsTyped,
+  isReversible,
+  offerOf,
+  orderLines,
+  orderOf,
+  outcomeLine,
+  previewLines,
+  type Settings
+} from "./ActOrder.ts"
 import { type ApproverKey, readKey } from "./ApproverKey.ts"
 import { given } from "./Options.ts"
 import { findServer, type Remote, remote } from "./RemoteApi.ts"
@@ -91,16 +100,16 @@ const preview = Command.make(
   )
 )
 
-/** Asks whoever is there: the host's name where it cannot be taken back. */
-export const confirmed = Effect.fnUntraced(function* (order: Order, serverName: string, yes: boolean) {
+/** Asks whoever is there: the host's id, which is what is signed, where it cannot be taken back. */
+export const confirmed = Effect.fnUntraced(function* (order: Order, yes: boolean) {
   if (isReversible(order.verb)) {
     if (yes) return
     const typed = yield* readTyped("Sign it? (yes)")
     return typed === "yes" ? undefined : yield* fail("not signed")
   }
   if (yes) return yield* fail(`${order.verb} cannot be taken back: --yes does not go with it`)
-  const typed = yield* readTyped(`It cannot be taken back. Type the host's name, ${serverName}, to sign it`)
-  if (typed !== serverName) yield* fail(`not signed: that is not ${serverName}`)
+  const typed = yield* readTyped(`It cannot be taken back. Type the host's id, ${order.server}, to sign it`)
+  if (typed !== order.server) yield* fail(`not signed: that is not ${order.server}`)
 })
 
 /** A signature made now. */
@@ -162,7 +171,9 @@ const order = Command.make(
     yield* sayAside([...orderLines(order, server_name), `would    ${offer.success.would}`].join("\n"))
     if (key === undefined)
       yield* sayAside("There is no key of yours here: others sign it (nodepulse approve --new-key makes one)")
-    yield* confirmed(order, server_name, yes)
+    if (yes && !isAsTyped(order, server, target, given(what.pid)))
+      yield* sayAside("It is not by its id what you named: --yes does not go with it")
+    yield* confirmed(order, yes && isAsTyped(order, server, target, given(what.pid)))
     const approval = key === undefined ? undefined : yield* signedNow(order, key)
     const payload = { preview_id: shown.preview_id, order, ...(approval === undefined ? {} : { approval }) }
     const first = yield* there.ask((client) => client.acting.order({ params: { id: server_id }, payload }))
@@ -175,7 +186,7 @@ const order = Command.make(
   Command.withExamples([
     {
       command: 'nodepulse act order web-1 restart --unit nginx --reason "leaks"',
-      description: "It asks for the host's name"
+      description: "It asks for the host's id"
     },
     {
       command: 'nodepulse act order web-1 quota --unit backup --percent 50 --minutes 60 --reason "busy hour" --yes',

@@ -2,8 +2,9 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { Result, Schema } from "effect"
 import type { OrderShown, PreviewShown } from "../../http/api/ActingAnswer.ts"
-import { type Offer, Order, type Preview } from "../../protocol/Orders.ts"
+import { type Offer, Order, type Preview, type PreviewTarget } from "../../protocol/Orders.ts"
 import { REVERTED_VERBS, type Verb } from "../../protocol/OrderText.ts"
+import { clipped } from "../../protocol/PrintableText.ts"
 
 /** Whether nothing is lost by it: a timer takes it back, or it is a matter of turns. */
 export const isReversible = (verb: Verb): boolean =>
@@ -66,10 +67,17 @@ const decode = Schema.decodeUnknownResult(Order)
 const targetText = (target: Offer["target"]): string =>
   "unit" in target ? target.unit : `process ${target.pid} (${target.name})`
 
-/** An order, field by field, as it is signed: nothing else is. */
+/** Whether the order is about what a person has typed, so that they need not look: the server may have answered something else. */
+export const isAsTyped = (order: Order, server: string, target: PreviewTarget, pid: number | undefined): boolean => {
+  if (order.server !== server) return false
+  if ("unit" in order.target) return "unit" in target && order.target.unit === target.unit
+  return order.target.pid === pid || ("group" in target && order.target.name === target.group)
+}
+
+/** An order, field by field, as it is signed: nothing else is. The name is the server's word, and cannot pass for a line of its own. */
 export const orderLines = (order: Order, serverName: string): ReadonlyArray<string> => [
   `order    ${order.id}`,
-  `server   ${serverName} (${order.server}), boot ${order.boot_id}`,
+  `server   ${order.server} (called ${clipped(serverName, 256)}), boot ${order.boot_id}`,
   `do       ${order.verb} ${targetText(order.target)}`,
   ...("unit" in order.target
     ? [`run      ${order.target.invocation}`]

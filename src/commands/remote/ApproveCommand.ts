@@ -42,9 +42,10 @@ export const approveCommand = Command.make(
     if (Option.isNone(order)) return yield* fail("say which order: nodepulse act list --json has their ids")
     const { ask, ...there } = yield* remote
     const shown = yield* ask((client) => client.acting.ordered({ params: { id: order.value } }))
+    if (shown.order.id !== order.value) return yield* fail(`the server shows another order: ${shown.order.id}`)
     if (shown.state !== "waiting") return yield* fail(`it takes no signatures any more: ${outcomeLine(shown)}`)
     yield* sayAside(orderLines(shown.order, shown.server_name).join("\n"))
-    yield* confirmed(shown.order, shown.server_name, yes)
+    yield* confirmed(shown.order, yes)
     const approval = yield* signedNow(shown.order, key)
     const signed = yield* ask((client) => client.acting.approve({ params: { id: order.value }, payload: { approval } }))
     yield* settled({ ask, ...there }, signed, json)

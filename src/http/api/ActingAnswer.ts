@@ -70,7 +70,10 @@ const order = {
   asked_at: Schema.String,
   expires_at: Schema.String.annotate({ description: "It is over then, unless it was sent before." }),
   acted_at: Schema.NullOr(Schema.String),
-  outcome: Schema.NullOr(Outcome).annotate({ description: "The first that the host told." }),
+  outcome: Schema.NullOr(Outcome).annotate({
+    description:
+      "What the host said became of it: that it was done or tried before that it was refused, then the first."
+  }),
   events: Schema.Array(Event).annotate({ description: "All that happened to it, in order of time." }),
   ledger: Schema.NullOr(Ledger).annotate({
     description: "What to ask of `diff` to see the five minutes before and after; null unless it was done."

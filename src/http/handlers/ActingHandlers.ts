@@ -124,7 +124,7 @@ interface Ranked {
 }
 
 const showOrder = (story: OrderStory, ranked: Ranked | undefined, now: number) => {
-  const { actedAt, askedAt, events, expiresAt, needed, order, previewId, serverName, state } = story
+  const { actedAt, askedAt, events, expiresAt, needed, order, outcome, previewId, serverName, state } = story
   return {
     order_id: order.id,
     server_id: order.server,
@@ -137,7 +137,7 @@ const showOrder = (story: OrderStory, ranked: Ranked | undefined, now: number) =
     asked_at: timeOf(askedAt),
     expires_at: timeOf(expiresAt),
     acted_at: actedAt === null ? null : timeOf(actedAt),
-    outcome: events.find(({ outcome }) => outcome !== null)?.outcome ?? null,
+    outcome,
     events: events.map(showEvent),
     ledger: actedAt === null || ranked === undefined ? null : ledgerOf(order.verb, actedAt, ranked, now)
   }
