@@ -387,7 +387,7 @@ const suiteOf = (
       `over ${count} random operations (NODEPULSE_TEST_SEED=${seed})`,
       randomOperations({ seed, count, bound: 400, kind, several }),
       // Of several streams none is to be full: which one is would be chance.
-      { bound: several ? 4_000 : 400, timeout: 120_000 }
+      { bound: several ? 4_000 : 400, timeout: 600_000 }
     )
   })
 }
