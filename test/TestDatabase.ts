@@ -59,6 +59,8 @@ export const layerWith = (
   )
 }
 
+const SHARDS = 4
+
 const freshDatabase = Effect.gen(function* () {
   const server = inject("postgresUrl")
   const nodes = inject("citusNodes").map(({ host, port }) => {
@@ -83,6 +85,8 @@ const freshDatabase = Effect.gen(function* () {
     const add = n === 0 ? "citus_set_coordinator_host" : "citus_add_node"
     yield* run(at(server), `select ${add}('${host}', ${port})`)
   }
+  // Two a node and more: what is made for each of Citus's own 32 would take most of the time.
+  if (nodes.length > 0) yield* run(server, `alter database ${name} set citus.shard_count = ${SHARDS}`)
   return Redacted.make(at(server))
 })
 
