@@ -266,7 +266,7 @@ const Streams = ({ streams }: { readonly streams: Answer<"pipeline.snapshot">["s
         )}
       </div>
       {streams !== null && (
-        <Scroller label="Streams">
+        <Scroller label="Each stream">
           <table className="stages">
             <thead>
               <tr>
@@ -474,7 +474,7 @@ const DeadLetters = () => {
       </div>
       {value === undefined && failure !== undefined && <Failure failure={failure} what="Dead letters" />}
       {value !== undefined && value.dead_letters.length > 0 && (
-        <Scroller label="Dead letters">
+        <Scroller label="Rows that could not be stored">
           <table className="dead">
             <thead>
               <tr>
