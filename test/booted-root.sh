@@ -227,7 +227,8 @@ stop() {
     rm -f "$root.pid" "$root.log"
   fi
   for cgroup in $(cgroups_of "$root"); do
-    for _ in $(seq 25); do
+    # Processes that were killed may take a while to be gone, on a busy machine.
+    for _ in $(seq 100); do
       [ -d "$cgroup" ] || break
       find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null && break
       sleep 0.2

@@ -8,14 +8,23 @@
 import { basename } from "node:path"
 import type { HostProcess } from "./HostProcesses.ts"
 
-const UNITS =
-  /^(init\.scope|systemd-.*|ssh(d)?(@.*)?\.(service|socket)|sshd?-.*|dbus(-.*)?\.(service|socket)|polkit\.service|nodepulse-(agent|hands).*|.*\.slice)$/
+const UNITS = [
+  /^(init\.scope|polkit\.service)$/,
+  /^systemd-/,
+  /^sshd?(@.*)?\.(service|socket)$/,
+  /^sshd?-/,
+  /^dbus(-.*)?\.(service|socket)$/,
+  /^nodepulse-(agent|hands)/,
+  /\.slice$/
+]
+const isForbidden = (unit: string): boolean => UNITS.some((pattern) => pattern.test(unit))
+
 /** The kernel keeps 15 bytes of a name: `dbus-broker-lau`. */
 const PROGRAMS = /^(systemd|systemd-.*|\(sd-.*\)|init|sshd(-.*)?|dbus-(daemon|broker.*)|polkitd)$/
 
 /** Why nobody may act on the unit; undefined where somebody may. `own`: the control group of this program. */
 export const forbiddenUnit = (names: ReadonlyArray<string>, cgroup: string, own: string): string | undefined => {
-  const found = names.find((name) => UNITS.test(name))
+  const found = names.find(isForbidden)
   if (found !== undefined) return `${found} is never acted on`
   if (within(own, cgroup) || within(cgroup, own)) return "this program itself runs in that unit"
   return undefined
@@ -29,7 +38,7 @@ export const forbiddenProcess = (process: HostProcess, own: string, self: number
   if (pid === self || within(cgroup, own)) return "it is in the control group of this program"
   // A process above this one in the tree: whatever that is, this program lives in it.
   if (within(own, cgroup)) return "this program runs below its control group"
-  if (unit !== null && UNITS.test(unit)) return `it belongs to ${unit}, which is never acted on`
+  if (unit !== null && isForbidden(unit)) return `it belongs to ${unit}, which is never acted on`
   return forbiddenProgram(process)
 }
 

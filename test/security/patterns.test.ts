@@ -66,10 +66,13 @@ describe("no pattern on text from outside is more than linear", () => {
     const { code, shipped } = checkout([])
     expect(shipped.filter((path) => code(path).includes("RegExp("))).toEqual([
       "agent/collector/names/Secrets.ts",
+      "agent/hands/PrivilegeRules.ts",
+      "agent/hands/Reverts.ts",
       "src/alerts/delivery/NotifyFile.ts",
       "src/commands/DoctorAgent.ts",
       "src/plugins/node-exporter/Devices.ts",
-      "src/protocol/PrintableText.ts"
+      "src/protocol/PrintableText.ts",
+      "src/sinks/stream/valkey/ValkeyReplicas.ts"
     ])
   })
 
