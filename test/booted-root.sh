@@ -22,7 +22,9 @@ packages=systemd,systemd-sysv,dbus,python3-minimal,python3-apt,ca-certificates,c
 
 is_unified() { [ -f /sys/fs/cgroup/cgroup.controllers ]; }
 cgroups() { if is_unified; then echo /sys/fs/cgroup; else echo /sys/fs/cgroup/unified; fi; }
-cgroup_of() { echo "$(cgroups)/nodepulse-test-$(basename "$1")"; }
+# By its folder too: roots of one name may run side by side.
+name_of() { echo "nodepulse-test-$(basename "$(dirname "$1")")-$(basename "$1")"; }
+cgroup_of() { echo "$(cgroups)/$(name_of "$1")"; }
 
 # The v1 hierarchies that a root with limits gets, as this machine has them; none where v2 has the controllers.
 hierarchies() {
@@ -33,7 +35,7 @@ hierarchies() {
 cgroups_of() {
   cgroup_of "$1"
   local name
-  for name in $(hierarchies); do echo "/sys/fs/cgroup/$name/nodepulse-test-$(basename "$1")"; done
+  for name in $(hierarchies); do echo "/sys/fs/cgroup/$name/$(name_of "$1")"; done
 }
 
 why_not() {
@@ -233,7 +235,7 @@ stop() {
       find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null && break
       sleep 0.2
     done
-    if [ -d "$cgroup" ]; then left="$left $cgroup"; fi
+    if [ -d "$cgroup" ]; then left="$left $cgroup (processes: $(find "$cgroup" -name cgroup.procs -exec cat {} + | head -20 | xargs))"; fi
   done
   [ -z "$left" ] || { echo "left behind:$left" >&2; return 1; }
 }

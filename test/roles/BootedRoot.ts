@@ -6,7 +6,7 @@
 import { execFile, execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { homedir } from "node:os"
-import { basename, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 
 const script = join(import.meta.dirname, "..", "booted-root.sh")
 
@@ -85,7 +85,7 @@ export class BootedRoot {
 
   /** Its cgroup, seen from outside, in the hierarchy that counts the CPU of all units. */
   get cgroup(): string {
-    const name = `nodepulse-test-${basename(this.folder)}`
+    const name = `nodepulse-test-${basename(dirname(this.folder))}-${basename(this.folder)}`
     const unified = join("/sys/fs/cgroup", "unified", name)
     return existsSync(unified) ? unified : join("/sys/fs/cgroup", name)
   }
