@@ -481,7 +481,7 @@ create table admiral.previews (
 );
 create index previews_server on admiral.previews (server_id, asked_at) where sent_at is null;
 create index previews_asked_at on admiral.previews (asked_at);
-comment on table admiral.previews is 'What a host says would happen, as people asked it. Nothing is done of it; kept for a day.';
+comment on table admiral.previews is 'What a host says would happen, as people asked it. Nothing is done of it; kept for an hour.';
 
 create table admiral.orders (
   id bigint generated always as identity primary key,
