@@ -41,6 +41,12 @@ const DEPTH_MAX = 16
 const ALIASES_MAX = 100
 const PROBLEMS_MAX = 100
 
+/** What is wrong with a file, for people: on one line, or a line each. */
+export const problemsIn = (path: string, problems: ReadonlyArray<string>): string =>
+  problems.length === 1
+    ? `${path}: ${problems[0]}`
+    : `${path}:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`
+
 /** Reads the text. A failure is the list of problems, one sentence each. */
 export const readYaml = <A>(text: string, kind: YamlKind<A>): Result.Result<A, ReadonlyArray<string>> => {
   const excess = excessOf(text, kind.bounds)

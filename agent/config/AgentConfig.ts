@@ -55,6 +55,7 @@ import { Context, Duration, Effect, Layer, Redacted, Result, Schema } from "effe
 import type { Exporter } from "../../src/plugins/Exporter.ts"
 import { Registry } from "../../src/plugins/Registry.ts"
 import { type FileOwner, readSecretFile } from "../../src/SecretFile.ts"
+import { problemsIn } from "../../src/YamlDocument.ts"
 import type { Budget } from "../budget/Budget.ts"
 import type { ProcessNames } from "../collector/names/ProcessNames.ts"
 import { userNames } from "../collector/names/UserNames.ts"
@@ -76,9 +77,7 @@ export class AgentConfigInvalid extends Schema.TaggedError<AgentConfigInvalid>()
 }) {
   readonly retryable = false
   override get message(): string {
-    return this.problems.length === 1
-      ? `${this.path}: ${this.problems[0]}`
-      : `${this.path}:\n${this.problems.map((problem) => `  - ${problem}`).join("\n")}`
+    return problemsIn(this.path, this.problems)
   }
 }
 

@@ -32,7 +32,7 @@ import { keyIdOf, publicKeyOf } from "../../src/protocol/Approvals.ts"
 import { type Approver, UnitName, Verb as VerbSchema } from "../../src/protocol/Orders.ts"
 import { ORDER_LIMITS, PROCESS_VERBS, type Verb } from "../../src/protocol/OrderText.ts"
 import { readSecretFile, type SecretFileRules } from "../../src/SecretFile.ts"
-import { type Path, type Place, readYaml } from "../../src/YamlDocument.ts"
+import { type Path, type Place, problemsIn, readYaml } from "../../src/YamlDocument.ts"
 import { CountBetween, parseBytes, parsed, Switch } from "../../src/YamlValue.ts"
 import { isName } from "./NamePattern.ts"
 
@@ -45,9 +45,7 @@ export class HandsFileInvalid extends Schema.TaggedError<HandsFileInvalid>()("Ha
 }) {
   readonly retryable = false
   override get message(): string {
-    return this.problems.length === 1
-      ? `${this.path}: ${this.problems[0]}`
-      : `${this.path}:\n${this.problems.map((problem) => `  - ${problem}`).join("\n")}`
+    return problemsIn(this.path, this.problems)
   }
 }
 
