@@ -90,14 +90,18 @@ interface Paced {
 export const pacedOf = (sums: Sums): Paced => ({ step: stepOf(sums), seen: sums.seen })
 
 /**
- * At each end of a window the time that only one of two exporters saw, where that is known, and no more than an interval of the slower one;
- * at the rate of the time that both saw. `unshared` is what else only one of them saw, in seconds.
+ * At each end of a window the time that only one of two exporters saw, and no more than an interval of the slower one: seconds, of
+ * both ends together. That interval where it is not known what they saw.
  */
-export const edgesOf = (rate: number, [one, other]: readonly [Paced, Paced], unshared: number): number => {
+export const edgeSeconds = (one: Paced, other: Paced): number => {
   const most = Math.max(one.step, other.step)
   const edge = (end: keyof Span) =>
     one.seen === undefined || other.seen === undefined
       ? most
       : Math.min(most, Math.abs(one.seen[end] - other.seen[end]) / 1_000_000)
-  return rate * (edge("from") + edge("to") + Math.abs(unshared))
+  return edge("from") + edge("to")
 }
+
+/** The edges at the rate of the time that both saw. `unshared` is what else only one of them saw, in seconds. */
+export const edgesOf = (rate: number, [one, other]: readonly [Paced, Paced], unshared: number): number =>
+  rate * (edgeSeconds(one, other) + Math.abs(unshared))

@@ -157,10 +157,33 @@ describe("the lines of a breakdown", () => {
     expect(line(answer, "remainder").cpuSeconds).toBeCloseTo(59 - 10.01, 9)
   })
 
-  it("say that units are missing where they were seen for less than 95 % of the groups' time", () => {
-    const members = sums({ 101: 9 })
-    expect(broken({ units: units(sums({ 101: 10 }, { shared: 855 }), members) }).partial).toEqual([])
-    expect(broken({ units: units(sums({ 101: 10 }, { shared: 854 }), members) }).partial).toEqual(["units"])
+  it("say that units are missing where they were seen for less than 95 % of the groups' time, edges aside", () => {
+    const seen = { from: 0, to: COVERED * 1_000_000 }
+    const shared = (seconds: number) =>
+      broken({ units: units(sums({ 101: 10 }, { shared: seconds, seen }), sums({ 101: 9 }, { seen })) }).partial
+    expect(shared(855)).toEqual([])
+    expect(shared(854)).toEqual(["units"])
+  })
+
+  it("do not call units missing for a scrape at the window's end that only the groups had in time", () => {
+    const short = 26
+    const scraped = (seconds: number, shared: number) => ({
+      scrapes: seconds / 2,
+      covered: seconds,
+      shared,
+      seen: { from: 0, to: seconds * 1_000_000 }
+    })
+    const answer = (seconds: number) =>
+      broken({
+        window: { from: 0, to: short * 1_000_000 },
+        groups: sums({ 1: 5 }, scraped(short, short)),
+        common: { busy: 20, seconds: short, unknown: 0 },
+        units: units(sums({ 101: 10 }, scraped(seconds, seconds)), sums({ 101: 9 }, scraped(short, seconds)))
+      })
+    // One scrape is an error of the lines; of more, the answer says that they are missing.
+    expect(answer(short - 2).partial).toEqual([])
+    expect(line(answer(short - 2), "remainder", "n101").errors.edges).toBeGreaterThan(0)
+    expect(answer(short - 4).partial).toEqual(["units"])
   })
 })
 

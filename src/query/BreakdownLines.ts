@@ -8,6 +8,7 @@ import {
   type BreakdownParts,
   countedErrors,
   type Draft,
+  edgeSeconds,
   edgesOf,
   hostTicks,
   pacedOf,
@@ -146,9 +147,11 @@ const missingOf = (
   nameOf: (id: number) => string
 ): ReadonlyArray<Missing> => {
   const seen = units === undefined ? 0 : Math.min(units.sums.shared, units.members.shared)
+  // Scrapes of two exporters do not fall together: what that hides at the window's ends is an error of the lines, and nothing is missing.
+  const edges = units === undefined ? 0 : edgeSeconds(pacedOf(units.sums), pacedOf(units.members))
   const missing: Record<Missing, boolean> = {
     host: common.seconds === 0,
-    units: seen === 0 || seen < UNITS_SHARED_MIN * groups.covered,
+    units: seen === 0 || seen < UNITS_SHARED_MIN * groups.covered - edges,
     members: units !== undefined && !areToldApart(units, nameOf),
     coverage: coverage < COVERAGE_MIN
   }

@@ -1,6 +1,6 @@
 /**
  * What hurts a machine, shown on one: services of a booted Debian root that burn, are killed, are throttled and starve, and what
- * the server says of them. They run for half a minute, then neighbours for another; each test asks about its own.
+ * the server says of them. They run for 40 seconds, then neighbours for as long; each test asks about its own.
  *
  * The agent is the one that is shipped, with the rights that its unit has, and none of root's; rows travel with a token of its own, answers come from the API.
  */
@@ -22,7 +22,7 @@ const reason = whyNot({ limits: true })
 if (reason !== undefined) process.stdout.write(`left out: what hurts, in a booted root, because ${reason}\n`)
 
 /** How long the services run before they are asked about. */
-const WINDOW_SECONDS = 26
+const WINDOW_SECONDS = 40
 /** The unit's CPU may differ from the kernel's own count by so much of it: what a scrape's moment is known to. */
 const CPU_ERROR = 0.03
 /** acct(2) has a number of its own on each architecture; Perl, which every Debian has, calls it by that. */
