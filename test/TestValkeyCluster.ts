@@ -5,6 +5,7 @@
  * A primary that is silent for a second is replaced by its replica, two to three seconds after.
  */
 import { Effect, type Scope } from "effect"
+import { infoOf } from "../src/sinks/stream/valkey/ValkeyInfo.ts"
 import { claimPort } from "./Ports.ts"
 import { makeTestValkey, type TestValkey, type TestValkeyOptions } from "./TestValkey.ts"
 
@@ -225,8 +226,6 @@ const seen = (line: string): Seen => {
       })
   }
 }
-
-const infoOf = (text: string) => (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1]?.trim()
 
 const within = <A>(millis: number, answer: Promise<A>): Promise<A> =>
   Promise.race([

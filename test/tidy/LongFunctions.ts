@@ -22,7 +22,6 @@ const EXCEPT: Readonly<Record<string, number>> = {
   "web/src/server/Explorer.tsx Workbench": 100,
   "web/src/fleet/Fleet.tsx Servers": 125,
   "web/src/server/GroupPanel.tsx GroupPanel": 140,
-  "web/src/pipeline/Pipeline.tsx PipelineFlow": 90,
   "web/src/server/RankedTable.tsx RankedTable": 200
 }
 

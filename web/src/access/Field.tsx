@@ -94,6 +94,36 @@ export const useSending = (send: () => Promise<void>) => {
   return { failure, busy, onSubmit: (event: FormEvent) => void onSubmit(event) }
 }
 
+/** The end of a form: why it could not be sent, and the button that sends it. */
+export const FormEnd = (props: {
+  readonly failure: string | undefined
+  readonly disabled: boolean
+  /** What it does cannot be taken back. */
+  readonly danger?: boolean
+  readonly onCancel?: () => void
+  /** What the button says. */
+  readonly children: ReactNode
+}) => {
+  const { children, danger = false, disabled, failure, onCancel } = props
+  return (
+    <>
+      <p className="problem" role="alert">
+        {failure}
+      </p>
+      <p className="actions">
+        {onCancel !== undefined && (
+          <button type="button" className="button" onClick={onCancel}>
+            Cancel
+          </button>
+        )}
+        <button type="submit" className={danger ? "button danger" : "button primary"} disabled={disabled}>
+          {children}
+        </button>
+      </p>
+    </>
+  )
+}
+
 /** Asks before something is taken away, with what follows from it. */
 export const Confirm = (props: {
   readonly title: string
@@ -111,17 +141,9 @@ export const Confirm = (props: {
     <Dialog title={title} onClose={onClose}>
       <form className="fields" onSubmit={onSubmit}>
         {children}
-        <p className="problem" role="alert">
-          {failure}
-        </p>
-        <p className="actions">
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button danger" disabled={busy}>
-            {action}
-          </button>
-        </p>
+        <FormEnd failure={failure} disabled={busy} danger onCancel={onClose}>
+          {action}
+        </FormEnd>
       </form>
     </Dialog>
   )

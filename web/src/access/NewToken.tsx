@@ -3,7 +3,7 @@ import { useState } from "react"
 import { type Answer, ask } from "../ask/Api.ts"
 import { useMay } from "../ask/WhoContext.ts"
 import { Dialog } from "../parts/Dialog.tsx"
-import { Choice, TextField, useSending } from "./Field.tsx"
+import { Choice, FormEnd, TextField, useSending } from "./Field.tsx"
 import { Made } from "./Made.tsx"
 import { KIND_MEANINGS, KIND_WORDS, LIVES, type Token } from "./Words.ts"
 
@@ -52,14 +52,9 @@ export const NewToken = ({ onClose, onMade }: { readonly onClose: () => void; re
       {made === undefined ? (
         <form className="fields" onSubmit={onSubmit}>
           <Fields wanted={wanted} change={change} />
-          <p className="problem" role="alert">
-            {failure}
-          </p>
-          <p className="actions">
-            <button type="submit" className="button primary" disabled={busy}>
-              Make it
-            </button>
-          </p>
+          <FormEnd failure={failure} disabled={busy}>
+            Make it
+          </FormEnd>
         </form>
       ) : (
         <Made made={made} />

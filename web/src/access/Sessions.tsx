@@ -12,7 +12,7 @@ import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
 import { Scroller } from "../parts/Scroller.tsx"
-import { Choice, Confirm, TextField, useSending } from "./Field.tsx"
+import { Choice, Confirm, FormEnd, TextField, useSending } from "./Field.tsx"
 import { When } from "./Tokens.tsx"
 import { ROLE_WORDS, type Session, SIGN_IN_WORDS } from "./Words.ts"
 
@@ -240,14 +240,9 @@ const NewLink = ({ onClose }: { readonly onClose: () => void }) => {
             options={(["read", "operator", "admin"] as const).map((one) => [one, ROLE_WORDS[one].replace(/^an? /, "")])}
             onChange={(chosen) => setRole(chosen as Role)}
           />
-          <p className="problem" role="alert">
-            {failure}
-          </p>
-          <p className="actions">
-            <button type="submit" className="button primary" disabled={busy || name.trim() === ""}>
-              Make it
-            </button>
-          </p>
+          <FormEnd failure={failure} disabled={busy || name.trim() === ""}>
+            Make it
+          </FormEnd>
         </form>
       ) : (
         <>

@@ -16,7 +16,7 @@ import { ago, moment } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { Scroller } from "../parts/Scroller.tsx"
-import { Choice, Confirm, useSending } from "./Field.tsx"
+import { Choice, Confirm, FormEnd, useSending } from "./Field.tsx"
 import { Made } from "./Made.tsx"
 import { NewToken } from "./NewToken.tsx"
 import { KIND_WORDS, LIVES, type Token } from "./Words.ts"
@@ -304,14 +304,9 @@ const Rotate = ({
             ]}
             onChange={setOverlap}
           />
-          <p className="problem" role="alert">
-            {failure}
-          </p>
-          <p className="actions">
-            <button type="submit" className="button primary" disabled={busy}>
-              Rotate
-            </button>
-          </p>
+          <FormEnd failure={failure} disabled={busy}>
+            Rotate
+          </FormEnd>
         </form>
       ) : (
         <Made made={made} />

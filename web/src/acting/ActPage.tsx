@@ -9,6 +9,7 @@ import { sentenceOf } from "../ledger/LedgerHead.tsx"
 import { LedgerTable } from "../ledger/LedgerTable.tsx"
 import { linesOf } from "../ledger/Lines.ts"
 import "../ledger/ledger.css"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { moment, percent, window as windowText, words } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
@@ -24,18 +25,15 @@ export const ActPage = ({ id }: { readonly id: string }) => {
   const { failure, loading, value } = asked
   return (
     <article className="act-page">
-      <p className="crumbs">
-        <Link href="/">Servers</Link> <span aria-hidden="true">/</span>{" "}
+      <Crumbs>
+        <Link href="/">Servers</Link>
         {value !== undefined && (
-          <>
-            <Link href={serverPath(value.server_id)}>
-              <Name value={value.server_name} />
-            </Link>{" "}
-            <span aria-hidden="true">/</span> <Link href={serverPath(value.server_id, "/acts")}>Acts</Link>{" "}
-            <span aria-hidden="true">/</span>
-          </>
+          <Link href={serverPath(value.server_id)}>
+            <Name value={value.server_name} />
+          </Link>
         )}
-      </p>
+        {value !== undefined && <Link href={serverPath(value.server_id, "/acts")}>Acts</Link>}
+      </Crumbs>
       <ShownAsOf asked={asked} />
       {loading && <div className="card skeleton tall" role="status" aria-label="Loading" />}
       {failure !== undefined && value === undefined && (

@@ -3,6 +3,7 @@ import { useState } from "react"
 import "../access/access.css"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { serverPath } from "../ask/Url.ts"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { moment } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
@@ -23,13 +24,12 @@ export const ActsPage = ({ id }: { readonly id?: string }) => {
   return (
     <>
       {id !== undefined && (
-        <p className="crumbs">
-          <Link href="/">Servers</Link> <span aria-hidden="true">/</span>{" "}
+        <Crumbs>
+          <Link href="/">Servers</Link>
           <Link href={serverPath(id)}>
             <Name value={id} />
-          </Link>{" "}
-          <span aria-hidden="true">/</span>
-        </p>
+          </Link>
+        </Crumbs>
       )}
       <div className="title-line">
         <h1>Acts</h1>

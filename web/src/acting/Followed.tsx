@@ -16,17 +16,8 @@ import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Exactly } from "./Exactly.tsx"
 import { signOrder } from "./Keys.ts"
-import {
-  actPath,
-  eventText,
-  isFinal,
-  isMoving,
-  type Order,
-  type OrderShown,
-  STATES,
-  stateSentence
-} from "./OrderWords.ts"
-import { SignAs, TypeServer, useSigner } from "./SignAs.tsx"
+import { actPath, eventText, isMoving, type Order, type OrderShown, STATES, stateSentence } from "./OrderWords.ts"
+import { SignAs, SignEnd, useSigner } from "./SignAs.tsx"
 
 const EVERY_MILLIS = 1_500
 
@@ -116,7 +107,6 @@ const Sign = ({
 }) => {
   const { value } = useAsk("acting.get", { id: order.server }, { aside: true })
   const approvers = value?.hands?.approvers
-  const [typed, setTyped] = useState("")
   const signing = useSigner(approvers ?? [], [])
   const { signer } = signing
   const { busy, failure, onSubmit } = useSending(async () => {
@@ -131,21 +121,9 @@ const Sign = ({
       <Signatures shown={shown} />
       <SignAs signing={signing} />
       {signer !== undefined && (
-        <>
-          {isFinal(order.verb) && <TypeServer server={order.server} typed={typed} onType={setTyped} />}
-          <p className="problem" role="alert">
-            {failure}
-          </p>
-          <p className="actions">
-            <button
-              type="submit"
-              className={isFinal(order.verb) ? "button danger" : "button primary"}
-              disabled={busy || (isFinal(order.verb) && typed !== order.server)}
-            >
-              {shown.events.some(({ approval }) => approval?.by === signer.approver.name) ? "Sign it again" : "Sign it"}
-            </button>
-          </p>
-        </>
+        <SignEnd verb={order.verb} server={order.server} failure={failure} disabled={busy}>
+          {shown.events.some(({ approval }) => approval?.by === signer.approver.name) ? "Sign it again" : "Sign it"}
+        </SignEnd>
       )}
     </form>
   )

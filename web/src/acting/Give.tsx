@@ -13,7 +13,6 @@ import { newId, newNonce, signOrder } from "./Keys.ts"
 import type { Looked } from "./Look.ts"
 import {
   IO_CLASSES,
-  isFinal,
   type Offer,
   type Order,
   type OrderShown,
@@ -21,7 +20,7 @@ import {
   type Setting,
   settingsOf
 } from "./OrderWords.ts"
-import { SignAs, TypeServer, useSigner } from "./SignAs.tsx"
+import { SignAs, SignEnd, useSigner } from "./SignAs.tsx"
 
 interface Props {
   readonly looked: Looked
@@ -72,7 +71,6 @@ export const Give = ({ looked, offer, onGiven, preview }: Props) => {
     io: "unchanged",
     reason: ""
   }))
-  const [typed, setTyped] = useState("")
   const change = (changed: Partial<Wanted>) => setWanted((now) => ({ ...now, ...changed }))
   const order = useMemo(() => orderOf(preview, offer, wanted, fields), [preview, offer, wanted, fields])
   const signing = useSigner(preview.approvers, offer.roles)
@@ -84,7 +82,6 @@ export const Give = ({ looked, offer, onGiven, preview }: Props) => {
       await ask("acting.order", { id: order.server }, { body: { preview_id: looked.preview_id, order, approval } })
     )
   })
-  const isNamed = !isFinal(offer.verb) || typed === preview.server
   return (
     <form className="fields give" onSubmit={onSubmit}>
       {fields.map((field) => (
@@ -109,23 +106,18 @@ export const Give = ({ looked, offer, onGiven, preview }: Props) => {
       />
       {order === undefined ? <p className="muted small">A setting is missing.</p> : <Exactly order={order} />}
       <SignAs signing={signing} />
-      {isFinal(offer.verb) && <TypeServer server={preview.server} typed={typed} onType={setTyped} />}
-      <p className="problem" role="alert">
-        {failure}
-      </p>
-      <p className="actions">
-        <button
-          type="submit"
-          className={isFinal(offer.verb) ? "button danger" : "button primary"}
-          disabled={busy || order === undefined || !isNamed || wanted.reason.trim() === ""}
-        >
-          {signer === undefined
-            ? "Give it unsigned"
-            : offer.second_person
-              ? "Sign it, for a second person"
-              : "Sign and send"}
-        </button>
-      </p>
+      <SignEnd
+        verb={offer.verb}
+        server={preview.server}
+        failure={failure}
+        disabled={busy || order === undefined || wanted.reason.trim() === ""}
+      >
+        {signer === undefined
+          ? "Give it unsigned"
+          : offer.second_person
+            ? "Sign it, for a second person"
+            : "Sign and send"}
+      </SignEnd>
     </form>
   )
 }

@@ -1,6 +1,6 @@
 /** Keys of this browser: make one, show what a host's owner needs of it, forget it. Nothing of it is known to the server. */
 import { useState } from "react"
-import { Choice, Confirm, TextField, useSending } from "../access/Field.tsx"
+import { Choice, Confirm, FormEnd, TextField, useSending } from "../access/Field.tsx"
 import { useNow } from "../ask/Refresh.tsx"
 import { useWho } from "../ask/WhoContext.ts"
 import { Command } from "../parts/Command.tsx"
@@ -122,14 +122,9 @@ const Make = ({ isFirst, onMade }: { readonly isFirst: boolean; readonly onMade:
           value={name}
           onChange={setName}
         />
-        <p className="problem" role="alert">
-          {failure}
-        </p>
-        <p className="actions">
-          <button type="submit" className="button primary" disabled={busy || name.trim() === ""}>
-            Make it
-          </button>
-        </p>
+        <FormEnd failure={failure} disabled={busy || name.trim() === ""}>
+          Make it
+        </FormEnd>
       </form>
     </section>
   )

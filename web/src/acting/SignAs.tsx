@@ -1,11 +1,12 @@
 /** Who signs: the key of this browser that the host knows, or what is missing and how to come by it. */
-import { useEffect, useState } from "react"
-import { Choice, TextField } from "../access/Field.tsx"
+import { type ReactNode, useEffect, useState } from "react"
+import type { Verb } from "../../../src/protocol/OrderText.ts"
+import { Choice, FormEnd, TextField } from "../access/Field.tsx"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { type BrowserKey, browserKeys, type Signer, signersOf, whyNot } from "./Keys.ts"
-import type { Approver } from "./OrderWords.ts"
+import { type Approver, isFinal } from "./OrderWords.ts"
 
 /** The keys of this browser; undefined until they are read. */
 export const useBrowserKeys = (again = 0): ReadonlyArray<BrowserKey> | undefined => {
@@ -110,18 +111,41 @@ export const SignAs = ({ signing }: { readonly signing: Signing }) => {
   )
 }
 
-/** For what nothing brings back: the server is named by whoever signs, as the order names it. */
-export const TypeServer = (props: {
+/**
+ * The end of a form that signs: the name of the server, typed where nothing brings back what is ended; what went wrong; the button,
+ * which says what it does.
+ */
+export const SignEnd = ({
+  children,
+  disabled,
+  failure,
+  server,
+  verb
+}: {
+  readonly verb: Verb
+  /** As the order names it. */
   readonly server: string
-  readonly typed: string
-  readonly onType: (typed: string) => void
-}) => (
-  <TextField
-    label={`Type ${props.server} to confirm`}
-    hint="Nothing brings back what is ended."
-    required
-    maxLength={300}
-    value={props.typed}
-    onChange={props.onType}
-  />
-)
+  readonly failure: string | undefined
+  readonly disabled: boolean
+  readonly children: ReactNode
+}) => {
+  const [typed, setTyped] = useState("")
+  const final = isFinal(verb)
+  return (
+    <>
+      {final && (
+        <TextField
+          label={`Type ${server} to confirm`}
+          hint="Nothing brings back what is ended."
+          required
+          maxLength={300}
+          value={typed}
+          onChange={setTyped}
+        />
+      )}
+      <FormEnd failure={failure} disabled={disabled || (final && typed !== server)} danger={final}>
+        {children}
+      </FormEnd>
+    </>
+  )
+}

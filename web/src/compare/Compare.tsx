@@ -9,6 +9,7 @@ import { useRange } from "../ask/Range.ts"
 import { useAsk, useHeart } from "../ask/Refresh.tsx"
 import { windowQuery } from "../ask/Spans.ts"
 import { GroupedBy } from "../frame/GroupNames.tsx"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
@@ -50,9 +51,9 @@ const Comparing = ({ exporter, ranking }: ComparedBy) => {
   const nameOf = (id: string) => value?.servers.find(({ server_id }) => server_id === id)?.name ?? id
   return (
     <>
-      <p className="crumbs">
-        <Link href="/">Servers</Link> <span aria-hidden="true">/</span>
-      </p>
+      <Crumbs>
+        <Link href="/">Servers</Link>
+      </Crumbs>
       <h1>{enough ? `${compared.length} servers side by side` : "Compare servers"}</h1>
       <div className="compared">
         <ul aria-label="Compared servers">

@@ -12,6 +12,7 @@ import { useAsk, useHeart } from "../ask/Refresh.tsx"
 import { type Range, windowQuery } from "../ask/Spans.ts"
 import { addressed, groupsPath, serverPath, usePlace } from "../ask/Url.ts"
 import { GroupedBy } from "../frame/GroupNames.tsx"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
@@ -48,9 +49,9 @@ const OneGroup = ({ exporter, group, ranking }: ComparedBy & { readonly group: s
   const { failure, previous, value } = asked
   return (
     <>
-      <p className="crumbs">
-        <Link href={groupsPath(exporter.resource)}>{exporter.title}</Link> <span aria-hidden="true">/</span>
-      </p>
+      <Crumbs>
+        <Link href={groupsPath(exporter.resource)}>{exporter.title}</Link>
+      </Crumbs>
       <div className="title-line">
         <h1>
           <Name value={group} /> <span className="muted">over all servers</span>

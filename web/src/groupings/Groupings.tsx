@@ -5,6 +5,7 @@ import { type Answer, ask } from "../ask/Api.ts"
 import { useAsk, useNow } from "../ask/Refresh.tsx"
 import { go, serverPath, usePlace } from "../ask/Url.ts"
 import { useMay } from "../ask/WhoContext.ts"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure } from "../parts/Failure.tsx"
 import { moment } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
@@ -35,12 +36,11 @@ export const GroupingsPage = () => {
     <div className="groupings">
       <header className="page-head">
         {server !== undefined && (
-          <p className="crumbs">
+          <Crumbs>
             <Link href={serverPath(server, set === undefined ? "" : `?grouping=${set}`)}>
               <Name value={server} />
-            </Link>{" "}
-            <span aria-hidden="true">/</span>
-          </p>
+            </Link>
+          </Crumbs>
         )}
         <h1>Group names</h1>
         <p className="muted">

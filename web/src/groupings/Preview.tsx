@@ -1,7 +1,7 @@
 /** What the rules do to the names of the last 24 hours: totals before and after, what looks alike, and every name. */
 import { inUnit, words } from "../parts/Format.ts"
 import { Name } from "../parts/Name.tsx"
-import { Scroller } from "../parts/Scroller.tsx"
+import { Table } from "../parts/Table.tsx"
 import type { DraftRule, Previewed } from "./Draft.ts"
 
 const NAMES_SHOWN = 200
@@ -83,40 +83,22 @@ const Names = ({ value }: { readonly value: Value }) => {
   const more = value.before.groups - shown.length
   return (
     <>
-      <Scroller label="Names">
-        <table className="grouping-names">
-          <thead>
-            <tr>
-              <th scope="col" className="wide">
-                Name
-              </th>
-              <th scope="col" className="wide">
-                Shown as
-              </th>
-              <th scope="col" className="num">
-                Rule
-              </th>
-              <th scope="col" className="num">
-                Average
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map(({ name, rule, shown, value: average }) => (
-              <tr key={name}>
-                <td className="wide">
-                  <Name value={name} />
-                </td>
-                <td className="wide">
-                  {rule === null ? <span className="muted">its own</span> : <Name value={shown} />}
-                </td>
-                <td className="num">{rule ?? "–"}</td>
-                <td className="num">{inUnit(average, value.unit)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroller>
+      <Table
+        label="Names"
+        className="grouping-names"
+        columns={{ Name: "wide", "Shown as": "wide", Rule: "num", Average: "num" }}
+      >
+        {shown.map(({ name, rule, shown, value: average }) => (
+          <tr key={name}>
+            <td className="wide">
+              <Name value={name} />
+            </td>
+            <td className="wide">{rule === null ? <span className="muted">its own</span> : <Name value={shown} />}</td>
+            <td className="num">{rule ?? "–"}</td>
+            <td className="num">{inUnit(average, value.unit)}</td>
+          </tr>
+        ))}
+      </Table>
       {more > 0 && <p className="muted">And {more} more, which the rules take or leave in the same way.</p>}
     </>
   )

@@ -2,7 +2,6 @@
  * NodePulse's own inside: whether it can do its work, the live supervision tree with every stage's rates, depths against
  * bounds, restarts and last errors, and what could not be stored.
  */
-import { useState } from "react"
 import type { ChildState, PipelineChild, PipelineStage, PipelineTree } from "../../../src/http/api/PipelineAnswer.ts"
 import type { Answer } from "../ask/Api.ts"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
@@ -11,7 +10,9 @@ import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, bytes, duration, inUnit, number, percent } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
-import { Scroller } from "../parts/Scroller.tsx"
+import { Table } from "../parts/Table.tsx"
+import { type Fact, Facts } from "./Facts.tsx"
+import { Streams } from "./Streams.tsx"
 
 export const PipelinePage = () => {
   const asked = useAsk("pipeline.snapshot", {})
@@ -124,79 +125,57 @@ const PipelineFlow = ({ pipeline }: { readonly pipeline: PipelineTree }) => {
   const now = useNow()
   return (
     <section className="card flush" aria-label={`Pipeline ${pipeline.name}`}>
-      <div className="flow-head">
-        <h2>{pipeline.name}</h2>
-        <dl className="facts">
-          {pipeline.books !== undefined &&
-            BOOKS.map(([name, word]) => (
-              <div key={name}>
-                <dt>{word}</dt>
-                <dd>{number(pipeline.books?.[name])}</dd>
-              </div>
-            ))}
-        </dl>
-      </div>
-      <Scroller label={`Stages of ${pipeline.name}`}>
-        <table className="stages">
-          <thead>
-            <tr>
-              <th scope="col">Stage</th>
-              <th scope="col" className="num">
-                Passed
-              </th>
-              <th scope="col" className="num">
-                Per second
-              </th>
-              <th scope="col" className="num">
-                In flight
-              </th>
-              <th scope="col">Mailbox</th>
-              <th scope="col" className="num">
-                Rejected
-              </th>
-              <th scope="col" className="num">
-                Kept
-              </th>
-              <th scope="col" className="num">
-                Retries
-              </th>
-              <th scope="col">Last error</th>
-            </tr>
-          </thead>
-          <tbody>
-            {(pipeline.stages ?? []).map((stage) => (
-              <tr key={stage.stage}>
-                <th scope="row">{stage.stage}</th>
-                <td className="num">{number(stage.passed)}</td>
-                <td className="num">
-                  {stage.perSecond == null ? (
-                    "…"
-                  ) : (
-                    <span title={`Over the last ${duration(stage.perSecond.overSeconds)}`}>
-                      {number(stage.perSecond.passed)}
-                    </span>
-                  )}
-                </td>
-                <td className="num">{number(stage.inHand)}</td>
-                <td>{stage.mailbox === null ? <span className="muted">–</span> : <Depth mailbox={stage.mailbox} />}</td>
-                <td className={stage.rejected > 0 ? "num bad" : "num"}>{number(stage.rejected)}</td>
-                <td className="num">{number(stage.kept)}</td>
-                <td className={stage.retries > 0 ? "num warm" : "num"}>{number(stage.retries)}</td>
-                <td className="error">
-                  {stage.lastError === null ? (
-                    <span className="muted">none</span>
-                  ) : (
-                    <>
-                      {legible(stage.lastError.reason, 160)}{" "}
-                      <span className="muted">({ago(stage.lastError.at, now)})</span>
-                    </>
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroller>
+      <Facts
+        of={pipeline.name}
+        facts={BOOKS.flatMap(([name, word]) =>
+          pipeline.books === undefined ? [] : [[word, number(pipeline.books[name])]]
+        )}
+      />
+      <Table
+        label={`Stages of ${pipeline.name}`}
+        className="stages"
+        columns={{
+          Stage: "text",
+          Passed: "num",
+          "Per second": "num",
+          "In flight": "num",
+          Mailbox: "text",
+          Rejected: "num",
+          Kept: "num",
+          Retries: "num",
+          "Last error": "text"
+        }}
+      >
+        {(pipeline.stages ?? []).map((stage) => (
+          <tr key={stage.stage}>
+            <th scope="row">{stage.stage}</th>
+            <td className="num">{number(stage.passed)}</td>
+            <td className="num">
+              {stage.perSecond == null ? (
+                "…"
+              ) : (
+                <span title={`Over the last ${duration(stage.perSecond.overSeconds)}`}>
+                  {number(stage.perSecond.passed)}
+                </span>
+              )}
+            </td>
+            <td className="num">{number(stage.inHand)}</td>
+            <td>{stage.mailbox === null ? <span className="muted">–</span> : <Depth mailbox={stage.mailbox} />}</td>
+            <td className={stage.rejected > 0 ? "num bad" : "num"}>{number(stage.rejected)}</td>
+            <td className="num">{number(stage.kept)}</td>
+            <td className={stage.retries > 0 ? "num warm" : "num"}>{number(stage.retries)}</td>
+            <td className="error">
+              {stage.lastError === null ? (
+                <span className="muted">none</span>
+              ) : (
+                <>
+                  {legible(stage.lastError.reason, 160)} <span className="muted">({ago(stage.lastError.at, now)})</span>
+                </>
+              )}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </section>
   )
 }
@@ -212,157 +191,14 @@ const BOOKS: ReadonlyArray<readonly [keyof NonNullable<PipelineTree["books"]>, s
 /** Whether rules are asked in time, and people told. */
 const Alerts = ({ alerts }: { readonly alerts: Answer<"pipeline.snapshot">["alerts"] }) => (
   <section className="card flush" aria-label="Alerts">
-    <div className="flow-head">
-      <h2>alerts</h2>
-      {alerts === null ? (
-        <p className="muted">The database does not tell in time how they do.</p>
-      ) : (
-        <dl className="facts">
-          {factsOf(alerts).map(([word, value, bad]) => (
-            <div key={word}>
-              <dt>{word}</dt>
-              <dd className={bad === true ? "bad" : undefined}>{value}</dd>
-            </div>
-          ))}
-        </dl>
-      )}
-    </div>
+    <Facts of="alerts" facts={alerts === null ? undefined : factsOf(alerts)}>
+      {alerts === null && <p className="muted">The database does not tell in time how they do.</p>}
+    </Facts>
   </section>
 )
 
-type Stream = NonNullable<Answer<"pipeline.snapshot">["streams"]>[number]
-
-/** So many are looked at without asking for more. */
-const STREAMS_SHOWN = 16
-
-const isUnread = ({ isOwnerKnown, owner }: Stream) => owner === null && isOwnerKnown
-
-/** Those that somebody should look at come first, where not all are shown. */
-const need = (one: Stream): number =>
-  isUnread(one) ? Number.POSITIVE_INFINITY : one.rows === null ? Number.MAX_VALUE : (one.oldestSeconds ?? 0)
-
-/** Where rows wait for digest: each stream, with who reads it. */
-const Streams = ({ streams }: { readonly streams: Answer<"pipeline.snapshot">["streams"] }) => {
-  const [all, showAll] = useState(false)
-  const many = streams !== null && streams.length > STREAMS_SHOWN
-  const shown = !many || all ? (streams ?? []) : [...streams].sort((a, b) => need(b) - need(a) || a.stream - b.stream)
-  return (
-    <section className="card flush" aria-label="Streams">
-      <div className="flow-head">
-        <h2>streams</h2>
-        {streams === null ? (
-          <p className="muted">Neither their storage nor the database tells in time how they do.</p>
-        ) : (
-          streams.length > 1 && (
-            <dl className="facts">
-              {streamFacts(streams).map(([word, value, bad]) => (
-                <div key={word}>
-                  <dt>{word}</dt>
-                  <dd className={bad === true ? "bad" : undefined}>{value}</dd>
-                </div>
-              ))}
-            </dl>
-          )
-        )}
-      </div>
-      {streams !== null && (
-        <Scroller label="Each stream">
-          <table className="stages">
-            <thead>
-              <tr>
-                <th scope="col">Stream</th>
-                <th scope="col" className="num">
-                  Rows
-                </th>
-                <th scope="col" className="num">
-                  In flight
-                </th>
-                <th scope="col" className="num">
-                  Oldest entry
-                </th>
-                <th scope="col" className="num">
-                  Memory
-                </th>
-                <th scope="col">Read by</th>
-              </tr>
-            </thead>
-            <tbody>
-              {(many && !all ? shown.slice(0, STREAMS_SHOWN) : shown).map((one) => (
-                <StreamRow key={one.stream} one={one} />
-              ))}
-            </tbody>
-          </table>
-        </Scroller>
-      )}
-      {many && (
-        <p className="pager">
-          <button type="button" className="button small" onClick={() => showAll(!all)}>
-            {all ? `The ${STREAMS_SHOWN} that wait longest` : `All ${streams.length} streams`}
-          </button>
-        </p>
-      )}
-    </section>
-  )
-}
-
-const StreamRow = ({ one }: { readonly one: Stream }) => (
-  <tr>
-    <th scope="row" className={isUnread(one) || one.rows === null ? "bad" : undefined}>
-      {one.stream}
-    </th>
-    {one.rows === null ? (
-      <td className="error bad" colSpan={4}>
-        its storage does not answer
-      </td>
-    ) : (
-      <>
-        <td className="num">
-          <span title={one.bound === null ? undefined : `Of at most ${number(one.bound)}`}>{number(one.rows)}</span>
-        </td>
-        <td className="num">{number(one.pending)}</td>
-        <td className={(one.oldestSeconds ?? 0) > OLDEST_MAX_SECONDS ? "num warm" : "num"}>
-          {one.oldestSeconds === null ? <span className="muted">–</span> : duration(one.oldestSeconds)}
-        </td>
-        <td className="num">{one.bytes === null ? <span className="muted">–</span> : bytes(one.bytes)}</td>
-      </>
-    )}
-    <td className={isUnread(one) ? "bad" : undefined}>
-      {one.owner !== null ? (
-        <>
-          {legible(one.owner)}
-          {one.ownedForSeconds !== null && <span className="muted"> for {duration(one.ownedForSeconds)}</span>}
-        </>
-      ) : one.isOwnerKnown ? (
-        "nobody"
-      ) : (
-        <span className="muted">unknown</span>
-      )}
-    </td>
-  </tr>
-)
-
-const streamFacts = (streams: ReadonlyArray<Stream>): ReadonlyArray<Fact> => {
-  const readers = new Set(streams.flatMap(({ owner }) => owner ?? []))
-  const unread = streams.filter(isUnread).length
-  const silent = streams.filter(({ rows }) => rows === null).length
-  const oldest = Math.max(0, ...streams.map(({ oldestSeconds }) => oldestSeconds ?? 0))
-  return [
-    ["Streams", number(streams.length)],
-    ["Digests", number(readers.size)],
-    ["Rows", number(streams.reduce((sum, { rows }) => sum + (rows ?? 0), 0))],
-    ["Oldest entry", oldest === 0 ? "–" : duration(oldest), oldest > OLDEST_MAX_SECONDS],
-    ...(unread === 0 ? [] : [["Read by nobody", number(unread), true] as const]),
-    ...(silent === 0 ? [] : [["Do not answer", number(silent), true] as const])
-  ]
-}
-
-/** Rows are on the page within 30 s where digest keeps up. */
-const OLDEST_MAX_SECONDS = 30
-
 /** Rules are asked every 15 s, some seconds after the moment. */
 const BEHIND_MAX_SECONDS = 60
-
-type Fact = readonly [word: string, value: string, bad?: boolean]
 
 const factsOf = ({ asking, delivery }: NonNullable<Answer<"pipeline.snapshot">["alerts"]>): ReadonlyArray<Fact> => {
   const { behindSeconds: behind, firing, pass } = asking
@@ -462,8 +298,7 @@ const DeadLetters = () => {
   const { failure, value } = useAsk("deadLetters.list", { limit: PER_PAGE, before })
   return (
     <section className="card flush" aria-label="Dead letters">
-      <div className="flow-head">
-        <h2>Dead letters</h2>
+      <Facts of="Dead letters">
         <p className="muted">
           {value === undefined
             ? ""
@@ -471,41 +306,32 @@ const DeadLetters = () => {
               ? "none: everything that was received could be stored"
               : `${number(value.total)} rows that could not be stored, newest first`}
         </p>
-      </div>
+      </Facts>
       {value === undefined && failure !== undefined && <Failure failure={failure} what="Dead letters" />}
       {value !== undefined && value.dead_letters.length > 0 && (
-        <Scroller label="Rows that could not be stored">
-          <table className="dead">
-            <thead>
-              <tr>
-                <th scope="col">When</th>
-                <th scope="col">Server</th>
-                <th scope="col">Exporter</th>
-                <th scope="col">Reason</th>
-                <th scope="col">Payload</th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.dead_letters.map((letter) => (
-                <tr key={letter.id}>
-                  <td title={letter.created_at}>{ago(Date.parse(letter.created_at), now)}</td>
-                  <td>
-                    <Name value={letter.server_id} />
-                  </td>
-                  <td>
-                    <Name value={letter.exporter} />
-                  </td>
-                  <td className="error">{legible(letter.reason, 300)}</td>
-                  <td>
-                    <code className="payload" title={legible(letter.payload, 2_000)}>
-                      {legible(letter.payload, 120)}
-                    </code>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroller>
+        <Table
+          label="Rows that could not be stored"
+          className="dead"
+          columns={{ When: "text", Server: "text", Exporter: "text", Reason: "text", Payload: "text" }}
+        >
+          {value.dead_letters.map((letter) => (
+            <tr key={letter.id}>
+              <td title={letter.created_at}>{ago(Date.parse(letter.created_at), now)}</td>
+              <td>
+                <Name value={letter.server_id} />
+              </td>
+              <td>
+                <Name value={letter.exporter} />
+              </td>
+              <td className="error">{legible(letter.reason, 300)}</td>
+              <td>
+                <code className="payload" title={legible(letter.payload, 2_000)}>
+                  {legible(letter.payload, 120)}
+                </code>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
       {value !== undefined && (value.next !== null || before !== undefined) && (
         <p className="pager">

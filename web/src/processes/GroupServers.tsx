@@ -11,6 +11,7 @@ import { addressed, groupsPath, serverPath, usePlace } from "../ask/Url.ts"
 import { Spark } from "../charts/Spark.tsx"
 import { GroupedBy, isBound } from "../frame/GroupNames.tsx"
 import { RangePicker, RankingPicker } from "../frame/Toolbar.tsx"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, bytes, duration, inUnit, moment, number, window as windowText, words } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
@@ -61,9 +62,9 @@ const Servers = ({ exporter, name }: { readonly exporter: Exporter; readonly nam
   const time = query.size === 0 ? "" : `?${query}`
   return (
     <>
-      <p className="crumbs">
-        <Link href={groupsPath(exporter.resource) + time}>{exporter.title}</Link> <span aria-hidden="true">/</span>
-      </p>
+      <Crumbs>
+        <Link href={groupsPath(exporter.resource) + time}>{exporter.title}</Link>
+      </Crumbs>
       <Title
         exporter={exporter}
         metric={order.metric}

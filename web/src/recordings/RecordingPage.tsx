@@ -7,12 +7,13 @@ import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { serverPath } from "../ask/Url.ts"
 import { Chart, type Line } from "../charts/Chart.tsx"
 import { type Colours, coloursOf, useDark } from "../frame/Theme.ts"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure } from "../parts/Failure.tsx"
 import { bytes, duration, inUnit, moment } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
-import { Scroller } from "../parts/Scroller.tsx"
+import { Table } from "../parts/Table.tsx"
 import { grownBefore, mostBy, processesOf, type Recording, type Shown, unitsOf, until } from "./Hottest.ts"
 import { type Kill, limitText, REASON, remedyText, victimText } from "./RecordingWords.ts"
 import "./recordings.css"
@@ -40,13 +41,12 @@ const Recorded = ({ recording }: { readonly recording: Recording }) => {
   const whole = useMemo(() => ({ processes: processesOf(recording), units: unitsOf(recording) }), [recording])
   return (
     <>
-      <p className="crumbs">
+      <Crumbs>
         <Link href={serverPath(server_id)}>
           <Name value={server_name} />
-        </Link>{" "}
-        <span aria-hidden="true">/</span> <Link href={serverPath(server_id, "/recordings")}>Recordings</Link>{" "}
-        <span aria-hidden="true">/</span>
-      </p>
+        </Link>
+        <Link href={serverPath(server_id, "/recordings")}>Recordings</Link>
+      </Crumbs>
       <div className="title-line">
         <h1>{kills.length === 0 ? REASON[reason] : "Out of memory"}</h1>
       </div>
@@ -63,8 +63,8 @@ const Recorded = ({ recording }: { readonly recording: Recording }) => {
       <HostCharts recording={recording} />
       <Charts recording={recording} what="process" all={whole.processes} />
       <Charts recording={recording} what="unit" all={whole.units} />
-      <Table what="Process" all={whole.processes} />
-      <Table what="Unit" all={whole.units} />
+      <Hottest what="Process" all={whole.processes} />
+      <Hottest what="Unit" all={whole.units} />
     </>
   )
 }
@@ -119,28 +119,17 @@ const Grew = ({
   all.length === 0 ? (
     <p className="muted">{what}: none of those that were recorded.</p>
   ) : (
-    <Scroller label={`${what} that grew until kill ${place}`}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{what}</th>
-            <th scope="col">Grew by</th>
-            <th scope="col">To</th>
-          </tr>
-        </thead>
-        <tbody>
-          {all.map(({ about, grew, key, name, peakMemory }) => (
-            <tr key={key}>
-              <th scope="row">
-                <Name value={name} /> {about !== "" && <span className="muted">{legible(about, 80)}</span>}
-              </th>
-              <td className="num">{bytes(grew)}</td>
-              <td className="num">{bytes(peakMemory)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroller>
+    <Table label={`${what} that grew until kill ${place}`} columns={{ [what]: "text", "Grew by": "text", To: "text" }}>
+      {all.map(({ about, grew, key, name, peakMemory }) => (
+        <tr key={key}>
+          <th scope="row">
+            <Name value={name} /> {about !== "" && <span className="muted">{legible(about, 80)}</span>}
+          </th>
+          <td className="num">{bytes(grew)}</td>
+          <td className="num">{bytes(peakMemory)}</td>
+        </tr>
+      ))}
+    </Table>
   )
 
 interface Drawing {
@@ -274,37 +263,28 @@ const Panels = ({
   )
 }
 
-const Table = ({ all, what }: { readonly what: "Process" | "Unit"; readonly all: ReadonlyArray<Shown> }) => {
+const Hottest = ({ all, what }: { readonly what: "Process" | "Unit"; readonly all: ReadonlyArray<Shown> }) => {
   const listed = mostBy(all, "peakCpu", LISTED)
   const others = mostBy(all, "peakMemory", LISTED).filter((one) => !listed.includes(one))
   const rows = [...listed, ...others]
   if (rows.length === 0) return null
   return (
     <div className="card flush">
-      <Scroller label={`The hottest: ${what}`}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{what}</th>
-              <th scope="col">CPU at most</th>
-              <th scope="col">Memory at most</th>
-              <th scope="col">Grew by</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map(({ about, grew, key, name, peakCpu, peakMemory }) => (
-              <tr key={key}>
-                <th scope="row">
-                  <Name value={name} /> {about !== "" && <span className="muted">{legible(about, 80)}</span>}
-                </th>
-                <td className="num">{inUnit(peakCpu, "percent")}</td>
-                <td className="num">{bytes(peakMemory)}</td>
-                <td className="num">{bytes(grew)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroller>
+      <Table
+        label={`The hottest: ${what}`}
+        columns={{ [what]: "text", "CPU at most": "text", "Memory at most": "text", "Grew by": "text" }}
+      >
+        {rows.map(({ about, grew, key, name, peakCpu, peakMemory }) => (
+          <tr key={key}>
+            <th scope="row">
+              <Name value={name} /> {about !== "" && <span className="muted">{legible(about, 80)}</span>}
+            </th>
+            <td className="num">{inUnit(peakCpu, "percent")}</td>
+            <td className="num">{bytes(peakMemory)}</td>
+            <td className="num">{bytes(grew)}</td>
+          </tr>
+        ))}
+      </Table>
     </div>
   )
 }

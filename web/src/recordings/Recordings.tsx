@@ -5,11 +5,12 @@ import { type Answer, ask } from "../ask/Api.ts"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { serverPath } from "../ask/Url.ts"
 import { useMay } from "../ask/WhoContext.ts"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, duration, moment } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
-import { Scroller } from "../parts/Scroller.tsx"
+import { Table } from "../parts/Table.tsx"
 import { REASON, recordingPath, victimText } from "./RecordingWords.ts"
 
 type Recordings = Answer<"recordings.list">
@@ -21,13 +22,12 @@ export const RecordingsPage = ({ id }: { readonly id: string }) => {
   const { failure, value } = asked
   return (
     <>
-      <p className="crumbs">
-        <Link href="/">Servers</Link> <span aria-hidden="true">/</span>{" "}
+      <Crumbs>
+        <Link href="/">Servers</Link>
         <Link href={serverPath(id)}>
           <Name value={id} />
-        </Link>{" "}
-        <span aria-hidden="true">/</span>
-      </p>
+        </Link>
+      </Crumbs>
       <div className="title-line">
         <h1>Recordings</h1>
       </div>
@@ -87,31 +87,20 @@ const List = ({ recordings }: { readonly recordings: Recordings["recordings"] })
   if (recordings.length === 0) return <p className="card empty">There are no recordings of this server.</p>
   return (
     <div className="card flush">
-      <Scroller label="Recordings">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Until</th>
-              <th scope="col">Length</th>
-              <th scope="col">Why</th>
-            </tr>
-          </thead>
-          <tbody>
-            {recordings.map(({ from, kills, reason, recording_id, to }) => (
-              <tr key={recording_id}>
-                <th scope="row">
-                  <Link href={recordingPath(recording_id)}>{moment(Date.parse(to), now, true)}</Link>
-                </th>
-                <td>{duration((Date.parse(to) - Date.parse(from)) / 1_000)}</td>
-                <td>
-                  {REASON[reason]}
-                  {kills.length > 0 && <span className="muted"> · {kills.map(victimText).join(", ")}</span>}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroller>
+      <Table label="Recordings" columns={{ Until: "text", Length: "text", Why: "text" }}>
+        {recordings.map(({ from, kills, reason, recording_id, to }) => (
+          <tr key={recording_id}>
+            <th scope="row">
+              <Link href={recordingPath(recording_id)}>{moment(Date.parse(to), now, true)}</Link>
+            </th>
+            <td>{duration((Date.parse(to) - Date.parse(from)) / 1_000)}</td>
+            <td>
+              {REASON[reason]}
+              {kills.length > 0 && <span className="muted"> · {kills.map(victimText).join(", ")}</span>}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </div>
   )
 }

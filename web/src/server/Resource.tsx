@@ -4,11 +4,12 @@ import { useCatalog } from "../ask/CatalogContext.ts"
 import { useAsk } from "../ask/Refresh.tsx"
 import { serverPath } from "../ask/Url.ts"
 import { RangePicker } from "../frame/Toolbar.tsx"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure } from "../parts/Failure.tsx"
 import { duration } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
-import { Scroller } from "../parts/Scroller.tsx"
+import { Table } from "../parts/Table.tsx"
 import { Explorer } from "./Explorer.tsx"
 import { PanelGrid, panelsOf, usePanels } from "./Panels.tsx"
 import { paceOf } from "./Server.tsx"
@@ -32,13 +33,12 @@ export const ResourcePage = ({ id, resource }: { readonly id: string; readonly r
   return (
     <>
       <header className="server-head">
-        <p className="crumbs">
-          <Link href="/">Servers</Link> <span aria-hidden="true">/</span>{" "}
+        <Crumbs>
+          <Link href="/">Servers</Link>
           <Link href={serverPath(id, window.location.search)}>
             <Name value={server.value?.name ?? id} />
-          </Link>{" "}
-          <span aria-hidden="true">/</span>
-        </p>
+          </Link>
+        </Crumbs>
         <h1>{exporter.title}</h1>
         <p className="muted">
           {exporter.name}, every {duration(paceOf(exporter, server.value))}, kept{" "}
@@ -75,29 +75,17 @@ const AllPanels = ({ exporter, id }: { readonly id: string; readonly exporter: E
 const Columns = ({ exporter }: { readonly exporter: Exporter }) => (
   <details className="card columns">
     <summary>What each column means</summary>
-    <Scroller label="Columns">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Column</th>
-            <th scope="col">Kind</th>
-            <th scope="col">Unit</th>
-            <th scope="col">Meaning</th>
-          </tr>
-        </thead>
-        <tbody>
-          {exporter.columns.map(({ doc, kind, name, unit }) => (
-            <tr key={name}>
-              <th scope="row">
-                <code>{name}</code>
-              </th>
-              <td>{kind}</td>
-              <td>{unit ?? ""}</td>
-              <td>{doc}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroller>
+    <Table label="Columns" columns={{ Column: "text", Kind: "text", Unit: "text", Meaning: "text" }}>
+      {exporter.columns.map(({ doc, kind, name, unit }) => (
+        <tr key={name}>
+          <th scope="row">
+            <code>{name}</code>
+          </th>
+          <td>{kind}</td>
+          <td>{unit ?? ""}</td>
+          <td>{doc}</td>
+        </tr>
+      ))}
+    </Table>
   </details>
 )

@@ -10,6 +10,7 @@ import { serverPath, usePlace } from "../ask/Url.ts"
 import { useMay } from "../ask/WhoContext.ts"
 import { AgentTrouble } from "../fleet/AgentTrouble.tsx"
 import { RangePicker } from "../frame/Toolbar.tsx"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, bytes, duration, moment, number, percent } from "../parts/Format.ts"
 import { late } from "../parts/Late.tsx"
@@ -80,9 +81,9 @@ const ServerHead = ({
   const seen = value?.last_seen == null ? undefined : Date.parse(value.last_seen)
   return (
     <header className="server-head">
-      <p className="crumbs">
-        <Link href="/">Servers</Link> <span aria-hidden="true">/</span>
-      </p>
+      <Crumbs>
+        <Link href="/">Servers</Link>
+      </Crumbs>
       <div className="title-line">
         <h1>
           <Name value={value?.name ?? id} />

@@ -4,6 +4,7 @@ import { useSending } from "../access/Field.tsx"
 import { ask } from "../ask/Api.ts"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { useMay } from "../ask/WhoContext.ts"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { ago, duration, moment, words } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
@@ -24,9 +25,9 @@ export const AlertPage = ({ id }: { readonly id: string }) => {
   const { failure, loading, value } = asked
   return (
     <article className="alert-page">
-      <p className="crumbs">
-        <Link href="/watch">Watch</Link> <span aria-hidden="true">/</span>
-      </p>
+      <Crumbs>
+        <Link href="/watch">Watch</Link>
+      </Crumbs>
       <ShownAsOf asked={asked} />
       {loading && <div className="card skeleton tall" role="status" aria-label="Loading" />}
       {failure !== undefined && value === undefined && (

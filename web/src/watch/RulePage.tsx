@@ -6,6 +6,7 @@ import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { go, usePlace } from "../ask/Url.ts"
 import { useMay } from "../ask/WhoContext.ts"
 import { Command } from "../parts/Command.tsx"
+import { Crumbs } from "../parts/Crumbs.tsx"
 import { Failure } from "../parts/Failure.tsx"
 import { moment } from "../parts/Format.ts"
 import { Link } from "../parts/Link.tsx"
@@ -24,9 +25,9 @@ export const RulePage = () => {
   const { failure, loading, value } = useAsk("rules.resources", {}, { everyBeats: Number.POSITIVE_INFINITY })
   return (
     <ResourcesContext value={value?.resources ?? []}>
-      <p className="crumbs">
-        <Link href="/watch/rules">Rules</Link> <span aria-hidden="true">/</span>
-      </p>
+      <Crumbs>
+        <Link href="/watch/rules">Rules</Link>
+      </Crumbs>
       {loading && <div className="card skeleton tall" role="status" aria-label="Loading" />}
       {failure !== undefined && value === undefined && (
         <Failure alone what="What rules may ask" failure={failure} onRetry={refresh} />

@@ -1,6 +1,6 @@
 /** Makes a silence, or a maintenance: of what, until when, why; and says which alerts that fire now it would be about. */
 import { useState } from "react"
-import { Choice, TextField, useSending } from "../access/Field.tsx"
+import { Choice, FormEnd, TextField, useSending } from "../access/Field.tsx"
 import { ask } from "../ask/Api.ts"
 import { useAsk, useHeart, useNow } from "../ask/Refresh.tsx"
 import { localTime } from "../frame/Toolbar.tsx"
@@ -85,17 +85,9 @@ export const SilenceForm = ({
       <form className="fields" onSubmit={onSubmit}>
         <Fields wanted={wanted} change={change} />
         <Preview wanted={wanted} />
-        <p className="problem" role="alert">
-          {failure}
-        </p>
-        <p className="actions">
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button primary" disabled={busy}>
-            {wanted.kind === "silence" ? "Silence" : "Announce"}
-          </button>
-        </p>
+        <FormEnd failure={failure} disabled={busy} onCancel={onClose}>
+          {wanted.kind === "silence" ? "Silence" : "Announce"}
+        </FormEnd>
       </form>
     </Dialog>
   )

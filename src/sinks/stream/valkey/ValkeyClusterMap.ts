@@ -5,6 +5,7 @@
  * Servers are known by `host:port` as they announce themselves; one that announces no host is reached by the host that was
  * asked. Bound: a map has at most {@link SLOTS} ranges.
  */
+import { infoOf } from "./ValkeyInfo.ts"
 
 /** What a cluster is divided into. */
 export const SLOTS = 16_384
@@ -75,7 +76,7 @@ export const readMap = (slots: unknown, info: string, asked: Endpoint): ClusterM
       replicas: replicas.map(name)
     })
   )
-  return { ranges, epoch: Number(/^cluster_current_epoch:(\d+)/m.exec(info)?.[1] ?? 0) }
+  return { ranges, epoch: Number(infoOf(info)("cluster_current_epoch") ?? 0) }
 }
 
 export const rangeOf = ({ ranges }: ClusterMap, slot: number): SlotRange | undefined =>

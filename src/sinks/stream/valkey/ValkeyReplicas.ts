@@ -14,6 +14,7 @@
  * It says nothing of a disk: that is the server's own configuration.
  */
 import type { ReplicasWanted } from "./ValkeyConnection.ts"
+import { infoOf } from "./ValkeyInfo.ts"
 import type { ServerConnection, Work } from "./ValkeyServer.ts"
 
 export interface Confirmed {
@@ -62,7 +63,7 @@ export const makeConfirmed = (
   /** Counts its replicas, and decides what it is worth without enough of them. */
   const look = async (): Promise<void> => {
     const info = (await Promise.all([call("INFO", "replication"), call("INFO", "stats")])).join("")
-    const number = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? 0)
+    const number = (name: string) => Number(infoOf(info)(name) ?? 0)
     lookedAt = now()
     lookedOn = server.generation()
     if ((info.match(/^slave\d+:.*state=online/gm)?.length ?? 0) >= least) {

@@ -14,6 +14,7 @@ import { exposed, readAddress, type ValkeyAddress, type ValkeyUrlInvalid } from 
 import { type Endpoint, SLOTS } from "./ValkeyClusterMap.ts"
 import { type FoundServer, lackingReplicas, lookAtCluster, type SeenCluster } from "./ValkeyClusterStart.ts"
 import { attempt, type Connection, open } from "./ValkeyConnection.ts"
+import { infoOf } from "./ValkeyInfo.ts"
 import { script } from "./ValkeyServer.ts"
 
 /** Valkey cannot be used as it is. Not retryable: the message says what to do. */
@@ -147,7 +148,8 @@ const beFit = ({ info, lacking }: FoundServer, grant: string, where = ""): Effec
   return Effect.fail(unfit(`${where}its user may not run ${lacking.join(", ")}`, grant))
 }
 
-const isInCluster = ({ info }: FoundServer) => /^(redis|server)_mode:cluster/m.test(info)
+const isInCluster = ({ info }: FoundServer) =>
+  ["redis_mode", "server_mode"].some((name) => infoOf(info)(name) === "cluster")
 
 const lookAtServer =
   (needed: ReadonlyArray<ReadonlyArray<string>>) =>
@@ -202,9 +204,9 @@ const GRANT = `as its administrator: ACL SETUSER <user> ${VALKEY_RIGHTS}`
 const CLUSTER_GRANT = `on every server, as its administrator: ACL SETUSER <user> ${VALKEY_CLUSTER_RIGHTS}`
 
 const tooOld = (info: string): string | undefined => {
-  const valkey = /^valkey_version:(.*)$/m.exec(info)?.[1]?.trim()
-  const redis = /^redis_version:(.*)$/m.exec(info)?.[1]?.trim()
-  return valkey === undefined && redis !== undefined && Number.parseInt(redis, 10) < 7
+  const field = infoOf(info)
+  const redis = field("redis_version")
+  return field("valkey_version") === undefined && redis !== undefined && Number.parseInt(redis, 10) < 7
     ? `it is Redis ${redis}`
     : undefined
 }
