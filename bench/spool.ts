@@ -12,7 +12,7 @@ import { Effect, Layer } from "effect"
 import { packArray } from "../agent/spool/PackedRows.ts"
 import { Spool } from "../agent/spool/Spool.ts"
 import { layerDisk } from "../agent/spool/SpoolDisk.ts"
-import { seededRandom } from "../agent/spool/SpoolSuite.ts"
+import { seededRandom } from "../test/Seeded.ts"
 import { makeMachine } from "./data/Machine.ts"
 
 const HOURS = Number(process.argv[2] ?? 24)

@@ -7,23 +7,14 @@
  * Where a program is missing, `describeWith` skips its suite and says in one line what was left out and how to get it.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import {
-  accessSync,
-  chmodSync,
-  chownSync,
-  constants,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  writeFileSync
-} from "node:fs"
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { describe } from "@effect/vitest"
 import { Effect, Redacted, type Scope } from "effect"
 import * as Database from "../src/sinks/postgres/Database.ts"
+import { onPath } from "./OnPath.ts"
 import { freePort } from "./Ports.ts"
 
 const DEBIAN = "/usr/lib/postgresql"
@@ -34,18 +25,6 @@ const postgresBinaries: string | undefined = existsSync(DEBIAN)
       .map((version) => join(DEBIAN, version, "bin"))
       .find((folder) => existsSync(join(folder, "postgres")))
   : undefined
-
-const onPath = (name: string): string | undefined =>
-  [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"]
-    .map((folder) => join(folder, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
 
 const programs = { postgresql: postgresBinaries, pgbouncer: onPath("pgbouncer"), openssl: onPath("openssl") }
 

@@ -7,12 +7,13 @@
  * at all, both skip their suite and say in one line what was left out and how to get it.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
 import { describe } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { Redis } from "ioredis"
+import { onPath } from "./OnPath.ts"
 import { freePort } from "./Ports.ts"
 
 export interface TestValkeyOptions {
@@ -62,20 +63,6 @@ const identify = (file: string): ValkeyServer | undefined => {
     return undefined
   }
 }
-
-/** The first program of that name on the PATH. */
-const onPath = (name: string): string | undefined =>
-  (process.env.PATH ?? "")
-    .split(delimiter)
-    .map((folder) => join(folder, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
 
 /** The servers on the PATH, Valkey first; one that has both names is there once. */
 export const valkeyServers: ReadonlyArray<ValkeyServer> = ["valkey-server", "redis-server"]

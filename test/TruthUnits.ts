@@ -8,10 +8,10 @@ import { nodeExporter } from "../src/plugins/node-exporter/NodeExporter.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { peak, rate } from "../src/plugins/TopQuery.ts"
 import type { Window } from "../src/query/Rankings.ts"
+import { seededRandom } from "./Seeded.ts"
 import { compareBytes, coresOver, truthTop } from "./Truth.ts"
 import { EPOCH, nodeRow, SECOND } from "./TruthRows.ts"
 import { labelOf, type Seen, seenOf, staleAfter, stepsOf } from "./TruthSteps.ts"
-import { random } from "./TruthWorld.ts"
 
 const scrape = { endpoint: "http://127.0.0.1:1/metrics", interval: "15 seconds", timeout: "5 seconds" } as const
 const parse = () => {
@@ -161,7 +161,7 @@ const CELLS = ["web.service", "db.service", "cron.service", "user 1000", "batch.
  * exporter restarts, is late and is silent by itself.
  */
 export const generatedUnits = (serverId: string, seed: number, hours: number, every = 15): ReadonlyArray<Snapshot> => {
-  const next = random(seed)
+  const next = seededRandom(seed)
   const once = (times: number) => next() < 1 / times
   const pick = <A>(some: ReadonlyArray<A>) => some[Math.floor(next() * some.length)]!
   const counters = new Map<string, number>()

@@ -5,20 +5,10 @@
  *
  * Nothing here knows how any of it is counted.
  */
-import type { Snapshot } from "../src/plugins/Snapshot.ts"
-import { nodeRow, poolRow, processRow, queueRow, SECOND } from "./TruthRows.ts"
 
-/** A generator of numbers in [0, 1) that begins anew with each seed (mulberry32). */
-export const random = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
+import type { Snapshot } from "../src/plugins/Snapshot.ts"
+import { seededRandom } from "./Seeded.ts"
+import { nodeRow, poolRow, processRow, queueRow, SECOND } from "./TruthRows.ts"
 
 interface Chance {
   readonly next: () => number
@@ -28,7 +18,7 @@ interface Chance {
 }
 
 const chanceOf = (seed: number): Chance => {
-  const next = random(seed)
+  const next = seededRandom(seed)
   return { next, between: (low, high) => low + next() * (high - low), once: (in_) => next() < 1 / in_ }
 }
 
@@ -61,7 +51,7 @@ export const generated = (serverId: string, seed: number, hours: number): Readon
 
 /** The rows in another order, some of them twice. */
 export const shuffled = (rows: ReadonlyArray<Snapshot>, seed: number): ReadonlyArray<Snapshot> => {
-  const next = random(seed)
+  const next = seededRandom(seed)
   const all = [...rows, ...rows.filter(() => next() < 0.1)]
   for (let n = all.length - 1; n > 0; n--) {
     const other = Math.floor(next() * (n + 1))

@@ -20,10 +20,10 @@ import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres
 import { assertDelivered, endClaims, makeHook, unfinished } from "./AlertsDelivered.ts"
 import { notifierOf, rules } from "./AlertsKilled.ts"
 import { exporters, makeClock, registry, setClock } from "./RollupsKilled.ts"
+import { seededRandom } from "./Seeded.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, processRow, SECOND, store } from "./TruthRows.ts"
-import { random } from "./TruthWorld.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 5)
 const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 20)
@@ -44,7 +44,7 @@ const BEGIN = Math.ceil(EPOCH / 1_000 / EVERY_MILLIS) * EVERY_MILLIS
 
 /** A server's rows at a moment: it is bad or well for minutes at a time, and silent now and then. */
 const makeServer = (serverId: string, seed: number) => {
-  const next = random(seed)
+  const next = seededRandom(seed)
   const phase = { left: 0, cpu: 0, memory: 0, silent: false }
   let used = 1_000
   return (moment: number): ReadonlyArray<Snapshot> => {
@@ -69,7 +69,7 @@ const makeServer = (serverId: string, seed: number) => {
 
 /** Two processes at work, and what happens to them. */
 const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, hook: string, seed: number) {
-  const next = random(seed)
+  const next = seededRandom(seed)
   const all = new Set<ChildProcess>()
   const complaints: Array<string> = []
   const start = Effect.promise(async () => {
@@ -181,7 +181,7 @@ it.live(
       // Nothing was asked before.
       yield* setClock(BEGIN + 5_000)
       yield* sql`insert into admiral.alert_progress (asked_until) values (to_timestamp(${BEGIN / 1_000}::float8))`
-      const hook = yield* makeHook(random(SEED + 2))
+      const hook = yield* makeHook(seededRandom(SEED + 2))
       const workers = yield* makeWorkers(url, hook.url, SEED + 1)
       const moments = Effect.gen(function* () {
         const began = performance.now()

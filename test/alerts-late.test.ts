@@ -17,9 +17,9 @@ import { readRules } from "../src/alerts/RuleFile.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { seededRandom } from "./Seeded.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, exporters, processRow, SECOND, store } from "./TruthRows.ts"
-import { random } from "./TruthWorld.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 1)
 /** Each has one wait: with two, or with a threshold of its own to resolve, what fired for want of a row may go on. */
@@ -159,7 +159,7 @@ layer(live, { timeout: "4 minutes" })("rows that come late, in any order", (it) 
   it.effect(`make what is kept find what is stored, and in the end what a back-test finds (seed ${SEED})`, () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
-      const next = random(SEED)
+      const next = seededRandom(SEED)
       const rows = [...makeRows("late-1", next), ...makeRows("late-2", next)].sort((a, b) => a.at - b.at)
       const moments = Math.floor((LATE_UNTIL + CALM) / 15) - 1
       let come = 0

@@ -7,9 +7,10 @@ import { Effect } from "effect"
 import { type Alert, Alerts } from "../src/alerts/Alerts.ts"
 import { Backtest } from "../src/alerts/Backtest.ts"
 import { anew, book, busy, evaluated, live, rulesOf } from "./AlertsWorld.ts"
+import { seededRandom } from "./Seeded.ts"
 import { EPOCH, processRow, SECOND, store } from "./TruthRows.ts"
 import { seconds, times } from "./TruthVector.ts"
-import { generated, random } from "./TruthWorld.ts"
+import { generated } from "./TruthWorld.ts"
 
 const told = (alerts: ReadonlyArray<Pick<Alert, "rule" | "serverId" | "group" | "firedAt" | "resolvedAt">>) =>
   alerts
@@ -69,7 +70,7 @@ layer(live, { timeout: "2 minutes" })("alerts", (it) => {
         "resource: node, server: world-*, metric: load_1min, above: 1, for: 2m"
       )
       yield* anew(rules, 0)
-      const next = random(7)
+      const next = seededRandom(7)
       for (let t = 0; t < hours * 3_600; ) {
         t = Math.min(hours * 3_600, t + 15 * Math.ceil(40 * next()))
         yield* evaluated(t)

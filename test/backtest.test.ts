@@ -11,10 +11,11 @@ import { readRules } from "../src/alerts/RuleFile.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import { Rollups } from "../src/sinks/rollups/Rollups.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { seededRandom } from "./Seeded.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, exporters, nodeRow, processRow, SECOND, store } from "./TruthRows.ts"
 import { cores, seconds, times } from "./TruthVector.ts"
-import { generated, random, shuffled } from "./TruthWorld.ts"
+import { generated, shuffled } from "./TruthWorld.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const live = Layer.mergeAll(BacktestPostgres.layer, SnapshotRowsPostgres.layer, Rollups.layer).pipe(
@@ -206,7 +207,7 @@ layer(live, { timeout: "2 minutes" })("a back-test", (it) => {
       for (const seed of seeds) yield* store(shuffled(generated(`world-${seed}`, seed, 4), seed))
       const window = seconds(0, 5 * 3_600)
       const rules = seeds.flatMap((seed) => {
-        const next = random(seed)
+        const next = seededRandom(seed)
         return [
           `metric: cpu, above: ${Math.round(5 + 60 * next())}, for: 1m`,
           `metric: cpu, above: ${Math.round(1 + 20 * next())}, over: 12m, keep_firing_for: 3m`,

@@ -15,10 +15,11 @@ import { readRules } from "../src/alerts/RuleFile.ts"
 import { makeRegistry, Registry } from "../src/plugins/Registry.ts"
 import { Rollups } from "../src/sinks/rollups/Rollups.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { seededRandom } from "./Seeded.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, exporters, nodeRow, processRow, SECOND, store } from "./TruthRows.ts"
 import { seconds, times } from "./TruthVector.ts"
-import { random, shuffled } from "./TruthWorld.ts"
+import { shuffled } from "./TruthWorld.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const book: { rules: ReadonlyArray<Rule> } = { rules: [] }
@@ -201,7 +202,7 @@ layer(live, { timeout: "3 minutes" })("rules about growth and the host", (it) =>
       const rollups = yield* Rollups
       const backtest = yield* Backtest
       const until = 8 * HOUR
-      const next = random(3)
+      const next = seededRandom(3)
       const at = minutes(until).filter(() => next() > 0.05)
       const sawtooth = (t: number) => 500 + ((t / HOUR) % 4) * 80 + 20 * Math.sin(t)
       yield* store(

@@ -11,13 +11,14 @@ import { Rankings, type Window } from "../src/query/Rankings.ts"
 import * as RankingsPostgres from "../src/query/RankingsPostgres.ts"
 import { Rollups } from "../src/sinks/rollups/Rollups.ts"
 import * as SnapshotRowsPostgres from "../src/sinks/storage/SnapshotRowsPostgres.ts"
+import { seededRandom } from "./Seeded.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { truthHistory, truthTop } from "./Truth.ts"
 import { EPOCH, exporters, nodeRow, processRow, SECOND, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
 import { vectors } from "./TruthVectors.ts"
-import { generated, random, shuffled } from "./TruthWorld.ts"
+import { generated, shuffled } from "./TruthWorld.ts"
 
 const registry = Layer.succeed(Registry, Result.getOrThrow(makeRegistry({ exporters })))
 const live = Layer.mergeAll(RankingsPostgres.layer, SnapshotRowsPostgres.layer, Rollups.layer).pipe(
@@ -95,7 +96,7 @@ layer(live)("roll-ups", (it) => {
             const server = `late-${seed}`
             const rollups = yield* Rollups
             const rows = generated(server, seed, 5)
-            const next = random(seed)
+            const next = seededRandom(seed)
             const late = rows.filter(() => next() < 0.05)
             const punctual = rows.filter((row) => !late.includes(row))
             const half = punctual.filter(({ timestamp }) => timestamp <= EPOCH + 9_100 * SECOND)

@@ -8,12 +8,13 @@ import type { Snapshot } from "../src/plugins/Snapshot.ts"
 import { coresIn, hostSteps, makeCores } from "../src/query/HostSteps.ts"
 import { allMeasures, lookbackOf, type Measured, makeMeasurer } from "../src/query/Increases.ts"
 import type { Scrape } from "../src/sinks/storage/Scrape.ts"
+import { seededRandom } from "./Seeded.ts"
 import { busyOf, coresOver } from "./Truth.ts"
 import { exporters } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
 import { labelOf, type Seen, seenOf, stepsOf, valueOf } from "./TruthSteps.ts"
 import { vectors } from "./TruthVectors.ts"
-import { generated, random } from "./TruthWorld.ts"
+import { generated } from "./TruthWorld.ts"
 
 const host = exporters.find((exporter) => exporter.host !== undefined)!
 const known = (value: number | null) => value ?? Number.NaN
@@ -158,7 +159,7 @@ describe("the rule for increases is the reference computation, row by row", () =
   for (let seed = 1; seed <= 20; seed++) {
     it(`of generated rows, seed ${seed}, measured in pieces`, () => {
       const rows = generated("s", seed, 2)
-      const next = random(seed)
+      const next = seededRandom(seed)
       const cuts = Array.from({ length: 12 }, () => rows[Math.floor(next() * rows.length)]!.timestamp)
       for (const exporter of exporters) compare(rows, exporter, cuts)
     })

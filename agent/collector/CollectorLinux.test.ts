@@ -3,25 +3,16 @@
  * Needs Linux and Debian's prometheus-node-exporter and prometheus-process-exporter; what is missing is said in one line.
  */
 import { spawn } from "node:child_process"
-import {
-  accessSync,
-  constants,
-  copyFileSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync
-} from "node:fs"
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Result } from "effect"
 import type { Exporter } from "../../src/plugins/Exporter.ts"
 import { parseExposition } from "../../src/plugins/Exposition.ts"
 import { nodeExporter } from "../../src/plugins/node-exporter/NodeExporter.ts"
 import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
+import { onPath } from "../../test/OnPath.ts"
 import { AgentConfig, withDefaults } from "../config/AgentConfig.ts"
 import { exchange } from "../scrape/HttpExchange.ts"
 import { closedPort } from "../scrape/HttpPeer.fixture.ts"
@@ -29,19 +20,9 @@ import { Collectors } from "./Collector.ts"
 import { layer } from "./CollectorLinux.ts"
 import { namesByComm } from "./names/ProcessNames.ts"
 
-const onPath = (name: string): boolean =>
-  (process.env.PATH ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-
 const PROCESS_EXPORTER = "prometheus-process-exporter"
 const NODE_EXPORTER = "prometheus-node-exporter"
-const missing = [PROCESS_EXPORTER, NODE_EXPORTER].filter((name) => !onPath(name))
+const missing = [PROCESS_EXPORTER, NODE_EXPORTER].filter((name) => onPath(name) === undefined)
 const able = process.platform === "linux" && missing.length === 0
 const suffix = able ? "" : ` (left out: apt-get install ${missing.join(" ")})`
 

@@ -4,6 +4,7 @@ import { Duration, Effect, Fiber, Layer, Logger, Redacted, Schedule, Schema } fr
 import { TestClock } from "effect/testing"
 import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
 import { AGENT_HEADER, parseHello } from "../../src/protocol/AgentHello.ts"
+import { seededRandom } from "../../test/Seeded.ts"
 import { layerStatus } from "../Agent.ts"
 import { AgentStatus } from "../AgentStatus.ts"
 import {
@@ -17,7 +18,6 @@ import { closedPort, type HttpPeer, httpPeer, type PeerRequest, tcpPeer } from "
 import { packArray, packRows } from "../spool/PackedRows.ts"
 import { type NewSpoolRecord, Spool } from "../spool/Spool.ts"
 import { layerMemory } from "../spool/SpoolMemory.ts"
-import { seededRandom } from "../spool/SpoolSuite.ts"
 import { makePush } from "./Push.ts"
 import { backoffMillis, bodyOf, retryAfterMillis, verdictOf } from "./PushBatch.ts"
 

@@ -3,25 +3,19 @@
  * lines of the remedy it reports what runs. Needs Debian's prometheus-process-exporter; where it is missing, that is said.
  */
 import { spawn } from "node:child_process"
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Result, Schedule } from "effect"
 import { processExporter } from "../../src/plugins/process-exporter/ProcessExporter.ts"
 import { readBody } from "../../src/plugins/Reading.ts"
+import { onPath } from "../../test/OnPath.ts"
 import { exchange } from "./HttpExchange.ts"
 import { closedPort } from "./HttpPeer.fixture.ts"
 
 const PROGRAM = "prometheus-process-exporter"
-const able = (process.env.PATH ?? "").split(delimiter).some((folder) => {
-  try {
-    accessSync(join(folder, PROGRAM), constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-})
+const able = onPath(PROGRAM) !== undefined
 const suffix = able ? "" : ` (left out: apt-get install ${PROGRAM})`
 
 const EXPORTER = processExporter()

@@ -6,12 +6,13 @@ import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Logger, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { seededRandom } from "../../test/Seeded.ts"
 import { packRows } from "./PackedRows.ts"
 import { type NewSpoolRecord, Spool } from "./Spool.ts"
 import { layerDisk, type SpoolDiskOptions } from "./SpoolDisk.ts"
 import type { SpoolLocked } from "./SpoolLock.ts"
 import { encodeBody, encodeHeader, fileName, HEADER_BYTES } from "./SpoolSegment.ts"
-import { randomRows, seededRandom } from "./SpoolSuite.ts"
+import { randomRows } from "./SpoolSuite.ts"
 
 const seed = Number(process.env.NODEPULSE_SEED ?? Math.floor(Math.random() * 2 ** 31))
 const run = promisify(execFile)

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { seededRandom } from "../../test/Seeded.ts"
 import { unpackRows } from "./PackedRows.ts"
 import { Spool } from "./Spool.ts"
 import { layerDisk } from "./SpoolDisk.ts"
-import { seededRandom } from "./SpoolSuite.ts"
 
 const kills = Number(process.env.NODEPULSE_KILLS ?? 20)
 const seed = Number(process.env.NODEPULSE_SEED ?? Math.floor(Math.random() * 2 ** 31))

@@ -1,5 +1,6 @@
 import { deflateRawSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
+import { seededRandom } from "../../test/Seeded.ts"
 import { packRows, unpackRows } from "./PackedRows.ts"
 import {
   decodeAcks,
@@ -15,7 +16,6 @@ import {
   type Scan,
   scanSegment
 } from "./SpoolSegment.ts"
-import { seededRandom } from "./SpoolSuite.ts"
 
 /** As many as `NODEPULSE_FUZZ` says; few by default. */
 const fuzzRuns = Number(process.env.NODEPULSE_FUZZ ?? 2000)

@@ -6,23 +6,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber, type Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { seededRandom } from "../../test/Seeded.ts"
 import { type PackedRows, packRows, unpackRows } from "./PackedRows.ts"
 import { type NewSpoolRecord, Spool } from "./Spool.ts"
 
 export interface SpoolBounds {
   readonly maxBytes: number
   readonly maxAge: Duration.Input
-}
-
-/** Numbers in [0, 1) that follow from `seed` (mulberry32). */
-export const seededRandom = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 /** Rows of `bytes` bytes that do not compress by more than half, so that a bound in bytes means something. */

@@ -1,11 +1,11 @@
 /** Numbers that come and leave: what is in the queue is what came, whatever room it makes, and the room is bounded. */
 import { assert, describe, it } from "@effect/vitest"
-import { random } from "../../test/TruthWorld.ts"
+import { seededRandom } from "../../test/Seeded.ts"
 import { NumberQueue } from "./NumberQueue.ts"
 
 describe("a queue of numbers", () => {
   it("holds what came and has not left, at the places that it came to", () => {
-    const next = random(4)
+    const next = seededRandom(4)
     const queue = new NumberQueue()
     const all: Array<number> = []
     let left = 0

@@ -1,7 +1,7 @@
 /** What a sight keeps is enough for the rules that it is for: it says what all scrapes say, and takes little. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { random } from "../../test/TruthWorld.ts"
+import { seededRandom } from "../../test/Seeded.ts"
 import { processExporter } from "../plugins/process-exporter/ProcessExporter.ts"
 import { allMeasures, type Measured } from "../query/Increases.ts"
 import { metricsOf } from "./Rule.ts"
@@ -29,7 +29,7 @@ const rules = Result.getOrThrow(
 const nameOf = (group: number) => (group % 7 === 0 ? undefined : `g${group % 20}`)
 
 const makeScrapes = (count: number): ReadonlyArray<Measured> => {
-  const next = random(9)
+  const next = seededRandom(9)
   let at = 0
   let groups = Int32Array.from({ length: GROUPS }, (_, n) => n)
   return Array.from({ length: count }, () => {

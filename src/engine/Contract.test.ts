@@ -6,23 +6,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Random, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { seededRandom } from "../../test/Seeded.ts"
 import * as Pipeline from "./Pipeline.ts"
 import * as Supervisor from "./Supervisor.ts"
 
 type Key = "a" | "b" | "c"
 type Value = { readonly id: number; readonly key: Key }
-
-/** mulberry32 */
-const random = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 const SEEDS = Number(process.env.NODEPULSE_CONTRACT_SEEDS ?? 1)
 
@@ -61,7 +50,7 @@ class World {
   constructor(seed: number, count: number, bound: number, togetherMax: number) {
     this.togetherMax = togetherMax
     this.seed = seed
-    this.next = random(seed)
+    this.next = seededRandom(seed)
     this.waiting = Array.from({ length: count }, (_, id) => id)
     this.bound = bound
   }

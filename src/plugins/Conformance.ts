@@ -16,6 +16,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { Duration, Result, Schema } from "effect"
 import { describe, expect, test } from "vitest"
+import { seededRandom } from "../../test/Seeded.ts"
 import type { Columns, Row } from "./Column.ts"
 import type { Exporter, ExporterFactory, ParsedScrape } from "./Exporter.ts"
 import { parseExposition, type Sample } from "./Exposition.ts"
@@ -104,7 +105,7 @@ export const conformance = (factory: ExporterFactory, options: ConformanceOption
     })
 
     test("is total: whatever values, labels and order the samples have, each row fits the declared columns", () => {
-      const random = generator(seed)
+      const random = seededRandom(seed)
       for (const { name, samples } of cases) {
         for (let round = 0; round < (options.variations ?? 100); round++) {
           expect(problem(exporter, vary(samples, random)), `${name}, seed ${seed}, variation ${round}`).toBe("")
@@ -235,17 +236,6 @@ const vary = (samples: ReadonlyArray<Sample>, random: () => number): ReadonlyArr
     varied[other] = swapped
   }
   return varied
-}
-
-/** Mulberry32: numbers from 0 to 1 that follow from the seed. */
-const generator = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 const deepFreeze = <A>(value: A): A => {

@@ -6,6 +6,7 @@ import { randomInt } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { assert, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
+import { seededRandom } from "../../test/Seeded.ts"
 import { type Exposition, type ExpositionFormat, limits, parseExposition, type Sample } from "./Exposition.ts"
 import { readSample } from "./ExpositionLine.ts"
 
@@ -16,18 +17,13 @@ const fixture = (name: string): Buffer => readFileSync(new URL(`fixtures/exposit
 const scrapes = ["node.prom", "process.prom", "process-odd-names.prom"].map(fixture)
 const openMetrics = fixture("openmetrics.txt")
 
-let state = 0
+let next = seededRandom(SEED)
 beforeEach(() => {
-  state = SEED
+  next = seededRandom(SEED)
 })
 
-/** A number from 0 up to but not including `below` (mulberry32). */
-const below = (bound: number): number => {
-  state = (state + 0x6d2b79f5) | 0
-  let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound)
-}
+/** A number from 0 up to but not including `below`. */
+const below = (bound: number): number => Math.floor(next() * bound)
 const oneOf = <A>(choices: ReadonlyArray<A>): A => choices[below(choices.length)] as A
 const times = <A>(count: number, make: () => A): ReadonlyArray<A> => Array.from({ length: count }, make)
 

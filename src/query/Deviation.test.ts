@@ -1,6 +1,6 @@
 /** Vectors, and what holds of any values: what is odd is what a person would point at, and noise is not. */
 import { describe, expect, test } from "vitest"
-import { random } from "../../test/TruthWorld.ts"
+import { seededRandom } from "../../test/Seeded.ts"
 import { deviationsOf, ODD_FROM } from "./Deviation.ts"
 
 const LEAST = 5
@@ -50,7 +50,7 @@ describe("the odd one among values", () => {
 
 /** Up to 40 values that repeat, scatter, are 0 or not known. */
 const generated = (seed: number): ReadonlyArray<number | null> => {
-  const next = random(seed)
+  const next = seededRandom(seed)
   const all = [() => null, () => 0, () => 50, () => next() * 10, () => 50 + next() * 10, () => next() * 1_000]
   const kinds = [...all.filter(() => next() < 0.5), () => next()]
   return Array.from({ length: 1 + Math.floor(next() * 40) }, () => kinds[Math.floor(next() * kinds.length)]!())
@@ -62,7 +62,7 @@ describe("of any values", () => {
   test("the answer does not depend on their order", () => {
     for (const seed of seeds) {
       const values = generated(seed)
-      const next = random(seed + 1_000)
+      const next = seededRandom(seed + 1_000)
       const order = values.map((_, place) => ({ place, key: next() })).sort((a, b) => a.key - b.key)
       const found = deviationsOf(values, LEAST)
       const shuffled = deviationsOf(
@@ -102,7 +102,7 @@ describe("of any values", () => {
 
   test("one that is far from all others is found, however many there are", () => {
     for (const seed of seeds) {
-      const next = random(seed)
+      const next = seededRandom(seed)
       const count = 2 + Math.floor(next() * 1_000)
       const values: Array<number> = Array.from({ length: count }, () => 50 + next() * 10)
       const place = Math.floor(next() * count)
@@ -113,7 +113,7 @@ describe("of any values", () => {
 
   test("noise below what is worth telling is nothing, however it scatters", () => {
     for (const seed of seeds) {
-      const next = random(seed)
+      const next = seededRandom(seed)
       const values = Array.from({ length: 40 }, () => next() ** 8 * LEAST * 0.99)
       expect(deviationsOf(values, LEAST).odd, `seed ${seed}`).toEqual([])
     }

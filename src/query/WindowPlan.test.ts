@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { seededRandom } from "../../agent/spool/SpoolSuite.ts"
+import { seededRandom } from "../../test/Seeded.ts"
 import { LEVELS } from "../sinks/rollups/RollupTables.ts"
 import { bucketOf, type ChangedBucket, planWindow, ROWS_ONLY_MICROS } from "./WindowPlan.ts"
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { seededRandom } from "../../../test/Seeded.ts"
 import type { AccountingRecord } from "./AccountingRecord.ts"
 import { PAIRS_MAX, type ScannedProcess, ShortLived } from "./ShortLived.ts"
 
@@ -230,7 +231,7 @@ describe("processes that a scan saw", () => {
 describe("whatever happens", () => {
   it("no CPU time is told twice, and what is told of a tree that is waited for is all that it used", () => {
     for (let seed = 1; seed <= 60; seed++) {
-      const random = generator(seed)
+      const random = seededRandom(seed)
       const { made, shell } = machine()
       const pids = [shell]
       let steps = 0
@@ -279,14 +280,3 @@ const record = (over: Partial<AccountingRecord>): AccountingRecord => ({
   ...{ command: "x", pid: 3_000, parent: 1, forkedOnly: false, startedAt: 0, elapsedSeconds: 0, cpuSeconds: 0 },
   ...over
 })
-
-/** Mulberry32. */
-const generator = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
+import { seededRandom } from "../../../test/Seeded.ts"
 import { ProcFiles } from "../ProcFiles.ts"
 import { type CgroupMachine, later, machine, rowsOf } from "./CgroupMachine.fixture.ts"
 import { CGROUPS_MAX, USER_FOLDERS_MAX } from "./CgroupTree.ts"
@@ -82,7 +83,7 @@ for (const kind of ["v2", "v1", "hybrid"] as const) {
       Effect.gen(function* () {
         for (let seed = 1; seed <= 4; seed++) {
           const host = yield* machine(kind)
-          const random = generator(seed)
+          const random = seededRandom(seed)
           const pick = <A>(from: ReadonlyArray<A>) => from[Math.floor(random() * from.length)]!
           for (let made = 0; made < 10; made++) host.use(pick(PATHS), Math.floor(random() * 1e6))
           const collect = yield* opened(host)
@@ -114,17 +115,6 @@ const PATHS = [
   ...["/docker", `/docker/${"ab".repeat(32)}`, `/docker/${"cd".repeat(32)}/nested`, "/(kernel)"],
   ...["1", "2", "3"].map((each) => `/system.slice/run-u${each}.service`)
 ]
-
-/** Mulberry32. */
-const generator = (seed: number) => {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 describe("a unit's other numbers", () => {
   const told = (host: CgroupMachine, path: string, used: number, factor = 1) => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { random } from "../../../test/TruthWorld.ts"
+import { seededRandom } from "../../../test/Seeded.ts"
 import { areSame, CELLS_MAX, packChunks, unpacker } from "./PackedChunk.ts"
 import { beginningsOf } from "./ScrapeBatch.ts"
 import type { Scrape } from "./Scrapes.ts"
@@ -29,7 +29,7 @@ const columns: Record<string, (next: () => number, before: number) => number> = 
 
 /** Scrapes of some series that come and go, in another order each time. */
 const generated = (seed: number): ReadonlyArray<Scrape> => {
-  const next = random(seed)
+  const next = seededRandom(seed)
   const values = new Map<string, number>()
   const series = 1 + Math.floor(next() * 12)
   const size = 1 + Math.floor(next() * 40)

@@ -7,6 +7,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, type Layer, Scope } from "effect"
+import { seededRandom } from "../../../test/Seeded.ts"
 import { Delivery, SnapshotStream, type Subscription } from "./SnapshotStream.ts"
 import { type EntryKind, rowsIn, type StreamContent } from "./StreamEntry.ts"
 
@@ -486,17 +487,6 @@ export const textOf = (entry: StreamContent): string => ("scrape" in entry ? ent
 
 export const numberOf = (entry: StreamContent) => Number(/(\d+)\]$/.exec(textOf(entry))?.[1])
 
-/** A generator of numbers that a seed repeats (mulberry32). */
-const generator = (seed: number) => {
-  let state = seed
-  return (below: number) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}
-
 const randomOperations = ({
   bound,
   count,
@@ -513,7 +503,8 @@ const randomOperations = ({
   Effect.gen(function* () {
     const stream = yield* SnapshotStream
     const rows = kind === "scrape" ? ROWS : 1
-    const random = generator(seed)
+    const next = seededRandom(seed)
+    const random = (below: number) => Math.floor(next() * below)
     /** By number: how often each entry in the stream was handed out, and who holds it. */
     const model = new Map<number, { deliveries: number; holder: number | undefined }>()
     const acknowledged: Array<Held> = []
