@@ -9,7 +9,8 @@ import { Context, Effect, Layer } from "effect"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { findChromium, launchOptions } from "../scripts/Browser.ts"
 import { ensurePage } from "../scripts/build-web.ts"
-import { type AgentHello, formatHello, hashOf } from "../src/protocol/AgentHello.ts"
+import { helloOf } from "../src/protocol/AgentHello.fixture.ts"
+import { type AgentHello, formatHello } from "../src/protocol/AgentHello.ts"
 import * as TestServer from "./TestServer.ts"
 
 const executablePath = findChromium()
@@ -34,19 +35,7 @@ const agentOf = (url: string, token: string, machine: string) => {
   let sequence = 0
   return (tells: Partial<AgentHello> = {}, more: Readonly<Record<string, unknown>> = {}) =>
     Effect.promise(async () => {
-      const hello = formatHello({
-        name: machine,
-        machine: hashOf("machine", machine),
-        boot: hashOf("boot", machine),
-        start: hashOf("start", machine),
-        after: [],
-        sequence: ++sequence,
-        intervalSeconds: 15,
-        sent: Date.now() / 1_000,
-        step: undefined,
-        corrected: undefined,
-        ...tells
-      })
+      const hello = formatHello(helloOf(machine, { sequence: ++sequence, sent: Date.now() / 1_000, ...tells }))
       const timestamp = new Date().toISOString()
       const rows = [{ timestamp, name: "nginx", num_procs: 1, cpu_seconds_total: 1, memory_bytes: 1 }]
       const response = await fetch(`${url}/metrics/prometheus`, {

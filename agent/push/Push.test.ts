@@ -14,7 +14,7 @@ import {
   TokenUnreadable,
   withDefaults
 } from "../config/AgentConfig.ts"
-import { closedPort, type HttpPeer, httpPeer, type PeerRequest, tcpPeer } from "../scrape/HttpPeer.fixture.ts"
+import { closedPort, type HttpPeer, httpPeer, type PeerRequest, settled, tcpPeer } from "../scrape/HttpPeer.fixture.ts"
 import { packArray, packRows } from "../spool/PackedRows.ts"
 import { type NewSpoolRecord, Spool } from "../spool/Spool.ts"
 import { layerMemory } from "../spool/SpoolMemory.ts"
@@ -98,17 +98,6 @@ const runFor = (seconds: number, peer: HttpPeer) =>
     }
     yield* Fiber.interrupt(fiber)
   })
-
-/** Until no request is on its way: gzip, connecting and answering take real time. */
-const settled = (peer: HttpPeer) =>
-  TestClock.withLive(
-    Effect.gen(function* () {
-      for (let quiet = 0; quiet < 5; ) {
-        yield* Effect.sleep(4)
-        quiet = peer.openConnections() === 0 ? quiet + 1 : 0
-      }
-    })
-  )
 
 describe("while there is nothing to send", () => {
   const outcome = {

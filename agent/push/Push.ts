@@ -25,20 +25,21 @@
  * which is then given up), an answer in proportion to
  * the rows sent (`ANSWER_BYTES_PER_ROW`), and the configured time-out.
  */
-import { Clock, Duration, Effect, Option, Random, Redacted, Result, Semaphore } from "effect"
+import { Clock, Duration, Effect, Option, Random, Result, Semaphore } from "effect"
 import { AGENT_HEADER, type AgentHello, formatHello } from "../../src/protocol/AgentHello.ts"
 import { WANTS_HEADER } from "../../src/protocol/AgentWants.ts"
 import { printable } from "../../src/protocol/PrintableText.ts"
 import { AgentStatus, type PushChange } from "../AgentStatus.ts"
 import { MachineClock } from "../clock/MachineClock.ts"
-import { AgentConfig, type AgentServer, connectionOf, type TokenUnreadable } from "../config/AgentConfig.ts"
+import { AgentConfig, type AgentServer } from "../config/AgentConfig.ts"
 import { redactedUrl } from "../config/ShownUrl.ts"
 import { PushAnswered } from "../recorder/PushAnswered.ts"
 import { restrainedMillis } from "../scrape/Cadence.ts"
-import { type ExchangeFailed, type ExchangeResponse, exchange } from "../scrape/HttpExchange.ts"
+import type { ExchangeResponse } from "../scrape/HttpExchange.ts"
 import { Spool, type SpoolRecord } from "../spool/Spool.ts"
 import { makeIdentity } from "./Identity.ts"
 import { makeParking } from "./Parking.ts"
+import { post } from "./Post.ts"
 import { kindOf, kindsOf, type PushAnswer, problemOf, readAnswer } from "./PushAnswer.ts"
 import {
   backoffMillis,
@@ -171,7 +172,9 @@ const makePushTo = Effect.fnUntraced(function* (server: AgentServer) {
       if (records.length === 0 && what !== "troubles") return { wait: "records" }
       yield* machine.notice
       const body = bodyOf(records.map((record) => ({ ...record, rows: moveTimes(record.rows, correction) })))
-      const sent = yield* Effect.result(send(server, url, headersFor(correction), body, answerLimit(records)))
+      const sent = yield* Effect.result(
+        post(server, { url, headers: headersFor(correction), body, bodyLimit: answerLimit(records) })
+      )
       if (Result.isFailure(sent)) {
         const { _tag, message } = sent.failure
         const error = _tag === "TokenUnreadable" ? message : `${shownUrl} cannot be reached: ${message}`
@@ -179,10 +182,10 @@ const makePushTo = Effect.fnUntraced(function* (server: AgentServer) {
         bodyBytes = BODY_BYTES_FIRST
         return _tag === "TokenUnreadable" ? { wait: "long", error } : { wait: "backoff", error }
       }
-      const { bytes, response } = sent.success
+      const response = sent.success
       const { elapsedMillis, headers, respondedAt } = response
       yield* machine.answered({ date: headers.date, at: respondedAt, roundTripMillis: elapsedMillis })
-      yield* change({ request: String(response.status), bytesSent: bytes })
+      yield* change({ request: String(response.status), bytesSent: body.byteLength })
       return yield* settle(verdictOf(response.status), records, response, correction)
     }).pipe((effect) => oneAtATime.withPermit(effect))
 
@@ -392,30 +395,3 @@ const answerLimit = (records: ReadonlyArray<SpoolRecord>): number => {
   const rows = records.reduce((sum, one) => sum + one.rows.count, 0)
   return Math.min(ANSWER_BYTES + rows * ANSWER_BYTES_PER_ROW, ANSWER_BYTES_MAX)
 }
-
-const send = (
-  server: AgentServer,
-  url: string,
-  headers: Readonly<Record<string, string>>,
-  body: Uint8Array,
-  bodyLimit: number
-): Effect.Effect<{ readonly response: ExchangeResponse; readonly bytes: number }, ExchangeFailed | TokenUnreadable> =>
-  Effect.gen(function* () {
-    const token = yield* server.token
-    const response = yield* exchange({
-      method: "POST",
-      url,
-      headers: {
-        ...headers,
-        authorization: `Bearer ${Redacted.value(token)}`,
-        "content-type": "application/json",
-        "content-encoding": "gzip",
-        accept: "application/json, application/problem+json"
-      },
-      body,
-      timeout: server.timeout,
-      bodyLimit,
-      ...(yield* connectionOf(server))
-    })
-    return { response, bytes: body.byteLength }
-  })

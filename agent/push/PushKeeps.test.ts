@@ -12,7 +12,7 @@ import { layerStatus } from "../Agent.ts"
 import { agentMetrics } from "../AgentMetrics.ts"
 import { AgentStatus } from "../AgentStatus.ts"
 import { AgentConfig } from "../config/AgentConfig.ts"
-import { type HttpPeer, httpPeer, type PeerRequest } from "../scrape/HttpPeer.fixture.ts"
+import { type HttpPeer, httpPeer, type PeerRequest, settled } from "../scrape/HttpPeer.fixture.ts"
 import { packRows } from "../spool/PackedRows.ts"
 import { type NewSpoolRecord, Spool } from "../spool/Spool.ts"
 import { layerMemory } from "../spool/SpoolMemory.ts"
@@ -65,16 +65,6 @@ const payloadIn = ({ body }: PeerRequest): Record<string, ReadonlyArray<SentRow>
 const namesIn = (request: PeerRequest) =>
   Object.values(payloadIn(request)).flatMap((rows) => rows.map(({ name }) => name))
 const helloIn = ({ headers }: PeerRequest) => parseHello(headers["nodepulse-agent"])
-
-const settled = (peer: HttpPeer) =>
-  TestClock.withLive(
-    Effect.gen(function* () {
-      for (let quiet = 0; quiet < 5; ) {
-        yield* Effect.sleep(4)
-        quiet = peer.openConnections() === 0 ? quiet + 1 : 0
-      }
-    })
-  )
 
 /** Lets a push run under the test's clock; `step` goes on by half a second. */
 const running = (peer: HttpPeer) =>

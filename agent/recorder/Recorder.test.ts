@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { formatWanted } from "../../src/protocol/AgentWants.ts"
 import { type Recording, readRecording } from "../../src/protocol/Recording.ts"
 import type { AgentServer } from "../config/AgentConfig.ts"
-import { type HttpPeer, httpPeer } from "../scrape/HttpPeer.fixture.ts"
+import { type HttpPeer, httpPeer, settled } from "../scrape/HttpPeer.fixture.ts"
 import { type ProcTree, procTree } from "./ProcTree.fixture.ts"
 import { makeRecorder } from "./Recorder.ts"
 
@@ -21,17 +21,6 @@ const serverAt = (url: string): AgentServer => ({
 
 const received = ({ requests }: HttpPeer): ReadonlyArray<Recording> =>
   requests.map(({ body }) => Result.getOrThrow(readRecording(JSON.parse(gunzipSync(body).toString()))))
-
-/** Until no request is on its way: gzip, connecting and answering take real time. */
-const settled = (peer: HttpPeer) =>
-  TestClock.withLive(
-    Effect.gen(function* () {
-      for (let quiet = 0; quiet < 5; ) {
-        yield* Effect.sleep(4)
-        quiet = peer.openConnections() === 0 ? quiet + 1 : 0
-      }
-    })
-  )
 
 /** A recorder that runs under the test's clock, before a server that answers with these statuses, the last one from then on. */
 const started = Effect.fnUntraced(function* (...statuses: ReadonlyArray<number>) {

@@ -6,11 +6,11 @@
  * {@link WAITING_MAX} that waits; the older gives way. Nothing of a recording is on disk.
  */
 import { gzip } from "node:zlib"
-import { Clock, Duration, Effect, Queue, Random, Redacted, Result } from "effect"
+import { Clock, Duration, Effect, Queue, Random, Result } from "effect"
 import { PACKED_BYTES_MAX, type Recording } from "../../src/protocol/Recording.ts"
-import { type AgentServer, connectionOf } from "../config/AgentConfig.ts"
+import type { AgentServer } from "../config/AgentConfig.ts"
+import { post } from "../push/Post.ts"
 import { backoffMillis, retryAfterMillis } from "../push/PushBatch.ts"
-import { exchange } from "../scrape/HttpExchange.ts"
 
 const WAITING_MAX = 1
 const GIVEN_UP_MILLIS = 3_600_000
@@ -50,23 +50,8 @@ export const makeSender = Effect.fnUntraced(function* (server: AgentServer) {
     yield* Queue.offer(waiting, { id: recording.id, body, madeAt: monotonic() })
   })
 
-  const send = Effect.fnUntraced(function* ({ body }: Packed) {
-    const token = yield* server.token
-    return yield* exchange({
-      method: "POST",
-      url: `${server.url}/api/recordings`,
-      headers: {
-        authorization: `Bearer ${Redacted.value(token)}`,
-        "content-type": "application/json",
-        "content-encoding": "gzip",
-        accept: "application/json, application/problem+json"
-      },
-      body,
-      timeout: server.timeout,
-      bodyLimit: ANSWER_BYTES,
-      ...(yield* connectionOf(server))
-    })
-  })
+  const send = ({ body }: Packed) =>
+    post(server, { url: `${server.url}/api/recordings`, body, bodyLimit: ANSWER_BYTES })
 
   /** Sends one until the server has it, or never takes it, or it is too old. */
   const deliver = Effect.fnUntraced(function* (one: Packed) {

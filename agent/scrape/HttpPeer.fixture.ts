@@ -5,6 +5,7 @@
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { Effect, type Scope } from "effect"
+import { TestClock } from "effect/testing"
 
 export interface HttpPeer {
   readonly url: string
@@ -81,6 +82,17 @@ const listening = (
       })
   )
 }
+
+/** Until no request is on its way to it: under a test's clock, gzip, connecting and answering still take real time. */
+export const settled = (peer: HttpPeer) =>
+  TestClock.withLive(
+    Effect.gen(function* () {
+      for (let quiet = 0; quiet < 5; ) {
+        yield* Effect.sleep(4)
+        quiet = peer.openConnections() === 0 ? quiet + 1 : 0
+      }
+    })
+  )
 
 /** A port of 127.0.0.1 on which nothing listens. */
 export { freePort as closedPort } from "../../test/Ports.ts"

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { helloOf } from "../protocol/AgentHello.fixture.ts"
 import { type AgentHello, hashOf } from "../protocol/AgentHello.ts"
 import { type AgentState, conflictOf, decide, NO_AGENT, unknownOf, withUnknown } from "./AgentHolder.ts"
 
@@ -9,19 +10,14 @@ const SECOND = 1_000
 const agent = (machine: string, boot: string, start: string, after: ReadonlyArray<string> = []) => {
   let sequence = 0
   return {
-    hello: (changes: Partial<AgentHello> = {}): AgentHello => ({
-      name: machine,
-      machine: hashOf("machine", machine),
-      boot: hashOf("boot", boot),
-      start: hashOf("start", start),
-      after: after.map((each) => hashOf("start", each)),
-      sequence: ++sequence,
-      intervalSeconds: 15,
-      sent: undefined,
-      step: undefined,
-      corrected: undefined,
-      ...changes
-    })
+    hello: (changes: Partial<AgentHello> = {}): AgentHello =>
+      helloOf(machine, {
+        boot: hashOf("boot", boot),
+        start: hashOf("start", start),
+        after: after.map((each) => hashOf("start", each)),
+        sequence: ++sequence,
+        ...changes
+      })
   }
 }
 

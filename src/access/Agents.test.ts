@@ -3,6 +3,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import * as TestDatabase from "../../test/TestDatabase.ts"
+import { helloOf } from "../protocol/AgentHello.fixture.ts"
 import { type AgentHello, hashOf } from "../protocol/AgentHello.ts"
 import { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
 import { type AgentStore, makeAgents, memoryStore } from "./Agents.ts"
@@ -14,18 +15,7 @@ const sequences = new Map<string, number>()
 const hello = (machine: string, start = machine): AgentHello => {
   const sequence = (sequences.get(start) ?? 0) + 1
   sequences.set(start, sequence)
-  return {
-    name: machine,
-    machine: hashOf("machine", machine),
-    boot: hashOf("boot", machine),
-    start: hashOf("start", start),
-    after: [],
-    sequence,
-    intervalSeconds: 15,
-    sent: undefined,
-    step: undefined,
-    corrected: undefined
-  }
+  return helloOf(machine, { start: hashOf("start", start), sequence })
 }
 
 /** A store that can be away, and counts. */

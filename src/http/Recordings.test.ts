@@ -2,7 +2,8 @@ import { connect, type Socket } from "node:net"
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Queue } from "effect"
-import { formatHello, hashOf } from "../protocol/AgentHello.ts"
+import { helloOf } from "../protocol/AgentHello.fixture.ts"
+import { formatHello } from "../protocol/AgentHello.ts"
 import { parseWanted, WANTS_HEADER } from "../protocol/AgentWants.ts"
 import { kill, recording } from "../protocol/Recording.fixture.ts"
 import type { Recording } from "../protocol/Recording.ts"
@@ -162,10 +163,7 @@ describe("a recording that is sent", () => {
 })
 
 describe("a recording that is wanted", () => {
-  const hello = formatHello({
-    ...{ name: "web-1", machine: hashOf("machine", "m"), boot: hashOf("boot", "b"), start: hashOf("start", "s") },
-    ...{ after: [], sequence: 1, intervalSeconds: 15, sent: undefined, step: undefined, corrected: undefined }
-  })
+  const hello = formatHello(helloOf("web-1"))
 
   it.live("is asked for by an operator, and told to the agent of that server alone, with the answer to its push", () =>
     Effect.gen(function* () {

@@ -1,27 +1,14 @@
 /** What the server does with what agents tell about themselves: identity, clock, exporters that are not known here. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type AgentHello, formatHello, hashOf } from "../../protocol/AgentHello.ts"
+import { helloOf } from "../../protocol/AgentHello.fixture.ts"
+import { type AgentHello, formatHello } from "../../protocol/AgentHello.ts"
 import { ADMIN, row, startServer, type TestServer } from "../TestServer.ts"
 
 const agent = (machine: string) => {
   let sequence = 0
   return (changes: Partial<AgentHello> = {}) => ({
-    headers: {
-      "nodepulse-agent": formatHello({
-        name: machine,
-        machine: hashOf("machine", machine),
-        boot: hashOf("boot", machine),
-        start: hashOf("start", machine),
-        after: [],
-        sequence: ++sequence,
-        intervalSeconds: 15,
-        sent: undefined,
-        step: undefined,
-        corrected: undefined,
-        ...changes
-      })
-    }
+    headers: { "nodepulse-agent": formatHello(helloOf(machine, { sequence: ++sequence, ...changes })) }
   })
 }
 
