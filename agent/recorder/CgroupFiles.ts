@@ -141,4 +141,5 @@ const valueOf = (text: string | undefined, name: string): number => {
   return Number.NaN
 }
 
-const limitOf = (bytes: number): number | undefined => (bytes >= 0 && bytes < NO_LIMIT ? bytes : undefined)
+/** A limit in bytes, as the kernel writes it; undefined: there is none. */
+export const limitOf = (bytes: number): number | undefined => (bytes >= 0 && bytes < NO_LIMIT ? bytes : undefined)

@@ -171,7 +171,7 @@ describe("a process that the kernel killed for want of memory", () => {
   it("is told by the kernel's own words where they can be read", () => {
     const kill = {
       ...{ pid: 9, comm: "hog", bytes: 4_096, scope: "unit" as const },
-      ...{ limited: `/${CGROUP}`, cgroup: `/${CGROUP}` }
+      ...{ limited: `/${CGROUP}`, limit: undefined, cgroup: `/${CGROUP}` }
     }
     const recorder = tree.recorder({ log: { kills: () => [kill] } })
     const expected = {
@@ -182,11 +182,21 @@ describe("a process that the kernel killed for want of memory", () => {
     expect(made(recorder, 20_000).kills).toEqual([expected])
   })
 
+  it("has the limit that the kernel tells, also of a unit that began and was gone before anybody had looked at it", () => {
+    const limited = "/system.slice/brief.service"
+    const kill = {
+      ...{ pid: 4_010, comm: "brief", bytes: 4_096, scope: "unit" as const },
+      ...{ limited, limit: 33_554_432, cgroup: limited }
+    }
+    const recorder = tree.recorder({ log: { kills: () => [kill] } })
+    expect(runInto(recorder)).toMatchObject([{ unit: "brief.service", limited: "brief.service", limit: 33_554_432 }])
+  })
+
   it("has its unit's limit although the kernel's words have a path from outside of the container that this runs in", () => {
     const outside = `/lxc/box/${CGROUP}`
     const kill = {
       ...{ pid: 4_009, comm: "hog", bytes: 4_096, scope: "unit" as const },
-      ...{ limited: outside, cgroup: outside }
+      ...{ limited: outside, limit: undefined, cgroup: outside }
     }
     const recorder = tree.recorder({ log: { kills: () => [kill] } })
     expect(runInto(recorder)).toMatchObject([{ name: "hog", unit: "hog.service", limit: 67_108_864 }])

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { killsIn, messageOf, openKernelLog } from "./KernelLog.ts"
 
+const USAGE = "memory: usage 65536kB, limit 65536kB, failcnt 94"
 const OF_UNIT = [
   "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/system.slice/hog.service,task_memcg=/system.slice/hog.service,task=hog,pid=4711,uid=0",
   "Memory cgroup out of memory: Killed process 4711 (hog) total-vm:80000kB, anon-rss:64000kB, file-rss:1000kB, shmem-rss:24kB, UID:0 pgtables:180kB oom_score_adj:0"
@@ -18,9 +19,25 @@ describe("what the kernel tells of a kill", () => {
         bytes: 65_024 * 1024,
         scope: "unit",
         limited: "/system.slice/hog.service",
+        limit: undefined,
         cgroup: "/system.slice/hog.service"
       }
     ])
+  })
+
+  it("is the limit that was reached, where it is told, and of no other kill", () => {
+    const swap = "memory+swap: usage 70000kB, limit 131072kB, failcnt 0"
+    const [facts = "", killed = ""] = OF_UNIT
+    const kills = killsIn([USAGE, swap, ...OF_UNIT, ...OF_UNIT])
+    expect(kills.map(({ limit }) => limit)).toEqual([65_536 * 1024, undefined])
+    expect(killsIn([USAGE.replace("limit 65536", "limit 9007199254740988"), ...OF_UNIT])[0]?.limit).toBeUndefined()
+    // Nothing but the kernel's whole line is one.
+    for (const strange of [`${USAGE}[9]: segfault at 0 ip 0 sp 0 error 4`, `x ${USAGE}`]) {
+      expect(killsIn([strange, ...OF_UNIT])[0]?.limit).toBeUndefined()
+    }
+    const ofMachine = killed.replace("Memory cgroup out of memory", "Out of memory")
+    expect(killsIn([USAGE, facts.replace("MEMCG", "NONE"), ofMachine])[0]?.limit).toBeUndefined()
+    expect(killsIn([USAGE, facts.replace("pid=4711", "pid=12"), killed])[0]?.limit).toBeUndefined()
   })
 
   it("is the machine's own want of memory where no limit was reached", () => {

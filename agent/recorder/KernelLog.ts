@@ -2,9 +2,10 @@
  * What the kernel says of processes that it killed for want of memory: `/dev/kmsg`, where it may be read.
  *
  * Guarantee: nothing waits (the file is opened non-blocking), no more than {@link RECORDS_MAX} messages are read at a time, and nothing
- * of them is kept but victim, unit and memory. What is not the kernel's own (anyone may write to its log) does not count.
+ * of them is kept but victim, unit, memory and limit. What is not the kernel's own (anyone may write to its log) does not count.
  */
 import * as Fs from "node:fs"
+import { limitOf } from "./CgroupFiles.ts"
 
 const RECORDS_MAX = 20_000
 /** The kernel's own longest is some 1 KiB; a shorter buffer than the message is an error. */
@@ -19,6 +20,8 @@ export interface KernelKill {
   readonly scope: "host" | "unit"
   /** The cgroup whose limit was reached; undefined where it was the machine's. */
   readonly limited: string | undefined
+  /** That limit, bytes; undefined where it was the machine's, or is not told. */
+  readonly limit: number | undefined
   /** The victim's own cgroup; undefined where it is not told. */
   readonly cgroup: string | undefined
 }
@@ -71,7 +74,7 @@ const linesOf = (file: number): ReadonlyArray<string> => {
     }
     if (length === 0) break
     const line = messageOf(buffer.toString("latin1", 0, length))
-    if (line !== undefined && /oom-kill:|Killed process /.test(line)) lines.push(line)
+    if (line !== undefined && /^memory: usage |oom-kill:|Killed process /.test(line)) lines.push(line)
   }
   return lines
 }
@@ -90,7 +93,14 @@ export const messageOf = (record: string): string | undefined => {
 export const killsIn = (lines: ReadonlyArray<string>): ReadonlyArray<KernelKill> => {
   const kills: Array<KernelKill> = []
   let about: Readonly<Record<string, string>> = {}
+  let limit: number | undefined
   for (const line of lines) {
+    // What the cgroup held and may hold is said before who is chosen.
+    const usage = USAGE.exec(line)
+    if (usage !== null) {
+      limit = limitOf(1024 * Number(usage[1]))
+      continue
+    }
     // Longer than a command name, and in front: no process can be called so as to be taken for it.
     if (line.startsWith(FACTS_BEGIN)) {
       about = factsOf(line.slice("oom-kill:".length))
@@ -107,14 +117,19 @@ export const killsIn = (lines: ReadonlyArray<string>): ReadonlyArray<KernelKill>
       bytes: 1024 * (Number(anonymous) + Number(files) + Number(shared)),
       scope: isOfUnit ? "unit" : "host",
       limited: isOfUnit ? own.oom_memcg : undefined,
+      limit: isOfUnit && own.oom_memcg !== undefined ? limit : undefined,
       cgroup: own.task_memcg
     })
     about = {}
+    limit = undefined
   }
   return kills
 }
 
 const FACTS_BEGIN = "oom-kill:constraint="
+
+/** Of the cgroup that reached its limit. Version 1 counts swap on a line of its own. */
+const USAGE = /^memory: usage \d{1,19}kB, limit (\d{1,19})kB, failcnt \d{1,19}$/
 
 /** A command name has at most 15 characters, a kernel thread's 63. */
 const KILLED =

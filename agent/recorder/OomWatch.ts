@@ -41,7 +41,7 @@ export class OomWatch {
       : paths.slice(0, KILLS_AT_ONCE).map((path) => this.#presumed(path, at))
   }
 
-  #told({ bytes, cgroup, comm, limited, pid, scope }: KernelKill, at: number): OomKill {
+  #told({ bytes, cgroup, comm, limit, limited, pid, scope }: KernelKill, at: number): OomKill {
     const shown = this.#processes.named(pid)
     return {
       at,
@@ -51,7 +51,8 @@ export class OomWatch {
       memory: bytes,
       scope,
       limited: limited === undefined ? null : this.#nameOf(limited),
-      limit: limited === undefined ? null : (this.#units?.limitOf(limited) ?? null),
+      // A unit that is killed soon after its start may be gone before anybody has looked at its limit.
+      limit: limit ?? (limited === undefined ? null : (this.#units?.limitOf(limited) ?? null)),
       source: "kernel"
     }
   }

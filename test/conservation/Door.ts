@@ -1,10 +1,11 @@
 /**
- * The judge's door: what agents push goes through it to ingest, and every request and answer is written into the books.
+ * The judge's door: what agents push goes through it to ingest, and every push and its answer is written into the books. What else
+ * they send (a recording, where the kernel of this machine has killed something) goes through it unread.
  *
  * An answer is in the books before the agent hears of it; the judge may then lose it, which is what a crash between
  * publishing and answering looks like from outside.
  */
-import { Agent, createServer, request, type ServerResponse } from "node:http"
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import { gunzipSync } from "node:zlib"
 import { Effect, type Scope } from "effect"
@@ -19,6 +20,11 @@ export interface Door {
   /** How many requests had which status; `lost`: ingest was away or died, `unheard`: its answer was lost. */
   readonly statuses: () => Readonly<Record<string, number>>
 }
+
+const PUSHES = "/metrics/prometheus"
+
+const payloadOf = ({ headers }: IncomingMessage, body: Buffer): Payload =>
+  JSON.parse((headers["content-encoding"] === "gzip" ? gunzipSync(body) : body).toString())
 
 export const makeDoor = (options: {
   readonly books: Books
@@ -46,9 +52,9 @@ export const makeDoor = (options: {
           const body = Buffer.concat(chunks)
           const token = /^Bearer (.+)$/.exec(incoming.headers.authorization ?? "")?.[1] ?? ""
           const id = options.serverOf(token)
-          const json = incoming.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body
-          const payload = JSON.parse(json.toString()) as Payload
-          if (id !== undefined) books.sending(id, payload)
+          const pushed =
+            incoming.url === PUSHES && id !== undefined ? { id, payload: payloadOf(incoming, body) } : undefined
+          if (pushed !== undefined) books.sending(pushed.id, pushed.payload)
           const lost = () => {
             count("lost")
             outgoing.socket?.resetAndDestroy()
@@ -69,9 +75,9 @@ export const makeDoor = (options: {
               answer.on("end", () => {
                 const status = answer.statusCode ?? 0
                 const text = Buffer.concat(parts)
-                if (status >= 200 && status < 300 && id !== undefined) {
+                if (status >= 200 && status < 300 && pushed !== undefined) {
                   const { rejected } = JSON.parse(text.toString()) as { readonly rejected: ReadonlyArray<RejectedRow> }
-                  books.answered(id, payload, rejected)
+                  books.answered(pushed.id, pushed.payload, rejected)
                 }
                 if (toLose > 0) {
                   toLose--
