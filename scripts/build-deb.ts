@@ -49,6 +49,8 @@ interface Package {
     readonly user: string
     readonly state: string
     readonly secrets: string
+    /** What the owner of the machine writes for it, and a purge takes away: it must not hold for a package that is installed later. */
+    readonly owners?: string
     /** The file for the token that this machine is given when it is enrolled; none where it is not. */
     readonly token?: string
     readonly command: string
@@ -87,7 +89,8 @@ const packages: ReadonlyArray<Package> = [
       command: "nodepulse-agent",
       program: "/usr/lib/nodepulse-agent/nodepulse-agent.mjs",
       environment: "/etc/nodepulse/agent.env",
-      conffile: "nodepulse.yml"
+      conffile: "nodepulse.yml",
+      owners: "/etc/nodepulse/agent.env"
     },
     docs: ["process-monitoring.md", "security.md", "short-lived.md", "troubleshooting.md"],
     fill: (folder) =>
@@ -105,6 +108,12 @@ const packages: ReadonlyArray<Package> = [
       user: "nodepulse-hands",
       state: "/var/lib/nodepulse-hands",
       secrets: "",
+      owners: [
+        "/etc/nodepulse/hands.yml",
+        "/etc/nodepulse/hands.env",
+        "/etc/polkit-1/rules.d/50-nodepulse-hands.rules",
+        "/etc/sudoers.d/nodepulse-hands"
+      ].join(" "),
       command: "nodepulse-hands",
       program: "/usr/lib/nodepulse-hands/nodepulse-hands.mjs",
       environment: "/etc/nodepulse/hands.env"
@@ -168,6 +177,7 @@ function build({ architecture, docs, fill, name, service, version }: Package): v
     USER: service?.user ?? "",
     STATE: service?.state ?? "",
     SECRETS: service?.secrets ?? "",
+    OWNERS: service?.owners ?? "",
     TOKEN: service?.token ?? "",
     CONFIGURATION: `/etc/nodepulse/${service?.conffile ?? ""}`
   }

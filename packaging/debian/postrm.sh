@@ -11,7 +11,7 @@ if [ "$1" = purge ]; then
     deb-systemd-helper unmask @UNIT@ >/dev/null || true
   fi
   rm -rf @STATE@
-  rm -f @SECRETS@
+  rm -f @SECRETS@ @OWNERS@
   if [ -d /etc/nodepulse ]; then rmdir --ignore-fail-on-non-empty /etc/nodepulse; fi
   if getent passwd @USER@ >/dev/null; then userdel @USER@ >/dev/null || true; fi
 fi

@@ -2,7 +2,7 @@
  * From a bare server to a monitored one and back, for real: Ansible's roles applied to a Debian root that was booted with
  * systemd as PID 1, then the packages by hand. In the order of the file; what fails first ends it.
  */
-import { createHash, randomBytes } from "node:crypto"
+import { createHash, generateKeyPairSync, randomBytes, randomUUID } from "node:crypto"
 import {
   copyFileSync,
   existsSync,
@@ -20,7 +20,10 @@ import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import config from "../../plugins.config.ts"
+import { approve, rawPublicKeyOf } from "../../src/protocol/Approvals.ts"
+import type { Order } from "../../src/protocol/Orders.ts"
 import { BootedRoot, execute, whyNot } from "./BootedRoot.ts"
+import { PlayedServer } from "./PlayedServer.ts"
 
 const project = join(import.meta.dirname, "..", "..")
 const ansible = join(project, "ansible")
@@ -129,7 +132,16 @@ describe.skipIf(reason !== undefined)("in a Debian root booted with systemd", ()
     for (const args of [
       ["scripts/build.ts"],
       ["scripts/build-deb.ts", "--fast", "--out", debs],
-      ["scripts/build-deb.ts", "--fast", "--out", join(debs, "old"), "--only", "nodepulse-agent", "--version", "0.0.9"]
+      ...["nodepulse-agent", "nodepulse-hands"].map((only) => [
+        "scripts/build-deb.ts",
+        "--fast",
+        "--out",
+        join(debs, "old"),
+        "--only",
+        only,
+        "--version",
+        "0.0.9"
+      ])
     ]) {
       const built = await execute(node, args, { cwd: project })
       if (built.code !== 0) throw new Error(built.stderr)
@@ -363,9 +375,8 @@ describe.skipIf(reason !== undefined)("in a Debian root booted with systemd", ()
   })
 
   describe("the packages", () => {
-    const installed = () =>
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
-      root.shell("dpkg-query -W -f '${Version} ${db:Status-Status}' nodepulse-agent 2>/dev/null || true")
+    const installed = (name = "nodepulse-agent") =>
+      root.shell(`dpkg-query -W -f '\${Version} \${db:Status-Status}' ${name} 2>/dev/null || true`)
     const metric = async (name: string) => {
       const text = await (await fetch(`http://${AGENT_METRICS}/metrics`)).text()
       return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1])
@@ -397,8 +408,10 @@ describe.skipIf(reason !== undefined)("in a Debian root booted with systemd", ()
       response.setHeader("content-type", "text/plain; version=0.0.4").end(`${lines.join("\n")}\n`)
     })
     const rows = new Set<string>()
-    /** A server that takes everything, and enrols everybody. */
+    const acting = new PlayedServer()
+    /** A server that takes everything, enrols everybody, and has orders for those that ask. */
     const taker = createServer((request, response) => {
+      if (request.url === "/api/hands/poll") return acting.handle(request, response)
       if (request.url === "/api/enroll") {
         response.writeHead(request.headers.authorization === "Bearer np_enrolment_test" ? 201 : 403)
         response.end(JSON.stringify({ server_id: "pulse", name: "pulse", token: "np_agent_test" }))
@@ -513,26 +526,88 @@ ${others.map((name) => `  - {name: ${name}, enabled: false}\n`).join("")}`
       await root.shell("systemctl daemon-reload")
     })
 
-    test("leave configuration, token and spool when they are removed", async () => {
+    const { privateKey } = generateKeyPairSync("ed25519")
+    const HANDS = `server_id: pulse
+approvers: [{name: ada, role: admin, key: "${Buffer.from(rawPublicKeyOf(privateKey)).toString("base64")}"}]
+allow: [{verbs: [nice], names: [sleep]}]
+`
+    const given = (order: Order) =>
+      acting.order(order, [approve(order, "ada", Math.floor(Date.now() / 1_000) + 60, privateKey)])
+    const niceOf = async (unit: string) =>
+      (await root.shell(`cat /proc/$(systemctl show -P MainPID ${unit})/stat`)).split(" ")[18]
+    let order: Order
+
+    test("act on nothing, and ask nobody, before the owner has written what may be done", async () => {
+      await root.shell("apt-get install -qq -y --no-install-recommends /root/debs/nodepulse-hands_0.0.9_all.deb")
+      expect(await installed("nodepulse-hands")).toBe("0.0.9 installed")
+      expect((await root.run("systemctl", "is-active", "nodepulse-hands")).stdout.trim()).toBe("inactive")
+      expect((await root.shell("systemctl show -P ConditionResult nodepulse-hands")).trim()).toBe("no")
+      expect((await root.shell("id -nG nodepulse-hands")).trim()).toBe("nodepulse-hands")
+      expect(acting.polls).toBe(0)
+      expect((await root.shell("systemctl --failed --no-legend --plain")).trim()).toBe("")
+    })
+
+    test("act as its own user, by two rights, once it is written", async () => {
+      writeFileSync(root.path("/etc/nodepulse/hands.yml"), HANDS)
+      await root.shell(`nodepulse-hands hands --check && systemctl start nodepulse-hands
+        systemd-run --quiet --unit=sleeper --property=User=games sleep 3600`)
+      const status = await root.shell("cat /proc/$(systemctl show -P MainPID nodepulse-hands)/status")
+      // CAP_KILL and CAP_SYS_NICE.
+      expect(/^CapEff:\s+(\w+)$/m.exec(status)?.[1]).toBe((2 ** 5 + 2 ** 23).toString(16).padStart(16, "0"))
+      const pid = Number(await root.shell("systemctl show -P MainPID sleeper"))
+      const { boot_id, offers } = await acting.preview({ pid })
+      const [{ target, verb }] = offers as [(typeof offers)[number]]
+      order = {
+        ...{ version: 1, id: randomUUID(), server: "pulse", boot_id, verb, target },
+        ...{ settings: { nice: 7, io: "unchanged" }, reason: "a test", nonce: randomBytes(16).toString("base64url") }
+      } as Order
+      expect(await given(order)).toMatchObject({ result: "done", by: ["ada"] })
+      expect(await niceOf("sleeper")).toBe("7")
+      expect(
+        await root.shell(
+          "stat -c '%U:%G %a' /etc/nodepulse/hands.yml; cd /var/lib/nodepulse-hands && stat -c '%U:%G %a' . journal"
+        )
+      ).toBe("root:root 644\nnodepulse-hands:nodepulse-hands 700\nnodepulse-hands:nodepulse-hands 600\n")
+    })
+
+    test("keep what may be done, and do nothing again that was done before an upgrade", async () => {
+      const before = await root.shell(
+        "systemctl show -P MainPID nodepulse-hands; renice -n 0 $(systemctl show -P MainPID sleeper) >/dev/null"
+      )
+      await root.shell("apt-get install -qq -y --no-install-recommends /root/debs/nodepulse-hands_0.1.0_all.deb")
+      expect(await installed("nodepulse-hands")).toMatch(/^(?!0\.0\.9)\S+ installed$/)
+      expect(readFileSync(root.path("/etc/nodepulse/hands.yml"), "utf8")).toBe(HANDS)
+      expect(await given(order)).toMatchObject({ result: "refused", code: "replayed" })
+      expect(await root.shell("systemctl show -P MainPID nodepulse-hands")).not.toBe(before)
+      expect(await niceOf("sleeper")).toBe("0")
+      await root.shell("systemctl stop sleeper")
+    })
+
+    test("leave configuration, token, spool and journal when they are removed", async () => {
+      // What acts needs the agent, and goes with it.
       await root.shell("apt-get remove -qq -y nodepulse-agent")
-      expect((await root.run("systemctl", "is-active", "nodepulse-agent")).stdout.trim()).toBe("inactive")
+      expect(await root.shell("systemctl is-active nodepulse-agent nodepulse-hands || true")).toBe(
+        "inactive\ninactive\n"
+      )
       for (const path of [
         "/etc/nodepulse/nodepulse.yml",
         "/etc/nodepulse/agent.token",
-        "/var/lib/nodepulse-agent/spool"
+        "/var/lib/nodepulse-agent/spool",
+        "/etc/nodepulse/hands.yml",
+        "/var/lib/nodepulse-hands/journal"
       ]) {
         expect(existsSync(root.path(path)), path).toBe(true)
       }
-      expect(existsSync(root.path("/usr/bin/nodepulse-agent"))).toBe(false)
+      expect(readdirSync(root.path("/usr/bin")).filter((name) => name.startsWith("nodepulse"))).toEqual([])
     })
 
     test("leave nothing when they are purged", async () => {
-      await root.shell("apt-get purge -qq -y nodepulse-agent nodepulse-runtime")
+      await root.shell("apt-get purge -qq -y nodepulse-agent nodepulse-hands nodepulse-runtime")
       const left = await root.shell(
         "find / -xdev \\( -path /proc -o -path /sys -o -path /root -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/log/journal \\) -prune -o -iname '*nodepulse*' -print"
       )
       expect(left).toBe("")
-      expect(await root.shell("getent passwd nodepulse-agent || true")).toBe("")
+      expect(await root.shell("getent passwd nodepulse-agent nodepulse-hands || true")).toBe("")
       expect((await root.shell("systemctl --failed --no-legend --plain")).trim()).toBe("")
     })
   })

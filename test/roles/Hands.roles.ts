@@ -4,13 +4,15 @@
  */
 import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto"
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer, type Server } from "node:http"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { approve, rawPublicKeyOf } from "../../src/protocol/Approvals.ts"
-import type { Offer, Order, Outcome, Poll, Preview, PreviewTarget } from "../../src/protocol/Orders.ts"
+import type { Offer, Order, Outcome, Preview, PreviewTarget } from "../../src/protocol/Orders.ts"
 import { buildAgent, until } from "./AgentInRoot.ts"
 import { BootedRoot, whyNot } from "./BootedRoot.ts"
+import { PlayedServer } from "./PlayedServer.ts"
 
 const project = join(import.meta.dirname, "..", "..")
 const node = join(project, "node_modules", "node", "bin", "node")
@@ -26,73 +28,11 @@ allow:
   - {verbs: [weight, quota, memory_high, restart, nice, terminate, kill], units: ["burner*.service"], per_hour: 100}
 `
 
-/** The server's side: what polls say, and what they are answered. */
-class Played {
-  readonly #server: Server
-  #previews: Array<unknown> = []
-  #orders: Array<unknown> = []
-  readonly previews = new Map<string, Preview>()
-  readonly outcomes: Array<Outcome> = []
-  polls = 0
-  port = 0
-
-  constructor() {
-    this.#server = createServer((request, response) => {
-      const chunks: Array<Buffer> = []
-      request.on("data", (chunk) => chunks.push(chunk))
-      request.on("end", () => {
-        const poll = JSON.parse(Buffer.concat(chunks).toString()) as Poll
-        this.polls++
-        for (const preview of poll.previews) this.previews.set(preview.id, preview)
-        for (const outcome of poll.outcomes)
-          if (!this.outcomes.some(({ id }) => id === outcome.id)) this.outcomes.push(outcome)
-        const answer = {
-          version: 1,
-          server: "pulse",
-          previews: this.#previews,
-          orders: this.#orders,
-          recorded: poll.outcomes.map(({ id }) => id)
-        }
-        this.#previews = []
-        this.#orders = []
-        response.setHeader("content-type", "application/json")
-        response.end(JSON.stringify(answer))
-      })
-    })
-  }
-
-  listen(): Promise<void> {
-    return new Promise((resolve) =>
-      this.#server.listen(0, "127.0.0.1", () => {
-        this.port = (this.#server.address() as { readonly port: number }).port
-        resolve()
-      })
-    )
-  }
-
-  close(): void {
-    this.#server.closeAllConnections()
-    this.#server.close()
-  }
-
-  async preview(target: PreviewTarget): Promise<Preview> {
-    const id = randomUUID()
-    this.#previews.push({ id, target })
-    await until("the preview comes", async () => this.previews.has(id), 20)
-    return this.previews.get(id)!
-  }
-
-  async order(order: Order, approvals: ReadonlyArray<unknown>): Promise<Outcome> {
-    this.#orders.push({ order, approvals })
-    await until("the outcome comes", async () => this.outcomes.some((one) => one.order === order.id), 60)
-    return this.outcomes.find((one) => one.order === order.id)!
-  }
-}
-
 describe.skipIf(reason !== undefined)("on a machine whose owner lets people act", () => {
   let root: BootedRoot
   let bundle: string | undefined
-  const server = new Played()
+  const server = new PlayedServer()
+  const listener = createServer(server.handle)
   const { privateKey } = generateKeyPairSync("ed25519")
 
   const put = (path: string, content: string, mode = 0o644) => {
@@ -149,7 +89,7 @@ describe.skipIf(reason !== undefined)("on a machine whose owner lets people act"
   }
 
   beforeAll(async () => {
-    await server.listen()
+    await new Promise<void>((resolve) => void listener.listen(0, "127.0.0.1", resolve))
     bundle = await buildAgent()
     root = await BootedRoot.boot("pulse", { limits: true })
     await root.shell("apt-get -qq update && apt-get -qq install -y --no-install-recommends polkitd >/dev/null 2>&1")
@@ -173,7 +113,7 @@ describe.skipIf(reason !== undefined)("on a machine whose owner lets people act"
     put("/usr/local/bin/stubborn", STUBBORN, 0o755)
     put(
       "/etc/nodepulse/nodepulse.yml",
-      `server: {url: "http://127.0.0.1:${server.port}", token_file: /etc/nodepulse/agent.token}\n`
+      `server: {url: "http://127.0.0.1:${(listener.address() as AddressInfo).port}", token_file: /etc/nodepulse/agent.token}\n`
     )
     put("/etc/nodepulse/agent.token", "np_agent_test", 0o640)
     put("/etc/nodepulse/hands.yml", HANDS.replace("KEY", Buffer.from(rawPublicKeyOf(privateKey)).toString("base64")))
@@ -190,7 +130,8 @@ describe.skipIf(reason !== undefined)("on a machine whose owner lets people act"
       process.stdout.write((await root.run("journalctl", "--no-pager", "-u", "nodepulse-hands*")).stdout)
     }
     await root?.stop()
-    server.close()
+    listener.close()
+    listener.closeAllConnections()
     if (bundle !== undefined) rmSync(bundle, { recursive: true, force: true })
   })
 
@@ -328,6 +269,16 @@ describe.skipIf(reason !== undefined)("on a machine whose owner lets people act"
       60
     )
     expect(await show("burner-weight.service", "CPUWeight")).toBe("77")
+    await act({ unit: "burner-quota.service" }, "quota", { percent: 20, minutes: 60 })
+    expect(await show("burner-quota.service", "CPUQuotaPerSecUSec")).toBe("200ms")
+    // As the package does it when it is removed.
+    expect(await root.shell("/usr/lib/nodepulse-hands/revert --all")).toContain("reverted order=")
+    expect(await show("burner-quota.service", "CPUQuotaPerSecUSec")).toBe("infinity")
+    expect(
+      await root.shell(
+        "ls /var/lib/nodepulse-hands/reverts; systemctl list-units --no-legend 'nodepulse-hands-revert@*'"
+      )
+    ).toBe("")
     // Alone, so that nothing but the quota could hold it.
     await root.shell("systemctl stop 'burner-[!q]*' bystander.service")
     const after = await cpuOf("burner-quota.service", 2)
