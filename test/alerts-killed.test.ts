@@ -5,9 +5,6 @@
  *
  * `NODEPULSE_SECONDS=600 NODEPULSE_SEED=3 npx vitest run test/alerts-killed.test.ts` for longer.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
-import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, References, Schedule } from "effect"
@@ -24,6 +21,7 @@ import { seededRandom } from "./Seeded.ts"
 import { makeStandingClock } from "./StandingClock.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { EPOCH, processRow, SECOND, store } from "./TruthRows.ts"
+import { makeWorkers } from "./Workers.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 5)
 const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 20)
@@ -68,36 +66,11 @@ const makeServer = (serverId: string, seed: number) => {
 }
 
 /** Two processes at work, and what happens to them. */
-const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, hook: string, seed: number) {
+const makeChaos = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, hook: string, seed: number) {
   const next = seededRandom(seed)
-  const all = new Set<ChildProcess>()
-  const complaints: Array<string> = []
-  const start = Effect.promise(async () => {
-    const child = spawn(process.execPath, ["test/alertsWorker.ts"], {
-      cwd: join(import.meta.dirname, ".."),
-      env: { ...process.env, DATABASE_URL: Redacted.value(url), HOOK_URL: hook },
-      stdio: ["pipe", "pipe", "pipe"]
-    })
-    all.add(child)
-    child.stderr.on("data", (chunk) => complaints.push(String(chunk)))
-    child.stdin.on("error", () => {})
-    child.on("exit", (code) => {
-      all.delete(child)
-      if (code !== null) complaints.push(`a worker ended by itself with ${code}`)
-    })
-    await once(child.stdout, "data")
-    child.stdin.write("go\n")
-    return child
-  })
-  const kill = (child: ChildProcess) =>
-    Effect.promise(async () => {
-      if (!all.has(child)) return
-      const exited = once(child, "exit")
-      child.kill("SIGKILL")
-      await exited
-    })
-  const stop = Effect.suspend(() => Effect.forEach([...all], kill, { discard: true }))
-  yield* Effect.addFinalizer(() => stop)
+  const env = { DATABASE_URL: Redacted.value(url), HOOK_URL: hook }
+  const { begin, complaints, kill, load, stop } = yield* makeWorkers("alertsWorker.ts", env)
+  const start = Effect.suspend(() => begin(load()))
   const working = yield* Effect.all([start, start], { concurrency: 2 })
   const counts = { killed: 0, paused: 0 }
   const chaos = Effect.gen(function* () {
@@ -182,7 +155,7 @@ it.live(
       yield* setClock(BEGIN + 5_000)
       yield* sql`insert into admiral.alert_progress (asked_until) values (to_timestamp(${BEGIN / 1_000}::float8))`
       const hook = yield* makeHook(seededRandom(SEED + 2))
-      const workers = yield* makeWorkers(url, hook.url, SEED + 1)
+      const workers = yield* makeChaos(url, hook.url, SEED + 1)
       const moments = Effect.gen(function* () {
         const began = performance.now()
         for (let n = 1; n <= MOMENTS; n++) {

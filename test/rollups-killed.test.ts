@@ -6,8 +6,6 @@
  * NODEPULSE_SEED repeats the rows and the choices (not the moments at which the machine comes to them);
  * NODEPULSE_SECONDS is how long it goes on, one day of rows for each two seconds.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -31,6 +29,7 @@ import { EPOCH, SECOND, store } from "./TruthRows.ts"
 import { same } from "./TruthSame.ts"
 import { generated } from "./TruthWorld.ts"
 import { withoutLatest } from "./WithoutLatest.ts"
+import { makeWorkers } from "./Workers.ts"
 
 const SEED = Number(process.env.NODEPULSE_SEED ?? 7)
 const SECONDS = Number(process.env.NODEPULSE_SECONDS ?? 6)
@@ -102,45 +101,15 @@ const arrivals = (rows: ReadonlyArray<Snapshot>, chance: Chance) => {
 }
 
 /** Two processes at work, and one that is up already to take the place of the next that is killed. */
-const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, chance: Chance) {
+const makeChaos = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, chance: Chance) {
   const cache = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "nodepulse-cache-"))),
     (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
   )
-  const all = new Set<ChildProcess>()
-  const complaints: Array<string> = []
-  const start = () => {
-    const child = spawn(process.execPath, ["test/rollupsWorker.ts"], {
-      cwd: join(import.meta.dirname, ".."),
-      env: { ...process.env, DATABASE_URL: Redacted.value(url), NODE_COMPILE_CACHE: cache },
-      stdio: ["pipe", "pipe", "pipe"]
-    })
-    all.add(child)
-    child.stderr.on("data", (chunk) => complaints.push(String(chunk)))
-    child.stdin.on("error", () => {})
-    child.on("exit", (code) => {
-      all.delete(child)
-      if (code !== null) complaints.push(`a worker ended by itself with ${code}`)
-    })
-    return { child, up: once(child.stdout, "data") }
-  }
-  const kill = (child: ChildProcess) =>
-    Effect.promise(async () => {
-      if (!all.has(child)) return
-      const exited = once(child, "exit")
-      child.kill("SIGKILL")
-      await exited
-    })
-  yield* Effect.addFinalizer(() => Effect.forEach([...all], kill, { discard: true }))
-
-  const begin = ({ child, up }: ReturnType<typeof start>) =>
-    Effect.promise(async () => {
-      await up
-      child.stdin!.write("go\n")
-      return child
-    })
-  const working = yield* Effect.forEach([start(), start()], begin)
-  let next = start()
+  const env = { DATABASE_URL: Redacted.value(url), NODE_COMPILE_CACHE: cache }
+  const { begin, complaints, kill, load, stop } = yield* makeWorkers("rollupsWorker.ts", env)
+  const working = yield* Effect.forEach([load(), load()], begin)
+  let next = load()
   const counts = { killed: 0, cut: 0 }
   /** Kills one or the other, or cuts one of their connections, for ever. */
   const chaos = Effect.gen(function* () {
@@ -156,10 +125,9 @@ const makeWorkers = Effect.fnUntraced(function* (url: Redacted.Redacted<string>,
       yield* kill(working[n]!)
       counts.killed++
       working[n] = yield* begin(next)
-      next = start()
+      next = load()
     }
   }).pipe(Effect.forever)
-  const stop = Effect.suspend(() => Effect.forEach([...all], kill, { discard: true }))
   return { chaos, stop, counts, complaints }
 })
 
@@ -261,7 +229,7 @@ it.live(
       yield* makeClock
       yield* clockAt(begin)
 
-      const workers = yield* makeWorkers(url, makeChance(SEED + 1))
+      const workers = yield* makeChaos(url, makeChance(SEED + 1))
       const began = performance.now()
       const days = Effect.gen(function* () {
         let from = 0
