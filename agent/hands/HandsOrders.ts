@@ -103,7 +103,7 @@ const conclude = Effect.fnUntraced(function* (host: HandsHost, conclusion: Concl
   const outcome: Outcome = { ...conclusion, message: clipped(conclusion.message, 500), id: randomUUID(), at }
   const written = host.journal.conclude(outcome, up)
   if (written === "last")
-    yield* Effect.logWarning("so many orders were refused within an hour that no more of them are written")
+    yield* Effect.logWarning("too many orders were refused within an hour: no more of them are written down")
   if (written === "no") return
   const { by, code, message, order, result } = outcome
   yield* Effect.logInfo(

@@ -29,7 +29,7 @@ const REVERT = "^nodepulse-hands-revert@[0-9a-f]{32}\\.service$"
 export const polkitRules = (file: HandsFile, user: string): string => {
   const { restart, setProperty } = rightsOf(file)
   const list = (expressions: ReadonlyArray<string>) => `[${expressions.map((one) => JSON.stringify(one)).join(", ")}]`
-  return `// What nodepulse-hands may do to units: made of ${file.path} by nodepulse hands --rules polkit. After a change of that file, make it anew.
+  return `// What nodepulse-hands may do to units: made from ${file.path} by nodepulse hands --rules polkit. Make it again after each change of that file.
 // Put it into /etc/polkit-1/rules.d/50-nodepulse-hands.rules, owned by root and writable by nobody else.
 polkit.addRule(function (action, subject) {
   if (action.id != "org.freedesktop.systemd1.manage-units" || subject.user != ${JSON.stringify(user)}) return undefined;
@@ -78,7 +78,7 @@ export const sudoRules = (file: HandsFile, user: string): string => {
     ...setProperty.map((one) => `^set-property --runtime ${inner(one)} (${properties.join("|")})=[0-9.a-z%]*$`),
     ...(setProperty.length === 0 ? [] : [`^start ${inner(REVERT)}$`])
   ]
-  return `# What nodepulse-hands may do to units: made of ${file.path} by nodepulse hands --rules sudo. After a change of that file, make it anew.
+  return `# What nodepulse-hands may do to units: made from ${file.path} by nodepulse hands --rules sudo. Make it again after each change of that file.
 # Look at it with visudo -cf, put it into /etc/sudoers.d/nodepulse-hands (mode 0440), and write systemctl: "sudo" into ${file.path}.
 # sudo becomes root, which the units forbid, each of these by itself: write a drop-in for both
 # (systemctl edit nodepulse-hands nodepulse-hands-revert@), which leaves little of what holds this program in.

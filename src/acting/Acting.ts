@@ -152,7 +152,7 @@ export class OrderClosed extends Schema.TaggedError<OrderClosed>()("OrderClosed"
 }) {
   readonly retryable = false
   override get message(): string {
-    return `order ${this.orderId} is ${this.state}: it takes no approvals any more`
+    return `order ${this.orderId} is ${this.state}: it can no longer be approved`
   }
 }
 

@@ -25,7 +25,7 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
   readonly retryable = false
   override get message(): string {
     const streams = this.leases.map(({ fence, stream }) => `${stream} (fence ${fence})`)
-    return `another digest has taken over stream ${streams.join(", ")}: its rows come to that one`
+    return `another digest has taken over stream ${streams.join(", ")}: it gets its rows`
   }
 
   /** Whether this lease is one of those. */

@@ -129,7 +129,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
         if (reader === undefined || !(yield* reader.removeEmpty(own))) continue
         held.delete(stream)
         yield* table.retire(own)
-        yield* Effect.logInfo(`stream ${stream} is empty and nobody publishes to it: it is no more`)
+        yield* Effect.logInfo(`stream ${stream} is empty and nobody publishes to it: it is retired`)
       }
     })
 
@@ -166,7 +166,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
           Effect.catch((error) => {
             if (away) return Effect.void
             away = true
-            return Effect.logWarning(`leases are not renewed, and what is held is read on: ${error.message}`)
+            return Effect.logWarning(`leases are not renewed, streams that are held are still read: ${error.message}`)
           })
         )
 
@@ -202,9 +202,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
               leaving.clear()
               outfenced.clear()
               return Effect.timeout(table.leave, LEAVE_WITHIN).pipe(
-                Effect.catch((error) =>
-                  Effect.logWarning(`leases are not freed, and run out by themselves: ${error.message}`)
-                )
+                Effect.catch((error) => Effect.logWarning(`leases are not freed, and will expire: ${error.message}`))
               )
             })
           )

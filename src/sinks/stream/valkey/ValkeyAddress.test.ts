@@ -45,7 +45,7 @@ describe("the address of Valkey", () => {
       ["unix://", /path of the socket is missing/],
       ["redis://h:secret@:x", /not an address/],
       ["redis://h?enableOfflineQueue=true", /there is no parameter "enableOfflineQueue"/],
-      ["redis://h?ca_file=/x", /ca_file goes with rediss/],
+      ["redis://h?ca_file=/x", /ca_file is for rediss/],
       ["rediss://h?cert_file=/x", /go together/],
       ["redis://:secret@h?password=secret2", /password is given twice/],
       ["redis://h?db=first", /"first" is not the number/],
@@ -79,7 +79,7 @@ describe("the address of Valkey", () => {
     for (const [url, reason] of [
       ["redis-cluster://:secret@a,b/1", /"redis-cluster:\/\/a,b": a cluster has only database 0, not 1/],
       ["redis-cluster://:secret@a,,b", /not an address|host is missing/],
-      ["valkey-cluster://:secret@a,b?ca_file=/x", /ca_file goes with rediss/],
+      ["valkey-cluster://:secret@a,b?ca_file=/x", /ca_file is for rediss/],
       ["redis-cluster://me:12/secret@a,b", /percent-encoded/],
       [`redis-cluster://${"a,".repeat(100)}a`, /more than 100 hosts/],
       ["redis-cluster://", /not an address|host is missing/],

@@ -155,7 +155,7 @@ const parametersOf = (url: URL, isTls: boolean): Parameters | string => {
       case "ca_file":
       case "cert_file":
       case "key_file":
-        if (!isTls) return `${name} goes with rediss://, and this is not encrypted`
+        if (!isTls) return `${name} is for rediss:// only, and this address is not encrypted`
         found.files[name] = value
         break
       default:

@@ -190,7 +190,7 @@ export class ValkeySubscription implements Subscription {
 }
 
 const warn = (consumer: Consumer): Effect.Effect<void> =>
-  Effect.logWarning(`stream ${consumer.stream} cannot be read, and is tried again: ${consumer.failure()?.message}`)
+  Effect.logWarning(`stream ${consumer.stream} cannot be read, retrying: ${consumer.failure()?.message}`)
 
 const putBack = (deliveries: ReadonlyArray<Delivery>): void => {
   for (const [consumer, some] of byConsumer(deliveries)) consumer.putBack(some)
