@@ -33,11 +33,14 @@ export const refreshBytes = async (page: Page): Promise<number> => {
   // A panel that is open may lie over the button.
   const pause = page.getByRole("button", { name: "Pause the refresh" })
   const goOn = page.getByRole("button", { name: "Refresh is paused: go on" })
-  // A refresh that was under way is not counted. Going on refreshes at once, and the pause after it keeps the next one away.
+  // A refresh that was under way is not counted. Going on refreshes at once, and the pause after it keeps the next one away; it must not
+  // come before the page has asked, or a slow one never does.
   await pause.dispatchEvent("click")
   await rested(() => true)
   bytes = 0
+  const asks = page.waitForRequest(/\/api\//)
   await goOn.dispatchEvent("click")
+  await asks
   await pause.dispatchEvent("click")
   await rested(() => bytes > 0)
   await session.detach()

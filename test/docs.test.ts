@@ -9,6 +9,7 @@
 import { execFileSync, spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { Effect, Semaphore } from "effect"
 import { describe, expect, inject, test } from "vitest"
 import type {} from "./globalSetup.ts"
 import { claimPort } from "./Ports.ts"
@@ -106,7 +107,10 @@ const groupEnd = async (pid: number): Promise<void> => {
   killGroup(pid, "SIGKILL")
 }
 
-describe.each(documents)("%s", (path) => {
+/** Documents wait for most of their time, for programs that start and for what those show: two run at once. */
+const lanes = Semaphore.makeUnsafe(2)
+
+describe.concurrent.each(documents)("%s", (path) => {
   const blocks = blocksOf(readFileSync(join(root, path), "utf8"))
   const tested = blocks.filter(({ info }) => info === "sh")
   const missing = OPTIONAL.filter((program) => tested.some(({ code }) => code.includes(program)) && !isThere(program))
@@ -118,24 +122,27 @@ describe.each(documents)("%s", (path) => {
 
   test.skipIf(tested.length === 0 || missing.length > 0)(
     `runs as it is written${missing.length > 0 ? ` (left out: ${missing.join(", ")} not installed)` : ""}`,
-    async () => {
-      const folder = scratch()
-      const port = await claimPort()
-      try {
-        const script = tested.map(({ code, line }) => `: "${path}:${line}"\n${code}`).join("\n")
-        const text = path === RECIPE ? script.replaceAll(RECIPE_EXAMPLE, "documented") : script
-        const { code, output } = await run(
-          `set -x\n${text}`.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`),
-          folder,
-          port
-        )
-        if (code !== 0) throw new Error(`${path}: exit ${code}; the last of what it said:\n${output.slice(-6_000)}`)
-      } finally {
-        rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-      }
-    },
-    300_000
+    () => lanes.withPermit(Effect.promise(asWritten)).pipe(Effect.runPromise),
+    // The wait for a lane is in it.
+    600_000
   )
+
+  const asWritten = async () => {
+    const folder = scratch()
+    const port = await claimPort()
+    try {
+      const script = tested.map(({ code, line }) => `: "${path}:${line}"\n${code}`).join("\n")
+      const text = path === RECIPE ? script.replaceAll(RECIPE_EXAMPLE, "documented") : script
+      const { code, output } = await run(
+        `set -x\n${text}`.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`),
+        folder,
+        port
+      )
+      if (code !== 0) throw new Error(`${path}: exit ${code}; the last of what it said:\n${output.slice(-6_000)}`)
+    } finally {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    }
+  }
 })
 
 test("every file that a document links to is there", () => {

@@ -211,9 +211,11 @@ describe.skipIf(executablePath === undefined)("acting on the page", () => {
             await page.getByLabel("Which process").selectOption("4712")
             await expect.poll(() => ladder(page).count()).toBe(3)
           })
-          yield* inBrowser(shop(server, "open=calm"), async (page) => {
+          yield* inBrowser("/healthz", async (page) => {
+            const told = page.waitForResponse(/acting/)
+            await page.goto(`${new URL(page.url()).origin}${shop(server, "open=calm")}`)
             await panel(page).getByText("in this range").waitFor()
-            await page.waitForResponse(/acting/)
+            await told
             expect(await line(page).count()).toBe(0)
           })
           yield* inBrowser(

@@ -279,11 +279,12 @@ describe.skipIf(reason !== undefined)("on a machine whose owner lets people act"
         "ls /var/lib/nodepulse-hands/reverts; systemctl list-units --no-legend 'nodepulse-hands-revert@*'"
       )
     ).toBe("")
-    // Alone, so that nothing but the quota could hold it.
-    await root.shell("systemctl stop 'burner-[!q]*' bystander.service")
-    const after = await cpuOf("burner-quota.service", 2)
-    process.stdout.write(`quota: ${after.toFixed(1)} % of a core after\n`)
-    expect(after).toBeGreaterThan(25)
+    // How much it takes without one is for the machine and its other work to say: the kernel knows of none.
+    const limits = await root.shell(
+      "cat $(find /sys/fs/cgroup -path '*/burner-quota.service/cpu.max' -o -path '*/burner-quota.service/cpu.cfs_quota_us')"
+    )
+    expect(limits.trim()).toMatch(/^(max \d+|-1)$/)
+    process.stdout.write(`quota: ${(await cpuOf("burner-quota.service", 2)).toFixed(1)} % of a core after\n`)
     const own = (await root.run("journalctl", "--no-pager", "-u", "nodepulse-hands")).stdout
     for (const outcome of server.outcomes)
       expect(own).toContain(`outcome order=${outcome.order} result=${outcome.result}`)

@@ -48,7 +48,7 @@ describeEachValkey("the stream in Valkey", (server) => {
   suite(
     "four streams in Valkey",
     ({ bound }) =>
-      Layer.unwrap(Effect.map(makeTestValkey(), ({ url }) => layer({ url, streams: 4, maxLength: bound }))),
+      Layer.unwrap(Effect.map(makeTestValkey({ server }), ({ url }) => layer({ url, streams: 4, maxLength: bound }))),
     { several: true }
   )
 
