@@ -25,6 +25,7 @@ const processOf = (pid: number, after: number, cpu: number, children = 0): Previ
   pid,
   start_ticks: STARTED + after,
   name: WILD.name.slice(0, 15),
+  group: WILD.name,
   parent: pid === 20_117 ? 1 : 20_117,
   user: "grafana",
   state: children > 0 ? "S" : "R",
@@ -167,7 +168,7 @@ const insertStory = Effect.fnUntraced(function* (server: string, now: number) {
   }
   const complete = { until: at + 55, approvals: [approval] }
   for (const [seconds, event, author, content] of [
-    [-9, "asked", "link:Ada", { order, preview_id: randomUUID(), needed: 1 }],
+    [-9, "asked", "link:Ada", { order, preview_id: randomUUID(), needed: 1, group: null }],
     [-9, "approved", "link:Ada", { approval, complete }],
     [-1, "sent", `hands:${server}`, {}],
     [1, "done", `hands:${server}`, outcome]

@@ -4,7 +4,7 @@
  */
 import config from "../plugins.config.ts"
 import { actingStatements } from "../src/acting/ActingStatements.ts"
-import { TELL_ACT } from "../src/alerts/Acts.ts"
+import { actAlertStatements } from "../src/alerts/Acts.ts"
 import { alertStatements } from "../src/alerts/AlertRows.ts"
 import { alertStateStatements } from "../src/alerts/AlertStates.ts"
 import { arrivalsSql } from "../src/alerts/Arrivals.ts"
@@ -132,7 +132,7 @@ export const statements: ReadonlyArray<readonly [name: string, sql: string, type
   ...named("recordings", recordingStatements),
   ...named("leases", leaseStatements),
   ...named("fence", fenceStatements),
-  ...named("acting", { ...actingStatements, TELL: TELL_ACT }),
+  ...named("acting", { ...actingStatements, ...actAlertStatements }),
   ...exporters.flatMap((exporter: Exporter) => {
     const of = (name: string) => `${name}-${exporter.resource}`
     const write = writeSql(exporter, FINE)

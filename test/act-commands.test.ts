@@ -1,15 +1,17 @@
 /**
  * Acting through a whole server: people at terminals who ask and sign, a host that polls and is played here, and who is told of it.
  */
+import { randomUUID } from "node:crypto"
 import { mkdtempSync, writeFileSync } from "node:fs"
 import { chmod, readFile, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { holds, publicKeyOf } from "../src/protocol/Approvals.ts"
+import { holds, keyIdOf, publicKeyOf } from "../src/protocol/Approvals.ts"
 import type { Outcome, Preview, PreviewRequest, SignedOrder } from "../src/protocol/Orders.ts"
-import { outcomeOf, pollOf, previewOf } from "./ActingWorld.ts"
+import { orderFor, outcomeOf, pollOf, previewOf } from "./ActingWorld.ts"
 import { home, run } from "./CommandLine.ts"
 import { hookServer } from "./HookServer.ts"
 import * as TestServer from "./TestServer.ts"
@@ -18,6 +20,7 @@ const ADMIN = "an-admin-token-for-tests"
 
 /** What the hook was told: titles. */
 const told: Array<string> = []
+const titleWith = (...parts: ReadonlyArray<string>) => told.find((title) => parts.every((part) => title.includes(part)))
 
 const server = Layer.unwrap(
   Effect.gen(function* () {
@@ -67,6 +70,16 @@ const host = Effect.fnUntraced(function* (
   }
 })
 
+/** What an agent sends of a process. */
+const rowsOf = Effect.fnUntraced(function* (name: string, token: string) {
+  const { request } = yield* TestServer.TestServer
+  for (const ago of [30_000, 15_000, 0]) {
+    const timestamp = new Date(Date.now() - ago).toISOString()
+    const row = { timestamp, name, num_procs: 1, cpu_seconds_total: 100 - ago / 1_000, memory_bytes: 2 ** 20 }
+    yield* request("POST", "/metrics/prometheus", { body: { process_exporter: [row] }, token })
+  }
+})
+
 layer(server, { excludeTestServices: true, timeout: "2 minutes" })("at a terminal, acting", (it) => {
   it.effect("a key is made once, for nobody else to read, and is used only as it is", () =>
     Effect.gen(function* () {
@@ -105,8 +118,57 @@ layer(server, { excludeTestServices: true, timeout: "2 minutes" })("at a termina
       assert.isTrue(holds(seen[0]!.order, seen[0]!.approvals[0]!, ada.key))
       const { out } = yield* run(["act", "list", "web-1"], ada.env)
       assert.match(out, /done +admin +terminate 4711 \(burner\)/)
+      const id = seen[0]!.order.id
+      const shown = yield* run(["act", "show", id], ada.env)
+      for (const part of [
+        `order    ${id}`,
+        "do       terminate process 4711 (burner)",
+        "is       done: done as asked",
+        "asked by admin",
+        `signed by ada with key ${keyIdOf(ada.key)}, good until `,
+        "sent by hands:",
+        "done, signed by ada, says hands:",
+        "What its host said before, at ",
+        "restart burner.service: would restart it",
+        "What changed is told from "
+      ])
+        assert.include(shown.out, part)
+      const told_ = JSON.parse((yield* run(["act", "show", id, "--json"], ada.env)).out)
+      assert.deepStrictEqual(
+        [told_.order.state, told_.preview.state, told_.diff, told_.marks],
+        ["done", "answered", null, null]
+      )
+      assert.include((yield* run(["act", "show", "x"], ada.env)).failure, "there is no order")
       const marks = yield* request("GET", `/api/servers/${web.server_id}/marks?hours=1`)
+      yield* rowsOf("burner", web.token)
+      const row = () =>
+        Effect.map(run(["top", "web-1"], ada.env), ({ out }) => out.split("\n").find((line) => line.includes("burner")))
+      for (let n = 0; n < 60 && (yield* row()) === undefined; n++) yield* Effect.sleep("500 millis")
+      assert.match((yield* row()) ?? "", / burner {2}\(terminate by ada, [\d:]+\)$/)
       assert.deepInclude(marks.body.marks.at(-1), { kind: "act", verb: "terminate", target: "burner", result: "done" })
+    })
+  )
+
+  it.effect("an order of a while ago is shown with what changed by it, and without what its host said before", () =>
+    Effect.gen(function* () {
+      const { register } = yield* TestServer.TestServer
+      const sql = yield* PgClient.PgClient
+      const web = yield* register("web-4")
+      const ada = yield* somebody("ada")
+      const order = orderFor(web.server_id)
+      const at = Math.floor(Date.now() / 1_000) - 900
+      for (const [event, seconds, content] of [
+        ["asked", at, { order, preview_id: randomUUID(), needed: 1, group: "burner" }],
+        ["sent", at, {}],
+        ["done", at, outcomeOf(order.id, { at })]
+      ] as const)
+        yield* sql`insert into admiral.orders (order_id, server_id, at, event, author, content)
+          select ${order.id}, id, to_timestamp(${seconds}::float8), ${event}, 'x', ${JSON.stringify(content)}::json
+          from admiral.servers where server_id = ${web.server_id}`
+      const { failure, out } = yield* run(["act", "show", order.id], ada.env)
+      assert.isUndefined(failure, failure)
+      for (const part of ["is not kept any more", "What changed", "all groups", "terminate burner: done (this order)"])
+        assert.include(out, part)
     })
   )
 
@@ -165,6 +227,12 @@ layer(server, { excludeTestServices: true, timeout: "2 minutes" })("at a termina
           const first = yield* run(order, ada.env, { stdin: "web-3\n" })
           assert.include(first.failure, "another person's signature")
           const id = /nodepulse approve (\S+)/.exec(first.failure!)![1]!
+          // Somebody else is told where to sign, while it waits.
+          for (let n = 0; n < 80 && titleWith("web-3", "waits") === undefined; n++) yield* Effect.sleep("500 millis")
+          assert.include(
+            titleWith("web-3", "waits"),
+            "Warning: restart burner.service waits for a second signature until "
+          )
           assert.include(
             (yield* run(["approve", id], ada.env, { stdin: "web-3\n" })).failure,
             "another person's signature"
@@ -178,7 +246,7 @@ layer(server, { excludeTestServices: true, timeout: "2 minutes" })("at a termina
         const { approvals, order: sent } = seen[0]!
         assert.deepStrictEqual(approvals.map(({ by }) => by).sort(), ["ada", "bob"])
         for (const one of approvals) assert.isTrue(holds(sent, one, one.by === "ada" ? ada.key : bob.key))
-        const title = () => told.find((title) => title.includes("web-3"))
+        const title = () => titleWith("web-3", "refused")
         for (let n = 0; n < 40 && title() === undefined; n++) yield* Effect.sleep("500 millis")
         assert.include(title(), "Warning: restart burner.service: refused (not-allowed)")
       })

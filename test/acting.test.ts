@@ -1,5 +1,5 @@
 /** Acting over PostgreSQL: what is handed to whom, how often, until when; and what is kept of it. */
-import { PgClient } from "@effect/sql-pg"
+import { PgClient, PgTypes } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Audit, CurrentAuthor } from "../src/access/Audit.ts"
@@ -8,7 +8,10 @@ import { Servers } from "../src/access/Servers.ts"
 import * as ServersPostgres from "../src/access/ServersPostgres.ts"
 import { Acting, ORDERS_A_DAY_MAX, OUTCOMES_A_DAY_MAX, PREVIEWS_MAX, STRANGE_TOLD_MAX } from "../src/acting/Acting.ts"
 import * as ActingPostgres from "../src/acting/ActingPostgres.ts"
-import type { Order } from "../src/protocol/Orders.ts"
+import { actingStatements } from "../src/acting/ActingStatements.ts"
+import { actAlertStatements } from "../src/alerts/Acts.ts"
+import { alertStateStatements } from "../src/alerts/AlertStates.ts"
+import type { Order, PreviewProcess, PreviewTarget } from "../src/protocol/Orders.ts"
 import { orderFor, outcomeOf, person, pollOf, previewOf, signed, UNIT } from "./ActingWorld.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { exporters } from "./TruthRows.ts"
@@ -35,6 +38,11 @@ const previewed = Effect.fnUntraced(function* (serverId: string) {
   yield* acting.heard(serverId, pollOf(serverId, { previews: previews.map((one) => previewOf(serverId, one)) }))
   return id
 })
+
+const SEEN: Omit<PreviewProcess, "pid" | "start_ticks" | "name" | "group"> = {
+  ...{ parent: 1, user: "root", state: "R", command: "", unit: null, threads: 1, nice: 0, children: 0 },
+  ...{ memory_bytes: 1, cpu_seconds: 1, container: false }
+}
 
 const restart: Partial<Order> = { verb: "restart", target: UNIT } as Partial<Order>
 
@@ -176,6 +184,69 @@ layer(live, { timeout: "1 minute", excludeTestServices: true })("an order", (it)
       assert.deepStrictEqual(orders[0]?.approvals.map(({ by }) => by).sort(), ["ada", "bob"])
       assert.strictEqual((yield* Effect.flip(acting.approve(order.id, signed(order, ada))))._tag, "OrderClosed")
     })
+  )
+
+  it.effect("tells that it waits for a second person, while it does and no longer, the latest in the same words", () =>
+    Effect.gen(function* () {
+      const one = yield* registered
+      const acting = yield* Acting
+      const sql = yield* PgClient.PgClient
+      const previewId = yield* previewed(one)
+      const alerts = Effect.map(
+        sql<{
+          readonly order: string | null
+          readonly rule: string
+          readonly sentence: string
+          readonly open: boolean
+        }>`
+          select rule, asked ->> 'order_id' as order, sentence, resolved_at is null as open from admiral.alerts
+          where server_id = (select id from admiral.servers where server_id = ${one}) order by id`,
+        (rows) => rows.map(({ open, order, rule, sentence }) => ({ open, order, rule, sentence }))
+      )
+      // One that needs one person tells nothing.
+      yield* acting.ask({ serverId: one, previewId, order: orderFor(one), approval: undefined })
+      assert.deepStrictEqual(yield* alerts, [])
+      const [first, second, signedOne] = [orderFor(one, restart), orderFor(one, restart), orderFor(one, restart)]
+      const asked = { serverId: one, previewId, approval: undefined }
+      const story = yield* as("token:1")(acting.ask({ ...asked, order: first, approval: signed(first, ada) }))
+      // The same again, and a signature that does not suffice, tell nothing new.
+      yield* as("token:2")(acting.ask({ ...asked, order: first }))
+      yield* acting.approve(first.id, signed(first, ada))
+      const until = new Date(story.expiresAt).toISOString().slice(11, 19)
+      const said = `restart burner.service waits for a second signature until ${until} UTC: asked by token:1.`
+      const [only, ...more] = yield* alerts
+      assert.deepStrictEqual([only!.open, only!.order, only!.rule, more.length], [true, first.id, "Act", 0])
+      assert.include(only!.sentence, said)
+      assert.include(only!.sentence, `nodepulse approve ${first.id}`)
+      // Rules are asked meanwhile: an order is none of theirs.
+      yield* sql.unsafe(alertStateStatements.CLOSE_OTHERS, [PgTypes.float8(Date.now() * 1_000)])
+      const opened = Effect.map(alerts, (all) => all.filter(({ open }) => open).map(({ order }) => order))
+      assert.deepStrictEqual(yield* opened, [first.id])
+      yield* acting.ask({ ...asked, order: second })
+      assert.deepStrictEqual(yield* opened, [second.id])
+      yield* acting.approve(second.id, signed(second, ada))
+      yield* acting.approve(second.id, signed(second, bob))
+      assert.deepStrictEqual(yield* opened, [])
+      yield* acting.ask({ ...asked, order: signedOne })
+      assert.deepStrictEqual(yield* opened, [signedOne.id])
+    })
+  )
+
+  it.effect("that waited in vain tells nobody any more that it waits", () =>
+    Effect.gen(function* () {
+      const one = yield* registered
+      const sql = yield* PgClient.PgClient
+      const order = orderFor(one, restart)
+      yield* asLongAgo(order, yield* previewed(one), 601)
+      yield* sql.unsafe(
+        actAlertStatements.WAITS,
+        [one, "restart burner.service", "it waits", order.id].map(PgTypes.text)
+      )
+      yield* (yield* another).refresh
+      const open =
+        yield* sql`select from admiral.alerts where asked ->> 'order_id' = ${order.id} and resolved_at is null`
+      assert.strictEqual(open.length, 0)
+    }).pipe(Effect.scoped)
   )
 
   it.effect("whose approval ran out before its host asked is never sent, and is noted as expired", () =>
@@ -393,8 +464,77 @@ layer(live, { timeout: "1 minute", excludeTestServices: true })("an order", (it)
       const to = Date.now() * 1_000 + 60_000_000
       const acts = yield* acting.acts(one, { from: to - 3_600_000_000, to })
       assert.deepStrictEqual(acts.map(({ result }) => result).sort(), ["done", "failed", "interrupted"])
-      assert.deepInclude(acts[0], { verb: "terminate", target: "burner", by: ["ada"] })
+      assert.deepInclude(acts[0], {
+        verb: "terminate",
+        target: "burner",
+        group: "burner",
+        by: ["ada"],
+        revertsAt: null
+      })
       assert.deepStrictEqual(yield* acting.acts(other, { from: 0, to }), [])
+    })
+  )
+})
+
+layer(live, { timeout: "1 minute", excludeTestServices: true })("an act", (it) => {
+  const done = Effect.fnUntraced(function* (serverId: string, previewId: string, changes: Partial<Order>, more = {}) {
+    const acting = yield* Acting
+    const order = orderFor(serverId, changes)
+    yield* acting.ask({ serverId, previewId, order, approval: signed(order, ada) })
+    if (changes.verb === "restart") yield* acting.approve(order.id, signed(order, bob))
+    yield* acting.hand(serverId, 0)
+    yield* acting.heard(serverId, pollOf(serverId, { outcomes: [outcomeOf(order.id, more)] }))
+    return order.id
+  })
+
+  it.effect("is of the name that was asked about, else of the one that its host has, else of the kernel's", () =>
+    Effect.gen(function* () {
+      const one = yield* registered
+      const acting = yield* Acting
+      const asked = Effect.fnUntraced(function* (target: PreviewTarget, group: string | null) {
+        const { id } = yield* acting.preview(one, target)
+        const { previews } = yield* acting.hand(one, 0)
+        const process = { pid: 4_711, start_ticks: 123_456, name: "burner", group }
+        const answers = previews.map((one_) => ({ ...previewOf(one, one_), processes: [{ ...SEEN, ...process }] }))
+        yield* acting.heard(one, pollOf(one, { previews: answers }))
+        return id
+      })
+      yield* done(one, yield* asked({ group: "shop" }, "other"), {})
+      yield* done(one, yield* asked({ pid: 4_711 }, "bakery"), {})
+      yield* done(one, yield* asked({ pid: 4_711 }, null), {})
+      const reverts_at = Math.floor(Date.now() / 1_000) + 600
+      yield* done(one, yield* asked({ group: "shop" }, "other"), restart, { reverts_at })
+      const acts = yield* acting.acts(one, { from: 0, to: Date.now() * 1_000 + 60_000_000 })
+      assert.deepStrictEqual(
+        acts.map(({ group, revertsAt, target }) => [group, target, revertsAt]).sort(),
+        [
+          ["bakery", "burner", null],
+          ["burner", "burner", null],
+          ["shop", "burner", null],
+          [null, UNIT.unit, reverts_at * 1_000_000]
+        ].sort()
+      )
+    })
+  )
+
+  it.effect("is among the latest thousand of a window, and is found without looking at any other", () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* registered, yield* registered]
+      const acting = yield* Acting
+      const sql = yield* PgClient.PgClient
+      yield* sql`insert into admiral.orders (order_id, server_id, at, event, author, content)
+        select server_id || '-' || n, id, now() - n * interval '1 minute', event, 'x',
+          case event when 'asked' then json_build_object('order', ${JSON.stringify(orderFor(one))}::json, 'preview_id', 'p', 'needed', 1, 'group', 'g-' || n)
+          else json_build_object('id', server_id || '-' || n, 'at', 0, 'by', '[]'::json, 'reverts_at', null) end
+        from admiral.servers, generate_series(1, 1100) n, unnest(array['asked', 'done']) event where server_id in (${one}, ${other})`
+      const acts = yield* acting.acts(one, { from: 0, to: Date.now() * 1_000 })
+      assert.deepStrictEqual([acts.length, acts[0]!.group, acts.at(-1)!.group], [1_000, "g-1000", "g-1"])
+      yield* sql`analyze admiral.orders`
+      const statement = actingStatements.ACTS.replaceAll("$1", `'${one}'`).replaceAll("$2", "1").replaceAll("$3", "2")
+      const plan = yield* sql.unsafe<{ readonly "QUERY PLAN": string }>(`explain ${statement}`).unprepared
+      const text = plan.map((row) => row["QUERY PLAN"]).join("\n")
+      assert.include(text, "orders_server")
+      assert.notInclude(text, "Seq Scan on orders")
     })
   )
 })

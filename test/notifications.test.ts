@@ -326,6 +326,47 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
     }).pipe(Effect.scoped)
   )
 
+  it.effect(
+    "that an order waits for a second person lead to where it is signed, and are not sent once that is too late",
+    () =>
+      Effect.gen(function* () {
+        yield* anew
+        const sql = yield* PgClient.PgClient
+        let isDown = true
+        const { seen, url } = yield* hook((_, response) => response.writeHead(isDown ? 503 : 200).end())
+        hooks(url, "default: {receivers: [ops], group_wait: 0s}\n")
+        const waits = Effect.fnUntraced(function* (server: string, order: string) {
+          yield* fire(server, "restart x", "Act")
+          yield* sql`update admiral.alerts set sentence = 'restart x waits for a second signature until 12:00:00 UTC',
+          asked = jsonb_build_object('resource', 'signatures', 'order_id', ${order}::text) where resolved_at is null and rule = 'Act'
+          and server_id = (select id from admiral.servers where server_id = ${server})`
+        })
+        yield* waits("w-1", "order-1")
+        assert.strictEqual(yield* passed, 1)
+        // It is signed while the receiver is away.
+        yield* resolve("w-1")
+        isDown = false
+        wait(60)
+        yield* passed
+        assert.strictEqual(seen.length, 1)
+        const [dead] = yield* sql`select error from admiral.notifications where dead_at is not null`
+        assert.include(dead, { error: "it was signed, or over, before this could be sent" })
+        yield* waits("w-2", "order-2")
+        assert.strictEqual(yield* passed, 1)
+        const { json } = seen.at(-1)!
+        assert.strictEqual(
+          json.title,
+          "Warning: restart x waits for a second signature until 12:00:00 UTC on w-2.example (w-2)"
+        )
+        assert.strictEqual(json.incidents[0].alerts[0].link, "https://pulse.example/acts/order-2")
+        assert.include(json.text, "https://pulse.example/acts/order-2")
+        yield* resolve("w-2")
+        yield* passed
+        // A program closes what it opened.
+        assert.deepStrictEqual([seen.length, seen.at(-1)!.json.incidents[0].kind], [3, "resolved"])
+      })
+  )
+
   it.effect("beyond a route's rate wait, and go out together: nothing is left out", () =>
     Effect.gen(function* () {
       yield* anew

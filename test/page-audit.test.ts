@@ -1,6 +1,7 @@
 /** The audit as the page tells it: sentences, lists that grow, and what is taken away. No browser. */
 import { describe, expect, test } from "vitest"
-import { csvOf, joined, markdownOf, type Page } from "../web/src/access/AuditList.ts"
+import { ACTIONS } from "../src/access/AuditActions.ts"
+import { csvOf, joined, KINDS, markdownOf, type Page } from "../web/src/access/AuditList.ts"
 import { type Entry, sentenceOf, textOf } from "../web/src/access/AuditSentence.ts"
 
 const entry = (changes: Partial<Entry>): Entry => ({
@@ -70,6 +71,13 @@ describe("an entry of the audit reads as a sentence", () => {
     expect(told({ action: "constructor", subject: "a thing", detail: "x" })[0]).toBe(
       "a thing constructor by admin from 10.0.0.7"
     )
+  })
+
+  test("about everything that is noted in words of its own, and can be looked for by its kind", () => {
+    for (const action of ACTIONS) {
+      expect(Object.keys(KINDS)).toContain(action.slice(0, action.indexOf(".")))
+      expect(told({ action, subject: "a thing" })[0]).not.toContain(` ${action.slice(action.indexOf(".") + 1)} by`)
+    }
   })
 
   test("in which names of others are told apart, and made legible as text", () => {

@@ -42,6 +42,7 @@ const offer = (verb: Offer["verb"], changes: Partial<Offer> = {}): Offer => ({
 
 const process = (target: typeof PROCESS) => ({
   ...target,
+  group: "burner",
   parent: 1,
   user: HOSTILE,
   state: "R",
@@ -284,10 +285,30 @@ describe.skipIf(executablePath === undefined)("acting on the page", () => {
           // And it is a mark of the server.
           await page.goto(`${origin}/servers/${server}`)
           await page.locator(".stack .tick.act").first().click({ timeout: 60_000 })
-          await page.getByText("A CPU limit for burner.service, signed by Ada").waitFor()
+          await page.locator(".told").getByText("A CPU limit for burner.service, signed by Ada").waitFor()
           await page.getByRole("link", { name: "The order" }).click()
           await page.waitForURL(`**/acts/${id}`)
+          // And its row says so: a link, which opens nothing else.
+          await page.goto(`${origin}/servers/${server}`)
+          const row = page.getByRole("row", { name: /burner/ })
+          const acted = row.getByRole("link", { name: /A CPU limit for burner.service, signed by Ada; until/ })
+          await acted.waitFor()
+          await expect.poll(() => acted.innerText()).toContain("CPU limit, Ada")
+          await expect.poll(() => page.locator(".ranked .acted").count()).toBe(1)
+          expect(await findings(page)).toEqual([])
+          await acted.click()
+          await page.waitForURL(`**/acts/${id}`)
         })
+        // Who may read sees it, and no way to what they may not see.
+        yield* inBrowser(
+          `/servers/${server}`,
+          async (page) => {
+            const row = page.getByRole("row", { name: /burner.*A CPU limit for burner.service, signed by Ada; until/s })
+            await row.waitFor()
+            expect(await row.getByRole("link").count()).toBe(0)
+          },
+          { role: "read" }
+        )
       }).pipe(Effect.scoped)
     )
 
@@ -333,6 +354,10 @@ describe.skipIf(executablePath === undefined)("acting on the page", () => {
           await statusOf(ada.page, /2 persons have to sign it/).waitFor()
           const link = (await ada.page.locator(".acting-share pre").first().textContent()) ?? ""
           expect(link).toMatch(/\/acts\/[0-9a-f-]{36}$/)
+          await bob.page.goto(`${origin}/servers/${server}/acts`)
+          await bob.page
+            .getByRole("row", { name: /Restart burner.service.*waits for a second signature.*until/ })
+            .waitFor()
           await bob.page.goto(link)
           await bob.page.getByRole("heading", { name: "Restart burner.service" }).waitFor()
           await bob.page.getByText(/Ada has signed it: it holds for/).waitFor()

@@ -9,7 +9,7 @@
 import { Clock, Effect } from "effect"
 import type { Offer, Preview, PreviewProcess, PreviewRequest, PreviewUnit } from "../../src/protocol/Orders.ts"
 import { ORDER_LIMITS, PROCESS_VERBS, VERBS, type Verb } from "../../src/protocol/OrderText.ts"
-import { clipped } from "../../src/protocol/PrintableText.ts"
+import { clipped, isPrintable } from "../../src/protocol/PrintableText.ts"
 import { type HandsFile, isProcessVerb } from "./HandsFile.ts"
 import type { HandsHost, HandsUse } from "./HandsHost.ts"
 import type { HostProcess } from "./HostProcesses.ts"
@@ -152,6 +152,7 @@ const shownProcess = (host: HandsHost, one: HostProcess, all: ReadonlyArray<Host
   pid: one.pid,
   start_ticks: one.startTicks,
   name: one.name,
+  group: groupShown(host.groupOf(one)),
   parent: one.parent,
   user: clipped(host.userOf(one.uid), 64),
   state: /^[A-Za-z]$/.test(one.state) ? one.state : "?",
@@ -164,6 +165,10 @@ const shownProcess = (host: HandsHost, one: HostProcess, all: ReadonlyArray<Host
   cpu_seconds: (one.userTicks + one.systemTicks) / host.processes.units.ticksPerSecond,
   container: one.container
 })
+
+/** The name as rows have it: one that a text on one line cannot hold stands in no row that could be found by it. */
+const groupShown = (name: string | undefined): string | null =>
+  name === undefined || name === "" || name.length > 256 || !isPrintable(name) ? null : name
 
 /** Processes of the same unit that were not asked about, by name. */
 const sharesOf = (

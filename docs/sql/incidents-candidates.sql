@@ -1,7 +1,8 @@
 select alert.id::text as id, alert.rule, alert.sentence, alert.severity,
   coalesce(server.server_id, 'nodepulse') as server, coalesce(server.name, '') as server_name,
   alert.server_id is null as of_itself, alert.asked ->> 'resource' as resource, alert.alert_group, alert.value,
-  round(extract(epoch from alert.fired_at) * 1000000)::float8 / 1000 as fired, round(extract(epoch from alert.resolved_at) * 1000000)::float8 / 1000 as resolved, alert.acknowledged_at is not null as acknowledged
+  round(extract(epoch from alert.fired_at) * 1000000)::float8 / 1000 as fired, round(extract(epoch from alert.resolved_at) * 1000000)::float8 / 1000 as resolved, alert.acknowledged_at is not null as acknowledged,
+  alert.asked ->> 'order_id' as order_id
 from admiral.alerts as alert
 cross join admiral.delivery_progress as progress
 left join admiral.servers as server on server.id = alert.server_id

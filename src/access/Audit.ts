@@ -6,6 +6,7 @@
  */
 import { Context, type Effect } from "effect"
 import type { DatabaseUnavailable } from "../sinks/storage/DatabaseUnavailable.ts"
+import type { Action } from "./AuditActions.ts"
 
 export interface Author {
   /** `admin` (the configured token), `token:12`, `oidc:…`, `shell:root`; NodePulse itself where nobody asked. */
@@ -18,38 +19,6 @@ export interface Author {
 export const CurrentAuthor = Context.Reference<Author>("nodepulse/access/CurrentAuthor", {
   defaultValue: () => ({ name: "nodepulse", address: null })
 })
-
-export type Action =
-  | "server.register"
-  | "token.create"
-  | "token.revoke"
-  | "token.rotate"
-  | "token.exchange"
-  | "session.open"
-  | "session.close"
-  | "session.revoke"
-  | "session.revoke-all"
-  | "session.refuse"
-  | "link.create"
-  | "stream-key.rotate"
-  | "note.create"
-  | "note.remove"
-  | "dead-letters.replay"
-  | "dead-letters.drop"
-  | "grouping.save"
-  | "grouping.retire"
-  | "notification.test"
-  | "rule.save"
-  | "rule.remove"
-  | "silence.create"
-  | "silence.end"
-  | "alert.acknowledge"
-  | "recording.ask"
-  | "act.preview"
-  | "act.order"
-  | "act.approve"
-  | "act.send"
-  | "act.end"
 
 export interface AuditEntry {
   readonly id: string

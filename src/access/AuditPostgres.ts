@@ -3,7 +3,8 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { answering } from "../sinks/postgres/Database.ts"
-import { type Action, Audit, CurrentAuthor } from "./Audit.ts"
+import { Audit, CurrentAuthor } from "./Audit.ts"
+import type { Action } from "./AuditActions.ts"
 
 interface Row {
   readonly id: string

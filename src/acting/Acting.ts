@@ -104,9 +104,13 @@ export interface Act {
   readonly verb: Order["verb"]
   /** The unit, or the name of the process. */
   readonly target: string
+  /** The name that rows have the process under; null of a unit. */
+  readonly group: string | null
   readonly result: "done" | "failed" | "interrupted"
   /** Whose signatures the host has verified. */
   readonly by: ReadonlyArray<string>
+  /** When a timer of the host takes it back, epoch microseconds; null where none does. */
+  readonly revertsAt: number | null
 }
 
 /** What is handed to a host. */
@@ -203,7 +207,7 @@ export class Acting extends Context.Service<
       { readonly orders: ReadonlyArray<OrderStory>; readonly next: string | null },
       UnknownServer | DatabaseUnavailable
     >
-    /** What was done in a window of a server (epoch microseconds), in order of time. */
+    /** What was done in a window of a server (epoch microseconds), in order of time; the latest thousand. */
     readonly acts: (serverId: string, window: Window) => Effect.Effect<ReadonlyArray<Act>, DatabaseUnavailable>
     /** Takes in what a host says; answers which outcomes need not come again. */
     readonly heard: (

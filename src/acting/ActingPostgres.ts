@@ -9,7 +9,7 @@ import { Clock, Duration, Effect, Layer } from "effect"
 import { CurrentAuthor } from "../access/Audit.ts"
 import { record } from "../access/AuditPostgres.ts"
 import { getServer } from "../access/ServersPostgres.ts"
-import { ACT_SEVERITY, TELL_ACT } from "../alerts/Acts.ts"
+import { ACT_SEVERITY, actAlertStatements as alertSqls } from "../alerts/Acts.ts"
 import type { Approval, Order, Outcome, Poll, Preview, PreviewTarget } from "../protocol/Orders.ts"
 import { canonical, ORDER_LIMITS } from "../protocol/OrderText.ts"
 import { answering } from "../sinks/postgres/Database.ts"
@@ -153,6 +153,7 @@ export const layer: Layer.Layer<Acting, never, PgClient.PgClient> = Layer.effect
       }
       const content: ApprovedContent = { approval, complete: completeOf([...earlier, approval], story.needed, seconds) }
       yield* add({ orderId, serverId, kind: "approved" }, content)
+      if (content.complete !== null) yield* sql.unsafe(alertSqls.WAITS_NO_MORE, [idsOf([orderId])])
       const detail = `${orderText(story.order)} on ${story.serverName}: signed by ${approval.by} with key ${approval.key}`
       yield* record(sql, "act.approve", `order ${orderId}`, detail)
     })
@@ -169,13 +170,20 @@ export const layer: Layer.Layer<Acting, never, PgClient.PgClient> = Layer.effect
         return yield* there(find(order.id))
       }
       const shown = yield* findPreview(previewId)
-      const needed = yield* neededFor(order, serverId, shown)
+      const { group, needed } = yield* offeredBy(shown, order, serverId)
       yield* atMost(sqls.COUNT_ORDERS, serverId, ORDERS_A_DAY_MAX, "orders in a day")
-      const content: AskedContent = { order, preview_id: previewId, needed }
+      const content: AskedContent = { order, preview_id: previewId, needed, group }
       yield* add({ orderId: order.id, serverId, kind: "asked" }, content)
       yield* record(sql, "act.order", `order ${order.id}`, `${orderText(order)} on ${server.name}: ${order.reason}`)
       if (approval !== undefined) yield* approveIn(yield* there(find(order.id)), approval)
-      return yield* there(find(order.id))
+      const story = yield* there(find(order.id))
+      if (needed > 1 && story.state === "waiting") {
+        const { name } = yield* CurrentAuthor
+        const told = [serverId, orderText(order), waitsText(story, name), order.id].map(text)
+        yield* sql.unsafe(alertSqls.WAITS_IN_ITS_PLACE, told.slice(0, 2))
+        yield* sql.unsafe(alertSqls.WAITS, told)
+      }
+      return story
     })
 
     const approve = Effect.fnUntraced(function* (orderId: string, approval: Approval) {
@@ -203,7 +211,7 @@ export const layer: Layer.Layer<Acting, never, PgClient.PgClient> = Layer.effect
       yield* record(sql, "act.end", `order ${orderId}`, `${what} on ${serverName}: ${said}`)
       const severity = ACT_SEVERITY[isOurs ? outcome.result : "foreign"]
       if (isOurs || row!.strange < STRANGE_TOLD_MAX)
-        yield* sql.unsafe(TELL_ACT, [text(serverId), text(what), text(`${what}: ${said}`), text(severity)])
+        yield* sql.unsafe(alertSqls.TELL, [text(serverId), text(what), text(`${what}: ${said}`), text(severity)])
       if (!isOurs) yield* Effect.logWarning(`${serverName} tells what became of ${what} (${orderId}): ${said}`)
       return true
     })
@@ -255,6 +263,8 @@ export const layer: Layer.Layer<Acting, never, PgClient.PgClient> = Layer.effect
 
     const expire = Effect.gen(function* () {
       const expired = yield* sql.unsafe<{ readonly order_id: string; readonly order: Order }>(sqls.EXPIRE)
+      if (expired.length > 0)
+        yield* sql.unsafe(alertSqls.WAITS_NO_MORE, [idsOf(expired.map(({ order_id }) => order_id))])
       for (const { order, order_id } of expired)
         yield* record(sql, "act.end", `order ${order_id}`, `${orderText(order)}: it was not sent in time`)
     })
@@ -361,8 +371,8 @@ const completeOf = (
   return { until: Math.min(...valid.map(({ expires }) => expires)), approvals: valid }
 }
 
-/** How many persons have to sign it, as the preview says: where it offers that. */
-const neededFor = Effect.fnUntraced(function* (order: Order, serverId: string, preview: PreviewRow) {
+/** How many persons have to sign it, as the preview says, and what the page calls it: where it offers that. */
+const offeredBy = Effect.fnUntraced(function* (preview: PreviewRow, order: Order, serverId: string) {
   const unfit = (field: string, value: unknown, allowed: string) => new OrderUnfit({ field, value, allowed })
   const { age, answer, preview_id } = preview
   if (preview.server_id !== serverId || answer === null)
@@ -375,8 +385,14 @@ const neededFor = Effect.fnUntraced(function* (order: Order, serverId: string, p
   const offer = answer.offers.find((one) => one.verb === order.verb && canonical(one.target) === target)
   if (offer === undefined)
     return yield* unfit("order.verb", order.verb, "what the preview offers for this target: the host's file decides")
-  return offer.second_person ? 2 : 1
+  return { needed: offer.second_person ? 2 : 1, group: groupOf(order, answer) }
 })
+
+/** What rows call the process of an order: what was asked about, else what the host says of it. */
+const groupOf = ({ target }: Order, { processes, target: asked }: Preview): string | null => {
+  if ("unit" in target) return null
+  return "group" in asked ? asked.group : (processes.find(({ pid }) => pid === target.pid)?.group ?? null)
+}
 
 interface HandsRow {
   readonly heard: number
@@ -410,6 +426,10 @@ const outcomeText = ({ by, code, message, result }: Outcome): string => {
   const signed = by.length === 0 ? "" : `, signed by ${by.join(" and ")}`
   return `${result}${code === null ? "" : ` (${code})`}${signed}${message === "" ? "" : `: ${message}`}`
 }
+
+/** What a second person is told: first what and how long, then where to sign it. */
+const waitsText = ({ expiresAt, order }: OrderStory, by: string): string =>
+  `${orderText(order)} waits for a second signature until ${new Date(expiresAt).toISOString().slice(11, 19)} UTC: asked by ${by}. A signature counts for a minute, so sign it together: nodepulse approve ${order.id}`
 
 const previewText = (target: PreviewTarget): string =>
   "unit" in target ? target.unit : "pid" in target ? `process ${target.pid}` : `processes called ${target.group}`

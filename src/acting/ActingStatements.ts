@@ -89,11 +89,11 @@ where asked.event = 'asked' and ($1::text is null or asked.server_id = ${idOf("$
 order by asked.id desc limit $3::int4`,
 
   /** A host may tell late: its word for when it was is looked at afterwards. */
-  ACTS: `select distinct told.order_id from admiral.orders as told
+  ACTS: `select told.order_id from admiral.orders as told
 where told.server_id = ${idOf("$1")} and told.event in ('done', 'failed', 'interrupted')
   and told.at > ${moment("$2::float8")} and told.at <= ${moment("$3::float8")} + interval '7 days'
   and exists (select from admiral.orders as asked where asked.order_id = told.order_id and asked.event = 'asked')
-limit 1000`,
+group by told.order_id order by max(told.at) desc limit 1000`,
 
   /** The servers for which something waits. */
   WAITING: `select server.server_id from admiral.servers as server where server.id in (

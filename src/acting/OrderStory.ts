@@ -17,6 +17,8 @@ export interface AskedContent {
   readonly order: Order
   readonly preview_id: string
   readonly needed: number
+  /** The name that rows have the process under, as the host says; null of a unit, and where it does not say. */
+  readonly group: string | null
 }
 
 /** `complete`: with this approval there were enough; until when all of them hold, epoch seconds. */
@@ -100,14 +102,17 @@ export const actOf = (events: ReadonlyArray<StoredEvent>): Act | undefined => {
   const asked = events.find(({ event }) => event === "asked")
   const outcome = endingOf(events)
   if (asked === undefined || outcome === undefined || outcome.event === "refused") return undefined
-  const { order } = asked.content as AskedContent
+  const { group, order } = asked.content as AskedContent
+  const { by, reverts_at } = outcome.content as Outcome
   return {
     orderId: order.id,
     at: momentOf(outcome, events) * 1_000,
     verb: order.verb,
     target: targetOf(order),
+    group: "unit" in order.target ? null : (group ?? order.target.name),
     result: outcome.event as Act["result"],
-    by: (outcome.content as Outcome).by
+    by,
+    revertsAt: reverts_at === null ? null : reverts_at * 1_000_000
   }
 }
 

@@ -10,6 +10,7 @@ import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Clock, Effect } from "effect"
 import { ASK_FOR_ALERTS } from "../recordings/RecordingsPostgres.ts"
 import { micros, moment } from "../sinks/postgres/Moments.ts"
+import { SIGNATURE_RESOURCE } from "./Acts.ts"
 import type { AlertState } from "./AlertState.ts"
 import type { Asked } from "./Alerts.ts"
 import { type Rule, type Severity, subjectOf } from "./Rule.ts"
@@ -199,9 +200,9 @@ where found.server_id is null or exists (select from admiral.servers server wher
 on conflict (rule, server_id, alert_group)
 do update set subject = excluded.subject, state = excluded.state, since = excluded.since, clear_since = excluded.clear_since`
 
-/** Rules that are no more, or not about a server any more, leave nothing that fires. */
+/** Rules that are no more, or not about a server any more, leave nothing that fires. Orders that wait are nothing that rules ask. */
 const CLOSE_OTHERS = `update admiral.alerts as alert set resolved_at = ${moment("$1::float8")}
-where alert.resolved_at is null and not exists (
+where alert.resolved_at is null and (alert.asked ->> 'resource') is distinct from '${SIGNATURE_RESOURCE}' and not exists (
   select from admiral.alert_states as stored
   where stored.rule = alert.rule and coalesce(stored.server_id, 0) = coalesce(alert.server_id, 0)
     and stored.alert_group = alert.alert_group and stored.since is not null and stored.state in ('firing', 'unknown')

@@ -8,7 +8,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { Action } from "../access/Audit.ts"
+import type { Action } from "../access/AuditActions.ts"
 import { record } from "../access/AuditPostgres.ts"
 import * as Storage from "../Storage.ts"
 import { answering } from "../sinks/postgres/Database.ts"

@@ -2,6 +2,7 @@ import { connect } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { orderFor, outcomeOf, person, pollOf, previewOf, signed } from "../../test/ActingWorld.ts"
+import { formatTimestamp } from "../plugins/Timestamp.ts"
 import { ORDER_LIMITS } from "../protocol/OrderText.ts"
 import { ADMIN, AGENT_A, AGENT_B, OPERATOR, READ, startServer } from "./TestServer.ts"
 
@@ -169,13 +170,49 @@ describe("a person who asks for something to be done", () => {
         at,
         verb: "restart",
         target: "nginx.service",
+        group: null,
         result: "done",
-        by: ["ada", "bob"]
+        by: ["ada", "bob"],
+        revertsAt: at + 90_000_000
       })
       const { marks } = (yield* ask("/api/servers/alpha/marks?hours=1", { token: READ })).json
       expect(marks.filter(({ kind }: { kind: string }) => kind === "act")).toMatchObject([
-        { order_id: "o", verb: "restart", target: "nginx.service", result: "done", by: ["ada", "bob"] }
+        {
+          order_id: "o",
+          verb: "restart",
+          target: "nginx.service",
+          result: "done",
+          by: ["ada", "bob"],
+          at: formatTimestamp(at),
+          reverts_at: formatTimestamp(at + 90_000_000)
+        }
       ])
+    })
+  )
+
+  it.live("sees in a row who did what to it in the window, or before where that still held, as everybody does", () =>
+    Effect.gen(function* () {
+      const { ask, world } = yield* startServer()
+      const now = Date.now() * 1_000
+      const minutes = (count: number) => now + count * 60_000_000
+      const act = (orderId: string, at: number, revertsAt: number | null, group = "postgres") =>
+        world.acts.push({
+          ...{ orderId, at, revertsAt, group, verb: "nice", target: group, result: "done", by: ["ada"] }
+        })
+      act("before", minutes(-70), null)
+      act("over", minutes(-190), minutes(-61))
+      act("held", minutes(-80), minutes(-30))
+      act("within", minutes(-5), null)
+      act("elsewhere", minutes(-5), null, "nginx")
+      const rows = Effect.map(
+        ask("/api/servers/alpha/processes/top?hours=1", { token: READ }),
+        ({ json }): ReadonlyArray<Record<string, unknown>> => json.processes
+      )
+      expect(yield* rows).toMatchObject([
+        { name: "postgres", acts_total: 2, acts: [{ order_id: "within", by: ["ada"] }, { order_id: "held" }] }
+      ])
+      world.acts.length = 0
+      expect(Object.keys((yield* rows)[0]!)).not.toContain("acts")
     })
   )
 })

@@ -227,7 +227,7 @@ const checkTop = (exporter: Exporter, rule: Rule) => {
     "must be a gauge of bytes"
   )
   rule("top.default", top.default, Object.hasOwn(top.rankings, top.default), "must be one of the rankings")
-  const fields = new Set(["name", "monitoring", "peak_is_bound"])
+  const fields = new Set(["name", "monitoring", "peak_is_bound", "acts", "acts_total"])
   const take = (at: string, field: string) => {
     rule(at, field, !fields.has(field), "is a field that the answer has already")
     fields.add(field)

@@ -144,6 +144,7 @@ export type PreviewRequest = typeof PreviewRequest.Type
 
 export const PreviewProcess = Schema.Struct({
   ...ProcessTarget.fields,
+  group: Schema.NullOr(GroupName).annotate({ description: "The name that the page knows it by, as the agent has it." }),
   parent: Whole(0, 4_194_304),
   user: Text(0, 64),
   state: Text(1, 1).annotate({ description: "As /proc says it: R, S, D, Z, T, …" }),

@@ -284,6 +284,49 @@ describe("an incident", () => {
     assert.strictEqual(changed[0]?.incident.closedAt, EPOCH + 5_000)
   })
 
+  it("of an order that waits for a second person is told within ten seconds, once, and not where it was signed by then", () => {
+    const waits = { rule: "Act", group: "restart x", resource: "signatures" }
+    const routes = [route({ groupWait: 60_000, repeatEvery: 120_000 })]
+    assert.deepStrictEqual(lived({ fires: [{ ...waits, from: 0, to: 8 }], routes }), [])
+    assert.deepStrictEqual(lived({ fires: [{ ...waits, from: 0, to: 600 }], routes }), [
+      "10 default firing Act/restart x",
+      "660 default resolved Act/restart x"
+    ])
+    assert.deepStrictEqual(
+      lived({ fires: [{ ...waits, from: 0, to: 600 }], routes: [route({ groupWait: 0 })] })[0],
+      "0 default firing Act/restart x"
+    )
+    // Silenced until it was signed, and a server that says nothing.
+    assert.deepStrictEqual(
+      lived({ fires: [{ ...waits, from: 0, to: 100 }], silenced: [0, 50, "Act"], routes }).length,
+      2
+    )
+    assert.deepStrictEqual(lived({ fires: [{ ...waits, from: 0, to: 40 }], silenced: [0, 50, "Act"], routes }), [])
+    const silent = { from: 0, to: 3_000, rule: "silent", group: "", resource: "node" }
+    assert.include(
+      lived({ fires: [silent, { ...waits, from: 100, to: 600 }], routes }).join("\n"),
+      "110 default firing Act/restart x"
+    )
+  })
+
+  it("of an order that was signed holds up nothing of what became of it, and of the next one in the same words", () => {
+    const act = { rule: "Act", group: "restart x" }
+    const fires = [
+      { ...act, resource: "signatures", from: 0, to: 30 },
+      { ...act, resource: "acts", from: 34, to: 34 },
+      { ...act, resource: "signatures", from: 40, to: 80 }
+    ]
+    assert.deepStrictEqual(lived({ fires, routes: [route({ groupWait: 0 })] }).slice(0, 3), [
+      "0 default firing Act/restart x",
+      "30 default resolved Act/restart x",
+      "34 default firing Act/restart x"
+    ])
+    assert.deepStrictEqual(
+      lived({ fires }).filter((line) => line.includes("firing")),
+      ["10 default firing Act/restart x", "50 default firing Act/restart x, Act/restart x"]
+    )
+  })
+
   it("is muted by the silence of what it is about, or of the host, and never where it is about NodePulse itself", () => {
     const silent = (resource: string) => ({ from: 0, to: 600, rule: "silent", group: "", resource })
     const hot = { from: 100, to: 400, rule: "hot", resource: "node" }

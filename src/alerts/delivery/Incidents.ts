@@ -12,9 +12,12 @@
  * A server that says nothing is the cause of what else fires there: while a rule with `silent` about the host fires for it, its other alerts
  * are muted; where another exporter says nothing, those about it. What people did to it is told all the same.
  *
+ * That an order waits for a second person is told at once, or nearly, whatever the route waits for, and never again; it is news only as long
+ * as it waits.
+ *
  * Bound: of what comes and goes within an incident only the last alert is kept in it.
  */
-import { ACT_RESOURCE } from "../Acts.ts"
+import { isOfActs, SIGNATURE_RESOURCE, SIGNATURE_WAIT_MILLIS } from "../Acts.ts"
 import { matches } from "../Rule.ts"
 import type { Route } from "./NotifyFile.ts"
 import { isWithin } from "./TimeOfDay.ts"
@@ -90,7 +93,7 @@ export interface Facts {
 export const plan = (facts: Facts): Plan => {
   const { alerts, incidents, isSilenced, now, routes, silent, silentRules } = facts
   const isMuted = ({ isOfItself, resource, rule, server }: ToldAlert): boolean => {
-    const isApart = isOfItself || resource === ACT_RESOURCE || silentRules.has(rule)
+    const isApart = isOfItself || isOfActs(resource) || silentRules.has(rule)
     const unheard = isApart ? undefined : silent.get(server)
     return unheard !== undefined && (unheard.has("*") || unheard.has(resource))
   }
@@ -100,7 +103,7 @@ export const plan = (facts: Facts): Plan => {
   )
   const passedOver: Array<ToldAlert> = []
   for (const alert of alerts) {
-    const takers = isHushed(alert) ? [] : routesFor(alert, routes, now)
+    const takers = isHushed(alert) || isSigned(alert) ? [] : routesFor(alert, routes, now)
     if (takers.length === 0 && alert.resolvedAt !== null) passedOver.push(alert)
     for (const route of takers) {
       const key = keyOf(route.name, alert.server)
@@ -163,11 +166,13 @@ const opened = (route: Route, server: string, now: number): Incident => ({
 
 const joined = (incident: Incident, alert: ToldAlert, route: Route, now: number): Incident => {
   const isAgain = incident.members.some(
-    ({ alert: other, state }) => state === "told" && other.rule === alert.rule && other.group === alert.group
+    ({ alert: other, state }) => state === "told" && sameOf(other) === sameOf(alert)
   )
   // As far as anybody was told, it fires.
   const isKnown = isAgain && incident.owesResolve
-  const wait = isAgain ? Math.max(route.groupWait, AGAIN_WAIT_MILLIS) : route.groupWait
+  const wait = isAgain
+    ? Math.max(route.groupWait, AGAIN_WAIT_MILLIS)
+    : Math.min(route.groupWait, waitsForSignature(alert) ? SIGNATURE_WAIT_MILLIS : Number.POSITIVE_INFINITY)
   return {
     ...incident,
     members: [...incident.members, { alert, state: isKnown ? "told" : "untold" }],
@@ -175,6 +180,11 @@ const joined = (incident: Incident, alert: ToldAlert, route: Route, now: number)
     closingAt: null
   }
 }
+
+const waitsForSignature = ({ resource }: ToldAlert): boolean => resource === SIGNATURE_RESOURCE
+
+/** Whether an order that waited for a signature does not any more: then nobody needs to be told that it did. */
+const isSigned = (alert: ToldAlert): boolean => waitsForSignature(alert) && alert.resolvedAt !== null
 
 const isOver = ({ alert }: Member): boolean => alert.resolvedAt !== null
 
@@ -221,11 +231,14 @@ const thinned = (incident: Incident): Incident => {
   return { ...incident, members }
 }
 
-const sameOf = ({ group, rule }: ToldAlert): string => JSON.stringify([rule, group])
+/** Each order that waits is one of its own. */
+const sameOf = (alert: ToldAlert): string =>
+  JSON.stringify(waitsForSignature(alert) ? [alert.id] : [alert.rule, alert.group])
 
-/** Without those that were hushed until they were over. */
+/** Without those that were hushed until they were over, or that were signed before anybody was told. */
 const dropped = (incident: Incident, isHushed: (alert: ToldAlert) => boolean): Incident => {
-  const isGone = (member: Member) => member.state === "untold" && isOver(member) && isHushed(member.alert)
+  const isGone = (member: Member) =>
+    member.state === "untold" && isOver(member) && (isHushed(member.alert) || isSigned(member.alert))
   if (!incident.members.some(isGone)) return incident
   return {
     ...incident,
@@ -256,12 +269,13 @@ const fired = (incident: Incident, isHushed: (alert: ToldAlert) => boolean, now:
 /** Tells again what still fires, and that somebody took note of all of it. */
 const reminded = (
   incident: Incident,
-  burning: ReadonlyArray<Member>,
+  members: ReadonlyArray<Member>,
   route: Route | undefined,
   isHushed: (alert: ToldAlert) => boolean,
   now: number,
   due: Array<Due>
 ): Incident => {
+  const burning = members.filter(({ alert }) => !waitsForSignature(alert))
   if (burning.length === 0 || due.length > 0) return incident
   const open = burning.map(({ alert }) => alert).filter((alert) => !alert.isAcknowledged)
   if (open.length === 0) {

@@ -5,11 +5,12 @@ import { Registry } from "../../plugins/Registry.ts"
 import { answering } from "../../sinks/postgres/Database.ts"
 import { micros, moment } from "../../sinks/postgres/Moments.ts"
 import { takeTurn } from "../../sinks/postgres/Turn.ts"
+import { isOfActs } from "../Acts.ts"
 import type { Severity } from "../Rule.ts"
 import { Rulebook } from "../Rulebook.ts"
 import { silencedBy } from "../silences/Silence.ts"
 import { Silences } from "../silences/Silences.ts"
-import { type Facts, type Incident, type Member, type Planned, plan } from "./Incidents.ts"
+import { type Facts, type Incident, type Member, type NotificationKind, type Planned, plan } from "./Incidents.ts"
 import { titleOfIncident } from "./Message.ts"
 import type { NotifyState } from "./NotifyBook.ts"
 import type { Way } from "./NotifyFile.ts"
@@ -22,7 +23,7 @@ const ALERTS_MAX = 5_000
 /** What was over before anybody could be told is told for as long: what an evaluation catches up on, and a little. */
 const TOLD_WITHIN_MILLIS = 7_200_000
 
-/** Receivers that are programs, or hand an incident on: they are told that somebody acknowledged it. */
+/** Receivers that are programs, or hand an incident on: they are told that somebody acknowledged it, or signed an order. */
 const TAKE_NOTE: ReadonlySet<Way["kind"]> = new Set(["pagerduty", "webhook", "command"])
 
 /** Makes the messages that are due by a configuration; how many. */
@@ -102,7 +103,7 @@ const store = Effect.fnUntraced(function* (
   const messages = changed.flatMap(({ due, incident }) =>
     due.flatMap(({ alerts, kind }) =>
       incident.receivers
-        .filter((receiver) => kind !== "acknowledged" || takeNote.has(receiver))
+        .filter((receiver) => takeNote.has(receiver) || !isForPrograms(kind, alerts))
         .map((receiver) => ({
           incident: idOf(incident),
           kind,
@@ -116,6 +117,10 @@ const store = Effect.fnUntraced(function* (
   if (messages.length > 0) yield* sql.unsafe(NOTIFY, [PgTypes.json(messages), PgTypes.float8(now * 1_000)])
   return messages.length
 })
+
+/** People see what becomes of an order: that it does not wait any more is no news to them. */
+const isForPrograms = (kind: NotificationKind, alerts: ReadonlyArray<ToldAlert>): boolean =>
+  kind === "acknowledged" || (kind === "resolved" && alerts.every(({ resource }) => isOfActs(resource)))
 
 const bare = (alert: ToldAlert) => ({ ...alert, runbook: undefined, owners: [], story: undefined, link: undefined })
 
@@ -135,13 +140,15 @@ export interface AlertRow {
   readonly fired: number
   readonly resolved: number | null
   readonly acknowledged: boolean
+  readonly order_id: string | null
 }
 
 /** Of an alert and its server, for `alertOf`. */
 export const ALERT_COLUMNS = `alert.id::text as id, alert.rule, alert.sentence, alert.severity,
   coalesce(server.server_id, 'nodepulse') as server, coalesce(server.name, '') as server_name,
   alert.server_id is null as of_itself, alert.asked ->> 'resource' as resource, alert.alert_group, alert.value,
-  ${micros("alert.fired_at")} / 1000 as fired, ${micros("alert.resolved_at")} / 1000 as resolved, alert.acknowledged_at is not null as acknowledged`
+  ${micros("alert.fired_at")} / 1000 as fired, ${micros("alert.resolved_at")} / 1000 as resolved, alert.acknowledged_at is not null as acknowledged,
+  alert.asked ->> 'order_id' as order_id`
 
 export const alertOf = (row: AlertRow): ToldAlert => ({
   id: row.id,
@@ -156,7 +163,8 @@ export const alertOf = (row: AlertRow): ToldAlert => ({
   value: row.value,
   firedAt: row.fired,
   resolvedAt: row.resolved,
-  isAcknowledged: row.acknowledged
+  isAcknowledged: row.acknowledged,
+  orderId: row.order_id ?? undefined
 })
 
 interface MemberRow extends AlertRow {

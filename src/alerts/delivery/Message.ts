@@ -6,7 +6,7 @@
  * line of its own nor hide. What a receiver would take for markup is its own affair (`receivers/`).
  */
 import { clipped, printableLines } from "../../protocol/PrintableText.ts"
-import { ACT_RESOURCE } from "../Acts.ts"
+import { isOfActs } from "../Acts.ts"
 import type { Severity } from "../Rule.ts"
 import type { NotificationKind } from "./Incidents.ts"
 import type { ToldAlert } from "./ToldAlert.ts"
@@ -79,8 +79,8 @@ export const titleOfIncident = (incident: MessageIncident): string => {
   const { alerts, kind, server } = incident
   const [first] = alerts
   if (first === undefined) return clipped(server, TITLE_MAX)
-  // It is over as it happens: that says nothing.
-  if (alerts.length === 1 && first.resource === ACT_RESOURCE)
+  // Its sentence says what it is. That it is over as it happens says nothing.
+  if (alerts.length === 1 && isOfActs(first.resource) && kind === "firing")
     return `${WORD[first.severity]}: ${clipped(first.sentence, NAME_SHOWN_MAX)} on ${whereOf(first)}`
   const what =
     alerts.length === 1

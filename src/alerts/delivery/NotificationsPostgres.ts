@@ -39,6 +39,10 @@ export interface NotificationsOptions {
   readonly publicUrl: string | undefined
 }
 
+/** Its page: of an order that waits, where it is signed. */
+const pathOf = ({ id, orderId }: ToldAlert): string =>
+  orderId === undefined ? `/watch/alerts/${encodeURIComponent(id)}` : `/acts/${encodeURIComponent(orderId)}`
+
 const make = Effect.fnUntraced(function* ({ publicUrl }: NotificationsOptions) {
   const sql = yield* PgClient.PgClient
   const book = yield* NotifyBook
@@ -66,13 +70,15 @@ const make = Effect.fnUntraced(function* ({ publicUrl }: NotificationsOptions) {
     const known = yield* Effect.orElseSucceed(rulebook.rules, () => [])
     const rules = new Map(known.map((rule) => [rule.name, rule]))
     const firing = claimed.parts.filter(({ kind }) => kind === "firing" || kind === "repeated")
-    const told = yield* storiesOf(firing.length > 1 ? [] : firing.flatMap(({ alerts }) => alerts))
+    // Of an order that waits there is nothing to tell but that: whoever reads it has little time.
+    const storied = firing.flatMap(({ alerts }) => alerts).filter(({ orderId }) => orderId === undefined)
+    const told = yield* storiesOf(firing.length > 1 ? [] : storied)
     const shown = (alert: ToldAlert): MessageAlert => ({
       ...alert,
       runbook: rules.get(alert.rule)?.runbook,
       owners: rules.get(alert.rule)?.owners ?? [],
       story: told.get(alert.id),
-      link: publicUrl === undefined ? undefined : `${publicUrl}/watch/alerts/${encodeURIComponent(alert.id)}`
+      link: publicUrl === undefined ? undefined : `${publicUrl}${pathOf(alert)}`
     })
     return {
       id: claimed.id,

@@ -7,6 +7,7 @@ import { PgClient, PgTypes } from "@effect/sql-pg"
 import { Clock, Duration, Effect, Random } from "effect"
 import { answering } from "../../sinks/postgres/Database.ts"
 import { micros, moment } from "../../sinks/postgres/Moments.ts"
+import { SIGNATURE_RESOURCE } from "../Acts.ts"
 import type { NotificationKind } from "./Incidents.ts"
 import { ALERT_COLUMNS, type AlertRow, alertOf } from "./IncidentsPostgres.ts"
 import type { NotDelivered } from "./NotDelivered.ts"
@@ -55,6 +56,7 @@ export const makeOutbox = Effect.gen(function* () {
   const take = Effect.fnUntraced(function* (rateOf: (route: string) => number) {
     const now = PgTypes.float8((yield* Clock.currentTimeMillis) * 1_000)
     yield* sql`select pg_advisory_xact_lock(${CLAIM_LOCK}::int8)`
+    yield* sql.unsafe(DROP_SIGNED, [now])
     yield* sql.unsafe(DROP_UNTOLD, [now])
     const waiting = yield* sql.unsafe<Waiting>(WAITING, [now])
     if (waiting.length === 0) return undefined
@@ -157,6 +159,15 @@ const isDue = `${isOpen("waiting")}
 
 const ANY = `select true as found from admiral.notifications as waiting where ${isDue} limit 1`
 
+/** That an order waits for a second person is sent while it does: a message that could not be sent in time is dead. */
+const DROP_SIGNED = `update admiral.notifications as waiting
+set dead_at = ${moment("$1::float8")}, error = 'it was signed, or over, before this could be sent'
+where ${isDue} and waiting.kind = 'firing' and not exists (
+  select from unnest(waiting.alerts) as one(alert_id)
+  join admiral.alerts as alert on alert.id = one.alert_id
+  where alert.resolved_at is null or (alert.asked ->> 'resource') is distinct from '${SIGNATURE_RESOURCE}'
+)`
+
 /** Whoever was not told that something fires is not told that it is over, or taken note of: the message that said so is dead. */
 const DROP_UNTOLD = `update admiral.notifications as waiting
 set dead_at = ${moment("$1::float8")}, error = 'the message before it could not be sent'
@@ -219,4 +230,4 @@ and (told.sent_at is not null or told.dead_at is not null)`
 ]
 
 /** The statements by name, as `docs/sql` has them. */
-export const outboxStatements = { ANY, DROP_UNTOLD, WAITING, LOADS, CLAIM, ALERTS, HELD, SENT, FAILED }
+export const outboxStatements = { ANY, DROP_SIGNED, DROP_UNTOLD, WAITING, LOADS, CLAIM, ALERTS, HELD, SENT, FAILED }

@@ -22,4 +22,6 @@ export interface ToldAlert {
   /** Null: it still fires. */
   readonly resolvedAt: number | null
   readonly isAcknowledged: boolean
+  /** The order that waits for a second person; absent of all other alerts. */
+  readonly orderId?: string | undefined
 }

@@ -1,4 +1,4 @@
-/** `nodepulse act`: asks a host what would happen, gives an order for it, and lists what became of those. Over the API. */
+/** `nodepulse act`: asks a host what would happen, gives an order for it, and tells what became of those. Over the API. */
 import { Clock, Effect, type Option, Result, Runtime, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { OrderShown } from "../../http/api/ActingAnswer.ts"
@@ -18,6 +18,7 @@ import {
   previewLines,
   type Settings
 } from "./ActOrder.ts"
+import { actShow } from "./ActShow.ts"
 import { type ApproverKey, readKey } from "./ApproverKey.ts"
 import { given } from "./Options.ts"
 import { findServer, type Remote, remote } from "./RemoteApi.ts"
@@ -256,5 +257,5 @@ const list = Command.make(
 
 export const actCommand = Command.make("act").pipe(
   Command.withDescription("Have something done on a host, where its owner allows it: docs/acting.md"),
-  Command.withSubcommands([preview, order, list])
+  Command.withSubcommands([preview, order, list, actShow])
 )

@@ -51,7 +51,7 @@ export const diffCommand = Command.make(
       client.changes.diff({ params: { id: after.server_id, resource }, query })
     )
     if (json) return yield* say(JSON.stringify(answer, null, 2))
-    yield* sayLines(ledger(answer, after.name, (before ?? after).name, (yield* room).columns, now))
+    yield* sayLines(ledgerLines(answer, after.name, (before ?? after).name, (yield* room).columns, now))
   })
 ).pipe(
   Command.withDescription(
@@ -69,7 +69,7 @@ export const diffCommand = Command.make(
 )
 
 /** The lines of the answer: coverage before any number, the changes, and what they add up to. */
-const ledger = (
+export const ledgerLines = (
   answer: ChangesAnswer,
   nameAfter: string,
   nameBefore: string,

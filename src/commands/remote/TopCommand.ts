@@ -5,13 +5,14 @@
  */
 import { Clock, Duration, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { ActShown } from "../../http/api/ActingAnswer.ts"
 import type { CatalogEntry } from "../../plugins/Catalog.ts"
 import type { GroupingVersion } from "../../query/grouping/Rules.ts"
 import type { CommandFailed } from "../Input.ts"
 import { endsWithItsReader, type Piece, room, say, sayLines, sayOver } from "../Terminal.ts"
 import { given, groupedBy, options, type When, windowQuery } from "./Options.ts"
 import { findRanked, findServer, type Remote, remote } from "./RemoteApi.ts"
-import { type Cell, figure, heading, NONE, type Row, share, span, table } from "./Table.ts"
+import { type Cell, figure, heading, moment, NONE, type Row, share, span, table } from "./Table.ts"
 
 const WATCH_EVERY = Duration.seconds(5)
 /** Seen for less than this, an answer says so. */
@@ -110,7 +111,7 @@ const shown = (question: Question, answer: Answer, columns: number, now: number)
   const rows = answer[resource] as ReadonlyArray<Fields>
   const others = answer.other.groups ?? 0
   const list = [
-    ...rows.map((row) => line(row, String(row.name))),
+    ...rows.map((row) => line(row, `${row.name}${actedOn(row, now)}`)),
     ...(others === 0 ? [] : [line(answer.other, `(${others} more)`, "faint")]),
     ...("unaccounted" in answer && answer.unaccounted !== null
       ? [line(unaccountedOf(top, answer.metric, answer.unaccounted as Fields), "(unaccounted)", "faint")]
@@ -123,6 +124,16 @@ const shown = (question: Question, answer: Answer, columns: number, now: number)
     [{ text: title.of, emphasis: "strong" }, { text: `  ${span(answer.window, now)}` }, ...rules, ...title.notes],
     ...(list.length === 0 ? [[{ text: "No data in this time range." }]] : table(head, list, columns))
   ]
+}
+
+/** Who did what to it last, and how many acts there are. */
+const actedOn = ({ acts, acts_total }: Fields, now: number): string => {
+  const [latest] = (acts ?? []) as ReadonlyArray<ActShown>
+  if (latest === undefined) return ""
+  const { at, by, result, verb } = latest
+  const who = by.length === 0 ? "" : ` by ${by.join(" and ")}`
+  const more = acts_total === 1 ? "" : `, ${acts_total} acts`
+  return `  (${verb}${result === "done" ? "" : ` ${result}`}${who}, ${moment(at, now)}${more})`
 }
 
 /** The fields that are shown: all of the ranking that was asked for, what the others are now, and what stands beside them. */

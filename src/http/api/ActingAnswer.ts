@@ -106,12 +106,16 @@ export const ActingAnswer = Schema.Struct({
 })
 export type ActingAnswer = typeof ActingAnswer.Type
 
-/** What a chart says of an act. */
+/** What a chart says of an act, and a row. */
 export const actMark = {
   at: Schema.String,
   order_id: Schema.String,
   verb: Verb,
   target: Schema.String.annotate({ description: "The unit, or the name of the process." }),
   result: Schema.Literals(["done", "failed", "interrupted"]),
-  by: Schema.Array(Schema.String).annotate({ description: "Who signed it, as the host's file calls them." })
+  by: Schema.Array(Schema.String).annotate({ description: "Who signed it, as the host's file calls them." }),
+  reverts_at: Schema.NullOr(Schema.String).annotate({
+    description: "When a timer of the host takes it back; null where none does."
+  })
 }
+export type ActShown = Schema.Struct.Type<typeof actMark>

@@ -146,7 +146,10 @@ export const Top = Schema.StructWithRest(
     grouping: UsedGrouping
   }),
   [Schema.Record(Schema.String, Schema.Unknown)]
-)
+).annotate({
+  description:
+    "A row of a group that somebody acted on from here, in the window or so that it still held then, has `acts`: the latest three, the latest first, each as a mark of the kind `act` has them; and `acts_total`, how many there are. Other rows have neither. An act on a unit stands in the rows of the processes in it, too."
+})
 
 /** As `Top`, over several servers. */
 export const FleetTop = Schema.StructWithRest(

@@ -3,7 +3,7 @@ import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Note, Notes } from "../../access/Notes.ts"
 import { UnknownServer } from "../../access/Servers.ts"
-import { type Act, Acting } from "../../acting/Acting.ts"
+import { Acting } from "../../acting/Acting.ts"
 import { formatTimestamp, parseTimestamp } from "../../plugins/Timestamp.ts"
 import { type Mark, Marks } from "../../query/Marks.ts"
 import { type RecordingHead, Recordings } from "../../recordings/Recordings.ts"
@@ -11,6 +11,7 @@ import { CurrentReader } from "../api/Access.ts"
 import { Api } from "../api/Api.ts"
 import { ALLOWED, isServerId } from "../api/Parameters.ts"
 import { Forbidden, fromFailure, invalidParameter } from "../api/Problem.ts"
+import { showAct } from "./ActedRows.ts"
 import { aim, HoursMax } from "./RankingsHandlers.ts"
 
 export const marksHandlers = HttpApiBuilder.group(
@@ -38,7 +39,7 @@ export const marksHandlers = HttpApiBuilder.group(
         const all = [
           ...happened.map((mark) => ({ at: mark.at, shown: showMark(mark) })),
           ...said.map((note) => ({ at: note.at, shown: { kind: "note" as const, ...showNote(note) } })),
-          ...acts.map((act) => ({ at: act.at, shown: showAct(act) })),
+          ...acts.map((act) => ({ at: act.at, shown: { kind: "act" as const, ...showAct(act) } })),
           ...marksIn(recorded).filter(({ at }) => at > window.from && at <= window.to)
         ]
         return {
@@ -83,13 +84,6 @@ const showMark = (mark: Mark) => {
       return { kind: mark.kind, at: moment, exporter }
   }
 }
-
-const showAct = ({ at, orderId, ...act }: Act) => ({
-  kind: "act" as const,
-  at: formatTimestamp(at),
-  order_id: orderId,
-  ...act
-})
 
 /** A recording, and the kills in it that the one before it does not hold. */
 const marksIn = (heads: ReadonlyArray<RecordingHead>) => {

@@ -8,6 +8,7 @@
 import { Clock, Context, Duration, Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { UnknownServer } from "../../access/Servers.ts"
+import { Acting } from "../../acting/Acting.ts"
 import { rankingsOf } from "../../plugins/Catalog.ts"
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { Registry } from "../../plugins/Registry.ts"
@@ -21,6 +22,7 @@ import { COARSE } from "../../sinks/rollups/RollupTables.ts"
 import { Api } from "../api/Api.ts"
 import { ALLOWED, HistoryQueryParameters, isServerId, TopQueryParameters } from "../api/Parameters.ts"
 import { fromFailure, InvalidParameter, invalidParameter, NotFound } from "../api/Problem.ts"
+import { actsFor, withActs } from "./ActedRows.ts"
 import { labelFilter } from "./LabelFilters.ts"
 import { regroupingOf, showGrouping } from "./RegroupedAnswers.ts"
 
@@ -48,6 +50,7 @@ export const rankingsHandlers = HttpApiBuilder.group(
   Api,
   "rankings",
   Effect.fnUntraced(function* (handlers) {
+    const acting = yield* Acting
     const groupings = yield* Groupings
     const rankings = yield* Rankings
     const sightings = yield* Sightings
@@ -61,7 +64,7 @@ export const rankingsHandlers = HttpApiBuilder.group(
         const { hours, window } = yield* aim(params.id, query, hoursMax)
         const only = yield* Effect.fromResult(labelFilter(exporter, query, TopQueryParameters, hours))
         const regrouping = yield* regroupingOf(groupings, query.grouping)
-        const [answer, pace] = yield* Effect.all(
+        const [answer, pace, acts] = yield* Effect.all(
           [
             rankings.top({
               exporter: exporter.name,
@@ -72,12 +75,14 @@ export const rankingsHandlers = HttpApiBuilder.group(
               regrouping,
               only
             }),
-            sightings.pace({ exporter: exporter.name, serverId: params.id, window })
+            sightings.pace({ exporter: exporter.name, serverId: params.id, window }),
+            actsFor(acting, registry, exporter, params.id, window)
           ],
-          { concurrency: 2 }
+          { concurrency: 3 }
         ).pipe(Effect.mapError((failure) => fromFailure(failure)))
+        const rows = withActs(answer.rows, acts, registry, exporter, regrouping)
         return {
-          ...showTop(params.id, exporter.resource, metric, hours, answer, pace.latest),
+          ...showTop(params.id, exporter.resource, metric, hours, { ...answer, rows }, pace.latest),
           ...showGrouping(regrouping)
         }
       }),
@@ -206,7 +211,7 @@ const showTop = (
   resource: string,
   metric: string,
   hours: number,
-  answer: TopAnswer,
+  answer: Omit<TopAnswer, "rows"> & { readonly rows: ReadonlyArray<object> },
   interval: number
 ) => ({
   server_id: serverId,

@@ -93,6 +93,11 @@ export class Regrouping implements Equal.Equal {
     return this.groups.get(id) ?? id
   }
 
+  /** What a name is shown as, whether a group has it or not. */
+  shownOf(name: string): string {
+    return this.shown.of(name)
+  }
+
   /** What a group is called. */
   nameOf(group: number): string {
     return this.names.get(group) ?? ""

@@ -12,28 +12,11 @@ import { Failure, ShownAsOf } from "../parts/Failure.tsx"
 import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
 import { useSaid } from "../parts/Said.ts"
-import { csvOf, joined, markdownOf, type Page } from "./AuditList.ts"
+import { csvOf, joined, KINDS, markdownOf, type Page } from "./AuditList.ts"
 import { DETAIL_MAX, type Entry, sentenceOf } from "./AuditSentence.ts"
 import { When } from "./Tokens.tsx"
 
 const PAGE = 100
-
-const KINDS = [
-  ["", "Everything"],
-  ["token", "Tokens"],
-  ["server", "Servers"],
-  ["session", "Signing in and out"],
-  ["session.refuse", "Sign-ins that failed"],
-  ["link", "Sign-in links"],
-  ["note", "Notes"],
-  ["grouping", "Rule sets"],
-  ["rule", "Rules for alerts"],
-  ["silence", "Silences and maintenance"],
-  ["alert", "Acknowledged alerts"],
-  ["notification", "Tests of receivers"],
-  ["dead-letters", "Dead letters"],
-  ["stream-key", "The stream's key"]
-] as const
 
 /** Midnight of a day as the browser has it, so many days later; undefined for what is no day. */
 const midnight = (day: string | null, later = 0): string | undefined => {
@@ -163,12 +146,13 @@ const Filter = () => {
         </span>
       </label>
       <select aria-label="What" value={what} onChange={change("what")}>
-        {KINDS.map(([key, label]) => (
+        <option value="">Everything</option>
+        {Object.entries(KINDS).map(([key, label]) => (
           <option key={key} value={key}>
             {label}
           </option>
         ))}
-        {!KINDS.some(([key]) => key === what) && <option value={what}>{legible(what, 40)}</option>}
+        {what !== "" && !Object.hasOwn(KINDS, what) && <option value={what}>{legible(what, 40)}</option>}
       </select>
       <label>
         From <input type="date" value={query.get("from") ?? ""} onChange={change("from")} />

@@ -1,8 +1,28 @@
 /** What is known of the audit while it grows, and how it is taken elsewhere. Pure. */
+import type { ActionFamily } from "../../../src/access/AuditActions.ts"
 import type { Answer } from "../ask/Api.ts"
 import { legible } from "../parts/Legible.ts"
 import { escaped, quoted } from "../server/TakeAway.ts"
 import { DETAIL_MAX, type Entry, sentenceOf, textOf } from "./AuditSentence.ts"
+
+/** What can be looked for, as a person reads it. One that is missing here does not compile. */
+export const KINDS: Readonly<Record<ActionFamily | "session.refuse", string>> = {
+  token: "Tokens",
+  server: "Servers",
+  session: "Signing in and out",
+  "session.refuse": "Sign-ins that failed",
+  link: "Sign-in links",
+  act: "Acts on hosts",
+  note: "Notes",
+  recording: "Recordings",
+  grouping: "Rule sets",
+  rule: "Rules for alerts",
+  silence: "Silences and maintenance",
+  alert: "Acknowledged alerts",
+  notification: "Tests of receivers",
+  "dead-letters": "Dead letters",
+  "stream-key": "The stream's key"
+}
 
 export type Page = Answer<"audit.list">
 

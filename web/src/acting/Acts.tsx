@@ -10,7 +10,7 @@ import { Link } from "../parts/Link.tsx"
 import { Name } from "../parts/Name.tsx"
 import { Scroller } from "../parts/Scroller.tsx"
 import "./acting.css"
-import { actPath, type OrderShown, orderSentence, STATES, signedBy } from "./OrderWords.ts"
+import { actPath, type OrderShown, orderSentence, STATES, signedBy, stateWord } from "./OrderWords.ts"
 
 const PAGE = 50
 
@@ -97,7 +97,7 @@ const List = ({ isOfAll, orders }: { readonly orders: ReadonlyArray<OrderShown>;
 
 const Row = ({ isOfAll, shown }: { readonly shown: OrderShown; readonly isOfAll: boolean }) => {
   const now = useNow()
-  const { badge, word } = STATES[shown.state]
+  const { badge } = STATES[shown.state]
   const by = signedBy(shown)
   return (
     <tr>
@@ -122,7 +122,8 @@ const Row = ({ isOfAll, shown }: { readonly shown: OrderShown; readonly isOfAll:
       </td>
       <td data-label="Signed by">{by.length === 0 ? "nobody" : <Name value={by.join(" and ")} />}</td>
       <td data-label="What became">
-        <span className={`badge ${badge}`}>{word}</span>
+        <span className={`badge ${badge}`}>{stateWord(shown)}</span>
+        {shown.state === "waiting" && <span className="sub">until {moment(Date.parse(shown.expires_at), now)}</span>}
         {shown.outcome?.code != null && <span className="sub">{shown.outcome.code}</span>}
       </td>
     </tr>

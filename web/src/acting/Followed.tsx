@@ -16,7 +16,16 @@ import { legible } from "../parts/Legible.ts"
 import { Link } from "../parts/Link.tsx"
 import { Exactly } from "./Exactly.tsx"
 import { signOrder } from "./Keys.ts"
-import { actPath, eventText, isMoving, type Order, type OrderShown, STATES, stateSentence } from "./OrderWords.ts"
+import {
+  actPath,
+  eventText,
+  isMoving,
+  type Order,
+  type OrderShown,
+  STATES,
+  stateSentence,
+  stateWord
+} from "./OrderWords.ts"
 import { SignAs, SignEnd, useSigner } from "./SignAs.tsx"
 
 const EVERY_MILLIS = 1_500
@@ -57,10 +66,10 @@ export const Followed = ({ onNext, order: first }: { readonly order: OrderShown;
 }
 
 export const State = ({ shown }: { readonly shown: OrderShown }) => {
-  const { badge, word } = STATES[shown.state]
+  const { badge } = STATES[shown.state]
   return (
     <div className="order-state" role="status">
-      <span className={`badge ${badge}`}>{word}</span>
+      <span className={`badge ${badge}`}>{stateWord(shown)}</span>
       <p>{stateSentence(shown)}</p>
     </div>
   )

@@ -106,6 +106,13 @@ export const STATES: Readonly<Record<OrderShown["state"], { readonly word: strin
   expired: { word: "expired", badge: "unsure" }
 }
 
+/** What its state is called, and whose signature it waits for. */
+export const stateWord = (shown: Pick<OrderShown, "events" | "needed" | "outcome" | "state">): string => {
+  if (shown.state !== "waiting") return STATES[shown.state].word
+  if (shown.needed === 1) return "waits for a signature"
+  return signedBy(shown).length === 0 ? `waits for ${shown.needed} signatures` : "waits for a second signature"
+}
+
 /** Whether something may still happen to it. */
 export const isMoving = (state: OrderShown["state"]): boolean =>
   state === "waiting" || state === "approved" || state === "sent"

@@ -121,7 +121,7 @@ export const whatOf = (mark: Mark): string => {
     case "oom_kill":
       return `${legible(mark.name ?? "A process", 100)} was killed for want of memory${mark.unit === null || mark.unit === "" ? "" : ` (${legible(mark.unit, 100)})`}`
     case "act":
-      return `${ACTED[mark.verb]} ${legible(mark.target, 100)}${signedText(mark.by)}${ENDED[mark.result]}`
+      return actText(mark)
     case "recording":
       return `${RECORDED[mark.reason]}: a recording of the 15 minutes before`
     default:
@@ -129,7 +129,31 @@ export const whatOf = (mark: Mark): string => {
   }
 }
 
-const ACTED: Readonly<Record<Extract<Mark, { readonly kind: "act" }>["verb"], string>> = {
+export type ActMark = Extract<Mark, { readonly kind: "act" }>
+type Act = Omit<ActMark, "kind">
+
+const actText = ({ by, result, target, verb }: Act): string =>
+  `${ACTED[verb]} ${legible(target, 100)}${signedText(by)}${ENDED[result]}`
+
+/** "14:02:10: A CPU limit for nginx, signed by Ada; until 14:32". */
+export const actSentence = (act: Act, now: number): string => {
+  const ends = act.reverts_at === null ? Number.NaN : Date.parse(act.reverts_at)
+  const held = Number.isNaN(ends) ? "" : `; ${ends > now ? "until" : "taken back"} ${moment(ends, now)}`
+  return `${moment(Date.parse(act.at), now, true)}: ${actText(act)}${held}`
+}
+
+/** In a row, where there is little room. */
+export const VERB_WORDS: Readonly<Record<ActMark["verb"], string>> = {
+  nice: "lower priority",
+  weight: "CPU weight",
+  quota: "CPU limit",
+  memory_high: "memory limit",
+  terminate: "SIGTERM",
+  restart: "restart",
+  kill: "SIGKILL"
+}
+
+const ACTED: Readonly<Record<ActMark["verb"], string>> = {
   nice: "A lower priority for",
   weight: "A CPU weight for",
   quota: "A CPU limit for",

@@ -281,7 +281,7 @@ export const RemoveNote = ({
 }
 
 /** By shape as well as by colour. */
-const Sign = ({ kind }: { readonly kind: Mark["kind"] }) => (
+export const Sign = ({ kind }: { readonly kind: Mark["kind"] }) => (
   <svg viewBox="0 0 12 12" aria-hidden="true">
     {kind === "alert" ? (
       <path d="M6 .8a3.6 3.6 0 0 1 3.6 3.6V7l1.2 2H1.2l1.2-2V4.4A3.6 3.6 0 0 1 6 .8zM4.8 10h2.4a1.2 1.2 0 0 1-2.4 0" />

@@ -18,6 +18,7 @@ import { legible } from "../parts/Legible.ts"
 import { Name } from "../parts/Name.tsx"
 import { type Sorted, SortHead, sortedBy } from "../parts/Sort.tsx"
 import { VirtualRows } from "../parts/Virtual.tsx"
+import { Acted } from "./Acted.tsx"
 import { type Cell, cellsOf, tellsProportional } from "./Columns.ts"
 import { countOf, isMonitoring, valuesOf } from "./Membership.ts"
 import { groupsOf, numberOf, type Ranked } from "./Ranked.ts"
@@ -298,6 +299,7 @@ const Row = (props: RowProps) => {
             <Name value={row.name} query={props.search} />
           </button>
           {isMonitoring(row) && <MonitoringMark />}
+          <Acted row={row} />
           <InUnits row={row} labels={props.labels} />
           {gone && <GoneSince since={since} now={props.now} />}
           {restarts > 0 && (
