@@ -75,7 +75,16 @@ const serveBare = async (rows: boolean): Promise<number> => {
   return (server.address() as AddressInfo).port
 }
 
-const NOTHING = { length: 0, pending: 0, bound: 0, bytes: null, oldestSeconds: null, streams: [], silent: [] }
+const NOTHING = {
+  length: 0,
+  pending: 0,
+  waiting: 0,
+  bound: 0,
+  bytes: null,
+  oldestSeconds: null,
+  streams: [],
+  silent: []
+}
 
 const nullStream = Layer.succeed(SnapshotStream, {
   entry: "snapshot",

@@ -19,7 +19,7 @@ import { freePort } from "./Ports.ts"
 
 const DEBIAN = "/usr/lib/postgresql"
 /** The folder of the newest PostgreSQL that Debian has installed here. */
-const postgresBinaries: string | undefined = existsSync(DEBIAN)
+export const postgresBinaries: string | undefined = existsSync(DEBIAN)
   ? readdirSync(DEBIAN)
       .sort((a, b) => Number(b) - Number(a))
       .map((version) => join(DEBIAN, version, "bin"))
@@ -40,7 +40,8 @@ export const describeWith = (packages: ReadonlyArray<keyof typeof programs>, nam
 /** PostgreSQL and PgBouncer refuse to run as root: `nobody`, then. */
 const identity = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 
-const folderFor = (name: string) =>
+/** A folder that their user owns. */
+export const folderFor = (name: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const folder = mkdtempSync(join(tmpdir(), `np-${name}-`))
@@ -51,7 +52,8 @@ const folderFor = (name: string) =>
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   )
 
-const run = (file: string, args: ReadonlyArray<string>, cwd = "/") =>
+/** Runs a program of theirs as their user. */
+export const run = (file: string, args: ReadonlyArray<string>, cwd = "/") =>
   execFileSync(file, args, {
     ...identity,
     cwd,
@@ -192,7 +194,7 @@ const succeeds = (file: string, args: ReadonlyArray<string>): boolean => {
   }
 }
 
-const writeOwned = (path: string, text: string): void => {
+export const writeOwned = (path: string, text: string): void => {
   writeFileSync(path, text, { mode: 0o600 })
   if (identity.uid !== undefined) chownSync(path, identity.uid, identity.gid)
 }

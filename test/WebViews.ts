@@ -67,6 +67,7 @@ const STREAMS = Array.from({ length: 20 }, (_, stream) => ({
   fence: 7 + stream,
   rows: stream === 4 ? null : stream * 1_234,
   pending: stream === 4 ? null : stream * 10,
+  waiting: stream === 4 ? null : stream === 7 ? 1_510 : 0,
   bound: stream === 4 ? null : 100_000,
   bytes: stream === 4 ? null : stream * 2 ** 20,
   oldestSeconds: stream === 4 || stream === 0 ? null : stream * 4

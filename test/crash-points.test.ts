@@ -87,6 +87,7 @@ const dying = (
       return {
         read: (max) => (dead ? Effect.never : subscription.read(max)),
         release: () => (dead ? Effect.fail(silent) : Effect.void),
+        postpone: () => (dead ? Effect.fail(silent) : Effect.void),
         acknowledge: (ids) =>
           Effect.gen(function* () {
             if (!dead) {

@@ -170,7 +170,7 @@ class World {
           }),
         mailbox: 10
       },
-      isLost: (error, ticket) => error instanceof Lost && error.tickets.has(ticket),
+      isKept: (error, ticket) => error instanceof Lost && error.tickets.has(ticket),
       drainWithin: "5 seconds"
     })
 

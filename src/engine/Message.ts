@@ -43,14 +43,16 @@ export const cut = <V, A extends V, T extends V>(
 
 export const countOf = (message: Message<unknown, unknown>): number => message.acknowledgement.count
 
-/** Those that an error says are somebody else's by now, and the others. */
+/** Those that an error says are to be kept, and the others. */
 export const apart = <M extends Message<unknown, T>, T>(
   messages: ReadonlyArray<M>,
   error: unknown,
-  isLost: (error: unknown, ticket: T) => boolean
-): readonly [lost: ReadonlyArray<M>, rest: ReadonlyArray<M>] => {
-  const lost = messages.filter(({ acknowledgement }) => isLost(error, acknowledgement.ticket))
-  return lost.length === 0 ? [lost, messages] : [lost, messages.filter((message) => !lost.includes(message))]
+  isKept: (error: unknown, ticket: T) => boolean
+): readonly [kept: ReadonlyArray<M>, rest: ReadonlyArray<M>] => {
+  const kept = messages.filter(({ acknowledgement }) => isKept(error, acknowledgement.ticket))
+  if (kept.length === 0) return [kept, messages]
+  const among = new Set(kept)
+  return [kept, messages.filter((message) => !among.has(message))]
 }
 
 /** How many messages these are. */

@@ -134,7 +134,7 @@ describe("a message that is somebody else's by now", () => {
           ...world.definition.writer,
           write: (_key, ids) => (ids.includes(6) ? Effect.fail(lost) : Effect.sync(() => void world.written.push(ids)))
         },
-        isLost: (error, ticket) => error === lost && ticket === 6
+        isKept: (error, ticket) => error === lost && ticket === 6
       })
       const fiber = yield* Effect.forkChild(pipeline.run)
       yield* TestClock.adjust("1 second")
@@ -162,7 +162,7 @@ describe("a message that is somebody else's by now", () => {
               ? Effect.fail(lost)
               : Effect.sync(() => void world.recorded.push(...rejected))
         },
-        isLost: (error, ticket) => error === lost && ticket === 2
+        isKept: (error, ticket) => error === lost && ticket === 2
       })
       const fiber = yield* Effect.forkChild(pipeline.run)
       yield* TestClock.adjust("1 second")

@@ -16,7 +16,7 @@
  * - A write that fails for now is tried again until it succeeds or the pipeline stops; one that fails for good, or dies,
  *   is halved until the guilty message is alone. A write that does not answer within `writer.timeout` has failed for
  *   now, so writes must be idempotent.
- * - A message that another has taken over meanwhile (`isLost`) is kept, and holds up none of its batch.
+ * - A message that is not to be written here, or not now (`isKept`), is kept, and holds up none of its batch.
  * - A slow key has its own batcher, writers and mailbox: it holds up others only once its mailbox is full.
  * - On interruption it drains: no more demand, mailboxes end in order, begun batches are written; what is not settled
  *   within `drainWithin` is kept.
@@ -79,10 +79,10 @@ export interface Definition<A, B, K extends string, T, R> {
     readonly mailbox: number
   }
   /**
-   * Whether an error of `write` or `record` says that this message is somebody else's by now: it is kept, and the rest is written
-   * again without it. Says no where it is absent.
+   * Whether an error of `write` or `record` says that this message, unlike others, is not to be written here, or not now: it is
+   * kept, and the rest is written again without it. Says no where it is absent.
    */
-  readonly isLost?: (error: unknown, ticket: T) => boolean
+  readonly isKept?: (error: unknown, ticket: T) => boolean
   readonly drainWithin: Duration.Input
 }
 
@@ -113,7 +113,7 @@ interface Running<A, B, K extends string, T, R> {
 /** See the head of this file. Throws where a bound makes no sense. */
 export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, K, T, R>): Pipeline<R> => {
   assertBounds(definition)
-  const { batcher, isLost = () => false, name, processor, producer, rejecter, writer } = definition
+  const { batcher, isKept = () => false, name, processor, producer, rejecter, writer } = definition
   const parcels: Parcels<A | B | T> = definition.parcels ?? SINGLE
   const ledger = new Ledger<T>()
   const stages = stagesOf(batcher.keys)
@@ -227,7 +227,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
             Writer.run({
               ...writer,
               write: (values: ReadonlyArray<B>, tickets: ReadonlyArray<T>) => writer.write(key, values, tickets),
-              isLost,
+              isKept,
               cut: (message, at) => cut(message, at, ledger, parcels),
               from: running.writing.get(key)!,
               rejected: running.rejecting,
@@ -244,7 +244,7 @@ export const make = <A, B, K extends string, T, R>(definition: Definition<A, B, 
       run: Effect.suspend(() =>
         Rejecter.run({
           record: rejecter.record,
-          isLost,
+          isKept,
           from: running.rejecting,
           settlement: running.settlement,
           stage: stages.rejecter

@@ -1,8 +1,8 @@
 /**
  * The rejecter: records what can never succeed with its reason, then settles it.
  *
- * Recording is repeated until it succeeds: what was acknowledged is either written or recorded, never gone. What is somebody
- * else's by now (`isLost`) is kept, unrecorded.
+ * Recording is repeated until it succeeds: what was acknowledged is either written or recorded, never gone. What is not
+ * to be recorded here, or not now (`isKept`), is kept.
  */
 import { Cause, Effect, Option, Schedule } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
@@ -20,18 +20,18 @@ export const run = <T, R>(options: {
   readonly record: (
     rejected: ReadonlyArray<{ readonly ticket: T; readonly reason: string }>
   ) => Effect.Effect<unknown, unknown, R>
-  readonly isLost: (error: unknown, ticket: T) => boolean
+  readonly isKept: (error: unknown, ticket: T) => boolean
   readonly from: Mailbox<Rejection<T>>
   readonly settlement: Settlement<T, R>
   readonly stage: Stage
 }): Effect.Effect<void, never, R> =>
   Effect.gen(function* () {
-    const { from, isLost, settlement, stage } = options
+    const { from, isKept, settlement, stage } = options
     const record = (rejections: ReadonlyArray<Rejection<T>>): Effect.Effect<void, never, R> => {
       const given = rejections.map(({ message, reason }) => ({ ticket: message.acknowledgement.ticket, reason }))
       const messages = rejections.map(({ message }) => message)
       const lostOf = (cause: Cause.Cause<unknown>) =>
-        apart(messages, cause.reasons.find(Cause.isFailReason)?.error, isLost)[0]
+        apart(messages, cause.reasons.find(Cause.isFailReason)?.error, isKept)[0]
       return Effect.suspend(() => options.record(given)).pipe(
         Effect.sandbox,
         Effect.tapError((cause) => stage.retry(`record: ${reasonOf(cause)}`)),

@@ -6,7 +6,7 @@
  *   Meanwhile the stage stands still, and with it, once the mailboxes are full, the demand: this is the backpressure.
  * - It fails for good, or dies: the batch is halved, and the halves are written, until the guilty message is alone. That
  *   one is rejected; a death is given a few more tries first, since it may have had nothing to do with the message.
- * - It fails since some are somebody else's by now (`isLost`): those are kept, and the rest is written without them.
+ * - It fails since some are not to be written here, or not now (`isKept`): those are kept, and the rest is written without them.
  * - It is interrupted from within, by a connection pool that closes: that too is a failure for now.
  */
 import { Cause, Duration, Effect, Option, Schedule, Schema } from "effect"
@@ -54,7 +54,7 @@ const errorOf = (cause: Cause.Cause<WriteError>): WriteError => {
 
 export const run = <B, T, R>(options: {
   readonly write: (values: ReadonlyArray<B>, tickets: ReadonlyArray<T>) => Effect.Effect<unknown, WriteError, R>
-  readonly isLost: (error: unknown, ticket: T) => boolean
+  readonly isKept: (error: unknown, ticket: T) => boolean
   readonly timeout: Duration.Input
   readonly backoff: { readonly from: Duration.Input; readonly to: Duration.Input }
   /** Two in the place of one that stands for several. */
@@ -64,7 +64,7 @@ export const run = <B, T, R>(options: {
   readonly settlement: Settlement<T, R>
   readonly stage: Stage
 }): Effect.Effect<void, never, R> => {
-  const { from, isLost, rejected, settlement, stage } = options
+  const { from, isKept, rejected, settlement, stage } = options
   const after = Duration.format(Duration.fromInputUnsafe(options.timeout))
   const schedule = Schedule.min([Schedule.exponential(options.backoff.from), Schedule.spaced(options.backoff.to)]).pipe(
     Schedule.jittered
@@ -82,7 +82,7 @@ export const run = <B, T, R>(options: {
         Effect.retry({
           schedule,
           while: (error: WriteError) => {
-            if (tickets.some((ticket) => isLost(error, ticket))) return Effect.succeed(false)
+            if (tickets.some((ticket) => isKept(error, ticket))) return Effect.succeed(false)
             const again = error.retryable || (error instanceof WriteDied && deathsLeft-- > 0)
             return again ? Effect.as(stage.retry(error.message), true) : Effect.succeed(false)
           }
@@ -103,10 +103,10 @@ export const run = <B, T, R>(options: {
     Effect.matchEffect(attempt(batch), {
       onSuccess: () => settlement.done(batch, "accepted", stage),
       onFailure: (error) => {
-        const [lost, rest] = apart(batch, error, isLost)
-        if (lost.length > 0) {
-          const kept = settlement.keep(lost, stage)
-          return rest.length === 0 ? kept : Effect.andThen(kept, write(rest))
+        const [kept, rest] = apart(batch, error, isKept)
+        if (kept.length > 0) {
+          const told = settlement.keep(kept, stage)
+          return rest.length === 0 ? told : Effect.andThen(told, write(rest))
         }
         if (totalOf(batch) > 1) {
           const [first, rest] = halves(batch)

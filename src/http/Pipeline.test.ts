@@ -19,6 +19,7 @@ describe("the pipeline", () => {
             fence: null,
             rows: 3,
             pending: 1,
+            waiting: 0,
             bound: 100,
             bytes: null,
             oldestSeconds: 2

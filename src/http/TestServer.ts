@@ -713,8 +713,8 @@ const sightingsOf = (world: World, serverId: string): ReadonlyArray<Sighting> =>
 }
 
 const STREAM_STATS = {
-  ...{ length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 },
-  streams: [{ stream: 0, length: 3, pending: 1, bound: 100, bytes: null, oldestSeconds: 2 }],
+  ...{ length: 3, pending: 1, waiting: 0, bound: 100, bytes: null, oldestSeconds: 2 },
+  streams: [{ stream: 0, length: 3, pending: 1, waiting: 0, bound: 100, bytes: null, oldestSeconds: 2 }],
   silent: []
 }
 

@@ -9,7 +9,7 @@ import { together } from "../plugins/Snapshots.ts"
 import { makeWires } from "../plugins/Wire.ts"
 import * as Digest from "./Digest.ts"
 import { DeadLetters, type NewDeadLetter } from "./storage/DeadLetters.ts"
-import { asColumns, RowsRefused, SnapshotRows } from "./storage/SnapshotRows.ts"
+import { asColumns, RowsRefused, ServersWait, SnapshotRows } from "./storage/SnapshotRows.ts"
 import { layerMemory as layerRows, StoredRows } from "./storage/SnapshotRowsMemory.ts"
 import { SnapshotStream } from "./stream/SnapshotStream.ts"
 import { layerMemory } from "./stream/SnapshotStreamMemory.ts"
@@ -113,6 +113,66 @@ describe("a row that can never be stored", () => {
       assert.strictEqual(letters.length, 1)
     })
   )
+})
+
+describe("rows of servers that cannot be stored now, though others can", () => {
+  for (const kind of EntryKind) {
+    it.live(`wait and hold up no others; then all are stored, and none became a dead letter, an entry a ${kind}`, () =>
+      Effect.gen(function* () {
+        const away = new Set(["web-2", "web-4"])
+        const stream = yield* SnapshotStream
+        const rows = yield* SnapshotRows
+        const stored = yield* StoredRows
+        let refused = 0
+        const digest = yield* Digest.make({ consumer: "only" }).pipe(
+          Effect.provideService(SnapshotRows, {
+            insert: (name, given) => {
+              const servers = new Set(asColumns(given).map(({ serverId }) => serverId))
+              if (![...servers].some((server) => away.has(server))) return rows.insert(name, given)
+              refused++
+              return Effect.fail(new ServersWait({ servers: new Set(away), reason: "their node is away" }))
+            }
+          }),
+          Effect.provideService(DeadLetters, {
+            put: () => Effect.die("nothing is put"),
+            list: () => Effect.die("nobody lists"),
+            get: () => Effect.die("nobody gets"),
+            drop: () => Effect.die("nobody drops")
+          })
+        )
+        const fiber = yield* Effect.forkChild(digest.run)
+        const publish = (from: number) =>
+          Effect.forkChild(
+            stream.publish(
+              Array.from({ length: 5 }, (_, server) =>
+                Array.from({ length: 40 }, (_, n) => ({ ...row(`group-${from + n}`), serverId: `web-${server}` }))
+              ).flatMap((some) => contents(some, kind))
+            )
+          )
+        const published = [yield* publish(0), yield* publish(40)]
+        const count = () => stored.all(exporter.name).length
+        while (count() < 3 * 80) yield* Effect.sleep(10)
+        const before = refused
+        while (refused < before + 2) yield* Effect.sleep(50)
+        const waiting = yield* stream.stats
+        assert.deepStrictEqual([count(), waiting.length], [3 * 80, 2 * 80])
+        assert.strictEqual(waiting.waiting + waiting.pending, 2 * 80)
+        away.clear()
+        for (const one of published) yield* Fiber.join(one)
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(count(), 5 * 80)
+        const { accepted, inFlight, kept, received, rejected } = digest.view().books
+        assert.deepStrictEqual({ accepted, rejected, inFlight }, { accepted: 5 * 80, rejected: 0, inFlight: 0 })
+        assert.strictEqual(received, accepted + kept)
+      }).pipe(
+        Effect.provide(
+          Layer.mergeAll(layerMemory({ entry: kind }), layerRows()).pipe(
+            Layer.provideMerge(Registry.layer(defineConfig({ exporters: [exporter] })))
+          )
+        )
+      )
+    )
+  }
 })
 
 describe("a scrape that somebody else wrote", () => {

@@ -5,7 +5,8 @@
  * came in: rows of one server and exporter travel together, as columns, until one is refused. What an entry says is checked
  * again here, though a stream that others reach is sealed (`SealedStream.ts`); what can never be stored becomes a dead letter with its reason, and
  * only then leaves the stream. Rows of a stream that another digest has taken over meanwhile are neither stored nor acknowledged: they
- * come to that one. An entry that has been handed out `DELIVERIES_MAX` times has taken its consumer down with
+ * come to that one. Rows of servers that cannot be stored now, though those of others can (a node of the database is away), wait in
+ * the stream, and hold up no others. An entry that has been handed out `DELIVERIES_MAX` times has taken its consumer down with
  * it again and again: its rows become dead letters unchecked. A scrape that is not even columns is one dead letter.
  *
  * The sizes were chosen by `bench/pipeline.ts`: batches of 5 000, two of them in flight, reading ahead.
@@ -18,7 +19,7 @@ import { eachOfScrape, makeSnapshotCodec, type SnapshotCodec } from "../plugins/
 import { part, type Snapshots } from "../plugins/Snapshots.ts"
 import { makeWires } from "../plugins/Wire.ts"
 import { DeadLetters, type NewDeadLetter } from "./storage/DeadLetters.ts"
-import { SnapshotRows } from "./storage/SnapshotRows.ts"
+import { ServersWait, SnapshotRows } from "./storage/SnapshotRows.ts"
 import { WriteHealth } from "./storage/WriteHealth.ts"
 import { LeaseLost } from "./stream/leases/Fence.ts"
 import {
@@ -64,6 +65,17 @@ export const make = (options: {
           : use(subscription)
       )
 
+    /** What the next release shall postpone instead. */
+    const postponed = new WeakSet<Delivery>()
+    const release = (deliveries: ReadonlyArray<Delivery>) =>
+      subscribed((s) => {
+        const waiting = deliveries.filter((delivery) => postponed.delete(delivery))
+        if (waiting.length === 0) return s.release(deliveries)
+        const among = new Set(waiting)
+        const others = deliveries.filter((delivery) => !among.has(delivery))
+        return others.length === 0 ? s.postpone(waiting) : Effect.andThen(s.postpone(waiting), s.release(others))
+      })
+
     /** Tells of the leases that a write finds lost. */
     const noting = <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.tapError(write, (error) =>
@@ -86,7 +98,7 @@ export const make = (options: {
               Effect.map((deliveries) => deliveries.map((delivery) => ({ value: delivery, ticket: delivery })))
             ),
           acknowledge: (deliveries) => subscribed((s) => s.acknowledge(deliveries)),
-          release: (deliveries) => subscribed((s) => s.release(deliveries))
+          release
         },
         demand: 5_000,
         inFlight: 40_000
@@ -109,7 +121,16 @@ export const make = (options: {
       },
       writer: {
         write: (exporter, snapshots, deliveries) =>
-          noting(health.watch(`rows of ${exporter}`, rows.insert(exporter, snapshots, leasesOf(deliveries)))),
+          noting(health.watch(`rows of ${exporter}`, rows.insert(exporter, snapshots, leasesOf(deliveries)))).pipe(
+            Effect.tapError((error) =>
+              Effect.sync(() => {
+                if (!(error instanceof ServersWait)) return
+                for (const delivery of deliveries) {
+                  if (error.servers.has(delivery.content.serverId)) postponed.add(delivery)
+                }
+              })
+            )
+          ),
         concurrency: 2,
         timeout: "2 minutes",
         backoff: { from: "100 millis", to: "10 seconds" }
@@ -124,7 +145,9 @@ export const make = (options: {
           ),
         mailbox: 1_000
       },
-      isLost: (error, { receipt }) => error instanceof LeaseLost && error.covers(receipt.lease),
+      isKept: (error, { content, receipt }) =>
+        (error instanceof LeaseLost && error.covers(receipt.lease)) ||
+        (error instanceof ServersWait && error.servers.has(content.serverId)),
       drainWithin: options.drainWithin ?? "8 seconds"
     })
 

@@ -38,7 +38,13 @@ const folderOf = (name: string) =>
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   )
 
-const settingsOf = (postgres: FragilePostgres, valkey: TestValkey, port: number, folder: string, entriesMax?: number) =>
+const settingsOf = (
+  postgres: Pick<FragilePostgres, "url">,
+  valkey: TestValkey,
+  port: number,
+  folder: string,
+  entriesMax?: number
+) =>
   Layer.succeed(Settings, {
     host: "127.0.0.1",
     port,
@@ -51,7 +57,7 @@ const settingsOf = (postgres: FragilePostgres, valkey: TestValkey, port: number,
 
 /** A server in this process, which may still be waiting; stopped with the scope. */
 export const startServer = Effect.fnUntraced(function* (
-  postgres: FragilePostgres,
+  postgres: Pick<FragilePostgres, "url">,
   valkey: TestValkey,
   options: {
     readonly entriesMax?: number
@@ -150,7 +156,7 @@ export const scrape = (n: number) =>
 export const postScrape = (url: string, token: string, n: number) =>
   ask("POST", `${url}/metrics/prometheus`, { [exporter]: scrape(n) }, token)
 
-export const stored = (postgres: FragilePostgres, server: string) =>
+export const stored = (postgres: Pick<FragilePostgres, "url">, server: string) =>
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
     const [row] = yield* sql<{ readonly rows: number; readonly values: number }>`
@@ -159,13 +165,13 @@ export const stored = (postgres: FragilePostgres, server: string) =>
     return row!
   }).pipe(Effect.provide(Database.layer({ url: postgres.url, maxConnections: 1 }), { local: true }), Effect.scoped)
 
-export const allStored = (postgres: FragilePostgres, server: string, rows: number) =>
+export const allStored = (postgres: Pick<FragilePostgres, "url">, server: string, rows: number) =>
   Effect.map(
     eventually(`${rows} rows`, stored(postgres, server), (found) => found.rows >= rows),
     (found) => assert.deepStrictEqual(found, { rows, values: rows })
   )
 
-export const query = (postgres: FragilePostgres, statement: string) =>
+export const query = (postgres: Pick<FragilePostgres, "url">, statement: string) =>
   Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(statement).unprepared).pipe(
     Effect.provide(Database.layer({ url: postgres.url, maxConnections: 1 }), { local: true }),
     Effect.scoped,

@@ -150,9 +150,13 @@ const StreamAnswer = Schema.Struct({
   ownedForSeconds: Schema.NullOr(Seconds),
   fence: Schema.NullOr(Count).annotate({ description: "Grows whenever it changes hands." }),
   rows: Schema.NullOr(Count).annotate({
-    description: "Rows in it, unread and unacknowledged; null where its storage does not tell, as the next four."
+    description: "Rows in it, unread and unacknowledged; null where its storage does not tell, as the next five."
   }),
   pending: Schema.NullOr(Count).annotate({ description: "Rows handed out and not yet acknowledged." }),
+  waiting: Schema.NullOr(Count).annotate({
+    description:
+      "Rows that wait for a node of the database that is away, while those of other servers are stored; in entries of several rows about."
+  }),
   bound: Schema.NullOr(Count).annotate({ description: "The most rows that it takes." }),
   bytes: Schema.NullOr(Count).annotate({ description: "What it takes of its storage's memory." }),
   oldestSeconds: Schema.NullOr(Seconds).annotate({

@@ -52,6 +52,7 @@ const together = (stats: StreamStats | null, told: Owned): ReadonlyArray<StreamA
       fence: lease?.fence ?? null,
       rows: one?.length ?? null,
       pending: one?.pending ?? null,
+      waiting: one?.waiting ?? null,
       bound: one?.bound ?? null,
       bytes: one?.bytes ?? null,
       oldestSeconds: one?.oldestSeconds ?? null

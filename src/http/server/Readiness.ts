@@ -7,6 +7,7 @@
 import { Cause, Context, Duration, Effect, Layer, Option } from "effect"
 import { Servers } from "../../access/Servers.ts"
 import { ReadReplica } from "../../sinks/postgres/ReadReplica.ts"
+import { SnapshotRows } from "../../sinks/storage/SnapshotRows.ts"
 import { WriteHealth } from "../../sinks/storage/WriteHealth.ts"
 import { SnapshotStream, type StreamStats } from "../../sinks/stream/SnapshotStream.ts"
 
@@ -36,7 +37,10 @@ export class Readiness extends Context.Service<Readiness, { readonly checks: Eff
       Effect.gen(function* () {
         const servers = yield* Servers
         const stream = yield* SnapshotStream
-        const { check: writes } = yield* WriteHealth
+        const health = yield* WriteHealth
+        // Rows that wait for a node of the database while others are stored are no reason to be taken away.
+        const rows = Option.getOrUndefined(yield* Effect.serviceOption(SnapshotRows))
+        const writes = Effect.map(health.check, () => rows?.waits?.())
         const all = { database: servers.list, stream: Effect.map(stream.stats, noteOnStreams), writes, ...more }
         const run = Effect.forEach(Object.entries(all), ([name, effect]) => check(name, effect), {
           concurrency: Object.keys(all).length

@@ -59,6 +59,16 @@ const make = Effect.gen(function* () {
           const middle = batch.length >> 1
           return Effect.zipWith(store(exporter, batch.slice(0, middle)), store(exporter, batch.slice(middle)), both)
         }),
+        // Those stay letters; the others are tried without them.
+        Effect.catchTag("ServersWait", ({ reason, servers }) => {
+          const isWaiting = ({ letter }: Decoded) => servers.has(letter.serverId)
+          const failed = batch.filter(isWaiting).map(({ letter }) => ({ letter, reason }))
+          const rest = batch.filter((one) => !isWaiting(one))
+          const waiting: Replayed = { stored: [], failed }
+          return rest.length === 0
+            ? Effect.succeed(waiting)
+            : Effect.map(store(exporter, rest), (stored) => both(waiting, stored))
+        }),
         // They come from no stream.
         Effect.catchTag("LeaseLost", Effect.die)
       )

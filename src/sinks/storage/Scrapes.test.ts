@@ -9,7 +9,7 @@ import type { Snapshot } from "../../plugins/Snapshot.ts"
 import type { LeaseLost } from "../stream/leases/Fence.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { Scrapes } from "./Scrapes.ts"
-import { type RowsRefused, SnapshotRows } from "./SnapshotRows.ts"
+import { type RowsRefused, type ServersWait, SnapshotRows } from "./SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "./SnapshotRowsPostgres.ts"
 import { suiteExporters, suiteRow } from "./SnapshotRowsSuite.ts"
 
@@ -372,7 +372,7 @@ layer(parts)("first-seen series", (it) => {
           (batch, n) => {
             const stored: Effect.Effect<
               unknown,
-              RowsRefused | DatabaseUnavailable | LeaseLost,
+              RowsRefused | DatabaseUnavailable | LeaseLost | ServersWait,
               SnapshotRows | PgClient.PgClient | Registry
             > = n % 2 === 0 ? insert(batch) : insertElsewhere(batch)
             return Effect.retry(stored, { while: (error) => error.retryable, times: 20 })

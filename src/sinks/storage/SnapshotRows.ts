@@ -6,7 +6,7 @@
  * - Values come back as they went in, to the last bit.
  * - An error says whether trying again can help.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, Data, type Effect, Schema } from "effect"
 import type { Snapshot } from "../../plugins/Snapshot.ts"
 import { type Snapshots, together } from "../../plugins/Snapshots.ts"
 import type { LeaseLost } from "../stream/leases/Fence.ts"
@@ -21,6 +21,20 @@ export class RowsRefused extends Schema.TaggedError<RowsRefused>()("RowsRefused"
   readonly retryable = false
   override get message(): string {
     return this.reason
+  }
+}
+
+/**
+ * Rows of some of the servers cannot be stored for now, though those of others can. Nothing of the batch was. Not retryable as it is:
+ * without them the rest can be stored.
+ */
+export class ServersWait extends Data.TaggedError("ServersWait")<{
+  readonly servers: ReadonlySet<string>
+  readonly reason: string
+}> {
+  readonly retryable = false
+  override get message(): string {
+    return `rows of ${this.servers.size} servers wait: ${this.reason}`
   }
 }
 
@@ -51,6 +65,8 @@ export class SnapshotRows extends Context.Service<
       exporter: string,
       rows: Rows,
       leases?: ReadonlyArray<Lease>
-    ) => Effect.Effect<Inserted, DatabaseUnavailable | RowsRefused | LeaseLost>
+    ) => Effect.Effect<Inserted, DatabaseUnavailable | RowsRefused | LeaseLost | ServersWait>
+    /** What rows of some servers wait for, in words; undefined where none do. */
+    readonly waits?: () => string | undefined
   }
 >()("nodepulse/sinks/SnapshotRows") {}

@@ -8,6 +8,8 @@
  * buckets (`ChangedBuckets.ts`) and late hours (`PackingQueue.ts`): all or none. What it needs is there before it begins, committed: the ids of its servers and labels,
  * and the partitions of its days. A batch that fails after that leaves names and empty partitions behind, never rows.
  *
+ * Where rows are distributed, the node that has some of them may be away: those wait then, and hold up no others (`NodesAway.ts`).
+ *
  * Locks are taken in three steps, each in the order of its keys (scrapes that are new, scrapes that are there, first-seen),
  * by everybody: digests wait for each other, and never in a circle.
  *
@@ -28,6 +30,7 @@ import { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
 import { type Dictionary, makeDictionary } from "./Dictionary.ts"
 import { makeFirstSeen, type SeenRow } from "./FirstSeen.ts"
 import { type CoresRow, makeHostCores } from "./HostCores.ts"
+import { makeNodesAway } from "./NodesAway.ts"
 import { makePackingQueue } from "./PackingQueue.ts"
 import { makePartitions } from "./Partitions.ts"
 import { makeRowCheck, refusal, refuse } from "./RowCheck.ts"
@@ -35,7 +38,7 @@ import { makeRowIds } from "./RowIds.ts"
 import { type BatchedScrape, beginningsOf, type FlatRows, flatten, scrapesOf, startsOf } from "./ScrapeBatch.ts"
 import { mergeRows } from "./ScrapeMerge.ts"
 import { makeScrapeTable } from "./ScrapeTable.ts"
-import { asColumns, type Inserted, type Rows, type RowsRefused, SnapshotRows } from "./SnapshotRows.ts"
+import { asColumns, type Rows, type RowsRefused, type ServersWait, SnapshotRows } from "./SnapshotRows.ts"
 import { scrapesTable } from "./Tables.ts"
 
 /** PostgreSQL takes more; a batch this size is some megabytes, and larger ones are no faster. */
@@ -55,6 +58,7 @@ export const layer: Layer.Layer<SnapshotRows, never, PgClient.PgClient | Registr
     const writers = new Map<string, Writer>()
     for (const exporter of exporters) writers.set(exporter.name, yield* makeWriter(exporter, dictionary))
 
+    const nodes = makeNodesAway(sql)
     const insert = Effect.fnUntraced(function* (exporter: string, given: Rows, leases: ReadonlyArray<Lease>) {
       const writer = writers.get(exporter)
       if (writer === undefined) return yield* refuse(`there is no exporter ${display(exporter)}`)
@@ -62,9 +66,25 @@ export const layer: Layer.Layer<SnapshotRows, never, PgClient.PgClient | Registr
       const length = batch.reduce((sum, rows) => sum + rows.length, 0)
       if (length === 0) return { inserted: 0, duplicates: 0 }
       if (length > ROWS_MAX) return yield* refuse(`${length} rows at once, at most ${ROWS_MAX}`)
-      const inserted = yield* writer.store(batch, leases)
+      const servers = batch.map(({ serverId }) => serverId)
+      const waits = yield* nodes.known(servers)
+      if (waits !== undefined) return yield* waits
+      const inserted = yield* writer.store(batch, leases).pipe(
+        Effect.catchCause((cause): Effect.Effect<never, Refusal> => {
+          const error = sqlErrorOf(cause)
+          if (error === undefined) return Effect.failCause(cause as never)
+          const classified = classify(`store rows of ${exporter}`, error)
+          return classified._tag === "RowsRefused" ? Effect.fail(classified) : failing(servers, classified, error)
+        }),
+        Effect.timeoutOrElse({ duration: INSERT_WITHIN, orElse: () => failing(servers, tooSlow(exporter)) })
+      )
+      yield* nodes.stored(servers)
       return { inserted, duplicates: length - inserted }
     })
+
+    /** It is the database that fails, or the nodes of some of these. */
+    const failing = (servers: ReadonlyArray<string>, failure: DatabaseUnavailable, error?: SqlError) =>
+      Effect.flatMap(nodes.found(servers, error), (waits) => Effect.fail(waits ?? failure))
 
     return SnapshotRows.of({
       insert: (exporter, rows, leases = []) =>
@@ -72,28 +92,22 @@ export const layer: Layer.Layer<SnapshotRows, never, PgClient.PgClient | Registr
           // The ids in our caches must be committed: never take part in a transaction of the caller.
           Effect.updateContext(
             (context: Context.Context<never>) => Context.omit(sql.transactionService)(context) as Context.Context<never>
-          ),
-          Effect.catchCause((cause): Effect.Effect<Inserted, RowsRefused | DatabaseUnavailable | LeaseLost> => {
-            const error = sqlErrorOf(cause)
-            return error === undefined
-              ? Effect.failCause(cause as never)
-              : Effect.fail(classify(`store rows of ${exporter}`, error))
-          }),
-          Effect.timeoutOrElse({
-            duration: INSERT_WITHIN,
-            orElse: () =>
-              Effect.fail(
-                new DatabaseUnavailable({
-                  operation: `store rows of ${exporter}`,
-                  because: "slow",
-                  cause: new Error(`no answer within ${Duration.format(INSERT_WITHIN)}`)
-                })
-              )
-          })
-        )
+          )
+        ),
+      waits: nodes.told
     })
   })
 )
+
+/** Why rows were not stored. */
+type Refusal = RowsRefused | DatabaseUnavailable | LeaseLost | ServersWait
+
+const tooSlow = (exporter: string) =>
+  new DatabaseUnavailable({
+    operation: `store rows of ${exporter}`,
+    because: "slow",
+    cause: new Error(`no answer within ${Duration.format(INSERT_WITHIN)}`)
+  })
 
 // -- one exporter
 

@@ -18,7 +18,8 @@ const makeStream = (keys: ReadonlyArray<KeyObject>) => {
       Effect.succeed({
         read: () => Effect.sync(() => handedOut.splice(0)),
         acknowledge: () => Effect.void,
-        release: () => Effect.void
+        release: () => Effect.void,
+        postpone: () => Effect.void
       }),
     stats: Effect.die("not asked"),
     statsWith: () => Effect.die("not asked"),

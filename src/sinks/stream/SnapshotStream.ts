@@ -12,7 +12,7 @@
  *
  * It does not look into a snapshot, and does not order entries between servers.
  */
-import { Context, type Effect, Schema, type Scope } from "effect"
+import { Context, Duration, type Effect, Schema, type Scope } from "effect"
 import { type EntryKind, rowsIn, type StreamContent } from "./StreamEntry.ts"
 
 /** The right to read a stream, until somebody has a higher fence. */
@@ -90,6 +90,7 @@ export interface OneStreamStats {
   readonly stream: number
   readonly length: number
   readonly pending: number
+  readonly waiting: number
   readonly bound: number
   readonly bytes: number | null
   readonly oldestSeconds: number | null
@@ -100,6 +101,8 @@ export interface StreamStats {
   readonly length: number
   /** Rows handed out and not yet acknowledged, those of entries that are not done with included. */
   readonly pending: number
+  /** Rows that were postponed, in entries of several rows about. */
+  readonly waiting: number
   /** The most rows that it takes. */
   readonly bound: number
   /** Bytes that the stream's storage uses, where it can tell. */
@@ -153,7 +156,18 @@ export interface Subscription {
    * entry of which this subscription still has other rows: they come when it is done with those. What it does not hold is ignored.
    */
   readonly release: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, StreamUnavailable>
+  /**
+   * Cannot be done with these for now: the same as `release`, but they wait in the stream, and hold up nothing else. A few of all that
+   * wait come again every {@link LOOK_AT_WAITING_EVERY}; where some of them are acknowledged, the others follow. How often rows were
+   * handed out is counted anew.
+   */
+  readonly postpone: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, StreamUnavailable>
 }
+
+/** Rows that were postponed are tried again so often. */
+export const LOOK_AT_WAITING_EVERY = Duration.seconds(1)
+/** So many of them, and one entry, as long as none is acknowledged. */
+export const WAITING_TRIED_MAX = 100
 
 export class SnapshotStream extends Context.Service<
   SnapshotStream,

@@ -8,8 +8,16 @@
  *
  * It does not survive the process: whoever was answered nothing sends again.
  */
-import { Clock, Deferred, Effect, Layer } from "effect"
-import { Delivery, SnapshotStream, StreamFull, type StreamStats, type Subscription } from "./SnapshotStream.ts"
+import { Clock, Deferred, Duration, Effect, Layer } from "effect"
+import {
+  Delivery,
+  LOOK_AT_WAITING_EVERY,
+  SnapshotStream,
+  StreamFull,
+  type StreamStats,
+  type Subscription,
+  WAITING_TRIED_MAX
+} from "./SnapshotStream.ts"
 import { type EntryKind, rowsIn, type StreamContent } from "./StreamEntry.ts"
 
 export interface MemoryOptions {
@@ -44,6 +52,8 @@ class Item {
   readonly holders: Int32Array
   /** Of each row: how often it was handed out. */
   readonly deliveries: Uint16Array
+  /** Whether rows of it were postponed. */
+  waited = false
   left: number
 
   constructor(content: StreamContent, call: Call, publishedAt: number) {
@@ -70,16 +80,28 @@ interface Holder {
   forgottenAt: number
 }
 
+interface GivingBack {
+  /** As if it had never been handed out. */
+  readonly undone?: boolean
+  readonly to?: Fifo<Waiting>
+}
+
 const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
   /** In the order of publishing. */
   const items = new Set<Item>()
   const fresh = new Fifo<Waiting>()
   /** Handed out before and given back: these go first. */
   const returned = new Fifo<Waiting>()
+  /** Postponed. */
+  const postponed = new Fifo<Waiting>()
+  /** Monotonic milliseconds: when some of those are tried again. */
+  let lookAtPostponedAt = 0
   const readers = new Set<() => void>()
   let holders = 0
   let length = 0
   let pending = 0
+  /** Rows in `postponed`. */
+  let waiting = 0
 
   const wake = () => {
     for (const resume of [...readers]) resume()
@@ -120,8 +142,25 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
     return taken
   }
 
-  /** Gives back what the holder has of a delivery; `undone`: as if it had never been handed out. */
-  const giveBack = (holder: Holder, { from, receipt, to }: Delivery, undone = false) => {
+  /** Hands out again what was postponed: some, or all once rows that had been were acknowledged. */
+  const lookAtPostponed = (now: number) => {
+    if (postponed.isEmpty || now < lookAtPostponedAt) return
+    const isFlowing = lookAtPostponedAt === Number.NEGATIVE_INFINITY
+    lookAtPostponedAt = now + Duration.toMillis(LOOK_AT_WAITING_EVERY)
+    for (let rows = 0; !postponed.isEmpty && (isFlowing || rows < WAITING_TRIED_MAX); ) {
+      const next = postponed.shift()!
+      rows += next.to - next.from
+      waiting -= next.to - next.from
+      returned.push(next)
+    }
+  }
+
+  /** Gives back what the holder has of a delivery. */
+  const giveBack = (
+    holder: Holder,
+    { from, receipt, to }: Delivery,
+    { undone = false, to: queue = returned }: GivingBack = {}
+  ) => {
     if (!(receipt instanceof Item)) return
     for (let row = from; row < to; ) {
       let end = row
@@ -130,15 +169,28 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
         receipt.holders.fill(WAITS, row, end)
         if (undone) for (let at = row; at < end; at++) receipt.deliveries[at]!--
         pending -= end - row
-        returned.push({ item: receipt, from: row, to: end })
+        queue.push({ item: receipt, from: row, to: end })
       }
       row = Math.max(end, row + 1)
     }
   }
 
-  const giveBackAll = (holder: Holder, deliveries: ReadonlyArray<Delivery>, undone = false) => {
-    for (const delivery of deliveries) giveBack(holder, delivery, undone)
-    if (!returned.isEmpty) wake()
+  const giveBackAll = (holder: Holder, deliveries: ReadonlyArray<Delivery>, how?: GivingBack) => {
+    for (const delivery of deliveries) giveBack(holder, delivery, how)
+    if (!returned.isEmpty || how?.to !== undefined) wake()
+  }
+
+  const postpone = (holder: Holder, deliveries: ReadonlyArray<Delivery>) => {
+    for (const { from, receipt, to } of deliveries) {
+      if (!(receipt instanceof Item)) continue
+      receipt.waited = true
+      for (let row = from; row < to; row++) {
+        if (receipt.holders[row] !== holder.number) continue
+        receipt.deliveries[row] = 0
+        waiting++
+      }
+    }
+    giveBackAll(holder, deliveries, { to: postponed })
   }
 
   const untilPublished = Effect.callback<void>((resume) => {
@@ -168,6 +220,7 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
 
   const settle = ({ from, receipt, to }: Delivery) => {
     if (!(receipt instanceof Item)) return
+    if (receipt.waited) lookAtPostponedAt = Number.NEGATIVE_INFINITY
     let settled = 0
     for (let row = from; row < to; row++) {
       const holder = receipt.holders[row]!
@@ -187,18 +240,24 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
     const read = (max: number) =>
       Effect.suspend(() => {
         let taken: ReadonlyArray<Delivery> = []
-        const next: Effect.Effect<ReadonlyArray<Delivery>> = Effect.suspend(() => {
+        const next: Effect.Effect<ReadonlyArray<Delivery>> = Effect.flatMap(Clock.monotonicTimeNanos, (nanos) => {
+          const now = Number(nanos) / 1e6
           forget(holder)
+          lookAtPostponed(now)
           taken = take(holder, Math.max(1, max))
-          return taken.length > 0 ? Effect.succeed(taken) : Effect.flatMap(untilPublished, () => next)
+          if (taken.length > 0) return Effect.succeed(taken)
+          const due = Duration.millis(Math.max(0, lookAtPostponedAt - now))
+          const woken = postponed.isEmpty ? untilPublished : Effect.raceFirst(untilPublished, Effect.sleep(due))
+          return Effect.andThen(woken, next)
         })
         // Interrupted after taking and before the caller had them: as if never read.
-        return Effect.onInterrupt(next, () => Effect.sync(() => giveBackAll(holder, taken, true)))
+        return Effect.onInterrupt(next, () => Effect.sync(() => giveBackAll(holder, taken, { undone: true })))
       })
     return {
       read,
       acknowledge: (deliveries) => Effect.sync(() => deliveries.forEach(settle)),
-      release: (deliveries) => Effect.sync(() => giveBackAll(holder, deliveries))
+      release: (deliveries) => Effect.sync(() => giveBackAll(holder, deliveries)),
+      postpone: (deliveries) => Effect.sync(() => postpone(holder, deliveries))
     }
   }
 
@@ -211,7 +270,7 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
   const stats = Effect.map(Clock.currentTimeMillis, (now): StreamStats => {
     const oldest = items.values().next().value
     const oldestSeconds = oldest === undefined ? null : Math.max(0, (now - oldest.publishedAt) / 1000)
-    const all = { length, pending, bound, bytes: null, oldestSeconds }
+    const all = { length, pending, waiting, bound, bytes: null, oldestSeconds }
     return { ...all, streams: [{ stream: 0, ...all }], silent: [] }
   })
 

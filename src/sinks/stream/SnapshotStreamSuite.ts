@@ -6,9 +6,15 @@
  * the suite publishes on the side and goes on once the entries are in the stream.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, type Layer, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, type Layer, Scope } from "effect"
 import { seededRandom } from "../../../test/Seeded.ts"
-import { Delivery, SnapshotStream, type Subscription } from "./SnapshotStream.ts"
+import {
+  Delivery,
+  LOOK_AT_WAITING_EVERY,
+  SnapshotStream,
+  type Subscription,
+  WAITING_TRIED_MAX
+} from "./SnapshotStream.ts"
 import { type EntryKind, rowsIn, type StreamContent } from "./StreamEntry.ts"
 
 /** Rows of the scrapes here. */
@@ -262,6 +268,94 @@ const suiteOf = (
         yield* a.release(partsOf([first!]))
         assert.deepStrictEqual(assembling()(yield* Fiber.join(waiting)).map(toEntry), entries(1))
       })
+    )
+  })
+
+  describe(`${name} lets wait what was postponed`, () => {
+    const COUNT = 300
+
+    /** Every other entry is postponed, the rest acknowledged. */
+    const halfPostponed = Effect.fnUntraced(function* (consumer: Subscription) {
+      yield* publish(entries(COUNT))
+      const held = yield* readAll(consumer, COUNT)
+      yield* consumer.postpone(partsOf(held.filter((_, n) => n % 2 === 0)))
+      yield* consumer.acknowledge(partsOf(held.filter((_, n) => n % 2 === 1)))
+    })
+
+    promise(
+      "it is counted as what waits, holds up nothing, and comes to whoever reads next, each once",
+      Effect.gen(function* () {
+        const stream = yield* SnapshotStream
+        const { close, consumer } = yield* subscribeApart("a")
+        yield* halfPostponed(consumer)
+        const stats = yield* stream.stats
+        assertStats(stats, { length: COUNT / 2, pending: 0 })
+        assert.strictEqual(stats.waiting, (COUNT / 2) * rows)
+        yield* publish([entry(COUNT)])
+        const isNew = (delivery: Delivery) => delivery.content.serverId === entry(COUNT).serverId
+        yield* consumer.postpone((yield* readUntil(consumer, isNew)).filter((delivery) => !isNew(delivery)))
+        yield* close
+        const other = yield* stream.subscribe("b")
+        const assembled = assembling()
+        const came: Array<Delivery> = []
+        while (came.reduce((sum, { length }) => sum + length, 0) < (COUNT / 2 + 1) * rows) {
+          const read = yield* other.read(1_000)
+          yield* other.acknowledge(read)
+          came.push(...read)
+        }
+        assert.deepStrictEqual(sorted(assembled(came), true).map(toEntry), [
+          ...entries(COUNT).filter((_, n) => n % 2 === 0),
+          entry(COUNT)
+        ])
+        // Once more for what was on its way when the other left.
+        assert.isTrue(came.every(({ deliveries }) => deliveries <= 2))
+        assertStats(yield* stream.stats, { length: 0, pending: 0 })
+        assert.isUndefined(yield* readSoon(other))
+      })
+    )
+
+    promise(
+      "some of it is tried from time to time, in turn, and the rest follows what is acknowledged",
+      Effect.gen(function* () {
+        // Each of several streams has its own.
+        if (several) return
+        const stream = yield* SnapshotStream
+        const consumer = yield* stream.subscribe("a")
+        yield* halfPostponed(consumer)
+        const began = yield* Clock.currentTimeMillis
+        const seen = new Set<number>()
+        let pages = 0
+        // One page more than there are: the first comes again.
+        for (let all = false; !all; pages++) {
+          const assembled = assembling()
+          const read = yield* consumer.read(1_000)
+          assert.isAtMost(
+            read.reduce((sum, { length }) => sum + length, 0),
+            WAITING_TRIED_MAX + ROWS
+          )
+          for (const one of assembled(read)) {
+            if (pages > 0 && seen.has(numberOf(one.entry))) all = true
+            seen.add(numberOf(one.entry))
+          }
+          // However often it was tried.
+          assert.isTrue(read.every(({ deliveries }) => deliveries === 1))
+          yield* consumer.postpone(read)
+        }
+        assert.strictEqual(seen.size, COUNT / 2)
+        const took = (yield* Clock.currentTimeMillis) - began
+        assert.isAtLeast(took, (pages - 1) * Duration.toMillis(LOOK_AT_WAITING_EVERY) - 100)
+        // So many that page after page they would take longer than this test may.
+        yield* publish(entries(4_000))
+        yield* consumer.postpone(yield* readRows(consumer, 4_000 * rows))
+        let left = (4_000 + COUNT / 2) * rows
+        while (left > 0) {
+          const read = yield* consumer.read(1_000)
+          yield* consumer.acknowledge(read)
+          for (const { length } of read) left -= length
+        }
+        assertStats(yield* stream.stats, { length: 0, pending: 0 })
+      }),
+      { bound: 10_000 }
     )
   })
 
@@ -691,6 +785,14 @@ const readUntil = (consumer: Subscription, isLast: (delivery: Delivery) => boole
   Effect.gen(function* () {
     const read: Array<Delivery> = []
     while (!read.some(isLast)) read.push(...(yield* consumer.read(1_000)))
+    return read
+  })
+
+/** Reads so many rows, and whatever waits in between. */
+const readRows = (consumer: Subscription, count: number) =>
+  Effect.gen(function* () {
+    const read: Array<Delivery> = []
+    while (read.reduce((sum, { length }) => sum + length, 0) < count) read.push(...(yield* consumer.read(5_000)))
     return read
   })
 

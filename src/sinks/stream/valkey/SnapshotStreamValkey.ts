@@ -312,11 +312,19 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     Effect.map(
       command("stats", () => commands.run(STATS, keyOfStream(stream), [group])),
       (reply): OneStreamStats => {
-        const [length, pending, bytes, first, now] = reply as readonly [number, number, number, string, string]
+        const [length, pending, bytes, first, now, waiting] = reply as readonly [
+          number,
+          number,
+          number,
+          string,
+          string,
+          number
+        ]
         return {
           stream,
           length: first === "" ? 0 : Math.max(0, length - (removals.get(stream)?.from(first) ?? 0)),
           pending,
+          waiting,
           bound: maxLength,
           bytes: bytes < 0 ? null : bytes,
           oldestSeconds: first === "" ? null : Math.max(0, (Number(now) - Number(first.split("-")[0])) / 1000)
@@ -381,6 +389,7 @@ const statsOfAll = (
   return {
     length: sum(({ length }) => length),
     pending: sum(({ pending }) => pending),
+    waiting: sum(({ waiting }) => waiting),
     bound,
     bytes: streams.some(({ bytes }) => bytes === null) ? null : sum(({ bytes }) => bytes!),
     oldestSeconds: ages.length === 0 ? null : Math.max(...ages),

@@ -11,6 +11,9 @@
  *    fenced off: what they hold comes at once.
  * 3. What is new.
  *
+ * What was postponed comes between, in pages, each followed by something new: a small one every {@link LOOK_AT_WAITING_EVERY}, and one
+ * after the other once a row of one was acknowledged. So nothing of it is kept in memory, and whoever has the stream next goes on.
+ *
  * With a lease, what it asks of Valkey carries the lease's fence, and is refused once Valkey has seen a higher one: it then hands
  * out nothing more, and its acknowledgements change nothing. The read that waits on the server carries none: what a consumer that is
  * fenced off gets by it is taken from it within `block`.
@@ -24,12 +27,13 @@
  * All the talking with the server happens in promises that run to their end and leave what they got in `fetched`: a read
  * that is interrupted loses nothing.
  */
+import { Duration } from "effect"
 import { EntryRows } from "../EntryRows.ts"
-import { Delivery, type Lease } from "../SnapshotStream.ts"
+import { Delivery, type Lease, LOOK_AT_WAITING_EVERY, WAITING_TRIED_MAX } from "../SnapshotStream.ts"
 import { contentOf, rowsIn } from "../StreamEntry.ts"
 import type { DeferredRemovals } from "./DeferredRemovals.ts"
 import type { Connection } from "./ValkeyConnection.ts"
-import { ACKNOWLEDGE, LEAVE, READ, RELEASE, TAKE_AGAIN, TAKE_OVER } from "./ValkeyScripts.ts"
+import { ACKNOWLEDGE, LEAVE, POSTPONE, READ, RELEASE, TAKE_AGAIN, TAKE_OVER, TAKE_WAITING } from "./ValkeyScripts.ts"
 import type { Script } from "./ValkeyServer.ts"
 
 export interface ConsumerOptions {
@@ -74,6 +78,7 @@ export interface Consumer {
   readonly failure: () => Error | undefined
   readonly acknowledge: (deliveries: ReadonlyArray<Delivery>) => Promise<void>
   readonly release: (deliveries: ReadonlyArray<Delivery>) => Promise<void>
+  readonly postpone: (deliveries: ReadonlyArray<Delivery>) => Promise<void>
   /** Looks for what was given back as soon as possible; at once where a reader waits. */
   readonly lookAgain: (waiting: boolean) => void
   /** Makes this consumer heard. */
@@ -98,11 +103,14 @@ export class Receipt {
   readonly consumer: Consumer
   readonly ids: ReadonlyArray<string>
   readonly rows: EntryRows | undefined
+  /** Whether these had been postponed. */
+  readonly waited: boolean
 
-  constructor(consumer: Consumer, ids: ReadonlyArray<string>, rows?: EntryRows) {
+  constructor(consumer: Consumer, ids: ReadonlyArray<string>, rows?: EntryRows, waited = false) {
     this.consumer = consumer
     this.ids = ids
     this.rows = rows
+    this.waited = waited
   }
 
   get lease(): Lease | undefined {
@@ -131,14 +139,19 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
   /** Where in this consumer's own list to go on looking for what it was never told of; undefined: not needed. */
   let ownFrom: string | undefined = "-"
   let lookForOthersAt = Number.NEGATIVE_INFINITY
+  /** Whether something was postponed, where to go on in it, and when; `NEGATIVE_INFINITY`: as soon as something new had its turn. */
+  let waits = false
+  let waitingFrom = "-"
+  let lookAtWaitingAt = 0
+  let isTurnOfWaiting = true
   let step: Promise<void> | undefined
   let failure: Error | undefined
   let ended = false
 
-  const take = (id: string, deliveries: number, fields: Fields) => {
+  const take = (id: string, deliveries: number, fields: Fields, waited = false) => {
     if (held.has(id)) return
     held.add(id)
-    fetched.push(delivery(id, deliveries, fields))
+    fetched.push(delivery(id, deliveries, fields, waited))
   }
 
   /** Runs a script that is refused where another has the stream; undefined where it was. */
@@ -154,10 +167,10 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     }
   }
 
-  const delivery = (id: string, deliveries: number, fields: Fields): Delivery => {
+  const delivery = (id: string, deliveries: number, fields: Fields, waited: boolean): Delivery => {
     const content = contentOf(fields)
     const rows = "scrape" in content ? new EntryRows(content.rows) : undefined
-    return new Delivery(content, deliveries, new Receipt(self, [id], rows))
+    return new Delivery(content, deliveries, new Receipt(self, [id], rows, waited))
   }
 
   /** A page of this consumer's own list, without what the reader has. */
@@ -179,15 +192,31 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     // Whoever else is in the group of a stream that is leased to us is fenced off.
     const silent = lease === undefined ? options.claimAfter : 0
     const taken = (await run(TAKE_OVER, [consumer, max, silent])) as
-      | readonly [more: number, entries: ReadonlyArray<Claimed>]
+      | readonly [more: number, entries: ReadonlyArray<Claimed>, waits: number]
       | undefined
     if (taken === undefined) return
-    const [more, entries] = taken
+    const [more, entries, some] = taken
+    waits = some === 1
     for (const entry of entries) take(...entry)
     if (more === 1) lookForOthersAt = Number.NEGATIVE_INFINITY
   }
 
+  const fetchWaiting = async (max: number) => {
+    const isFlowing = lookAtWaitingAt === Number.NEGATIVE_INFINITY
+    isTurnOfWaiting = false
+    lookAtWaitingAt = options.now() + Duration.toMillis(LOOK_AT_WAITING_EVERY)
+    const most = Math.min(max, isFlowing ? CLAIM_MAX : WAITING_TRIED_MAX)
+    const taken = (await run(TAKE_WAITING, [consumer, waitingFrom, most])) as
+      | readonly [from: string, entries: ReadonlyArray<Claimed>]
+      | undefined
+    if (taken === undefined) return
+    const [from, entries] = taken
+    for (const [id, deliveries, fields] of entries) take(id, deliveries, fields, true)
+    waitingFrom = from === "" ? "-" : from
+  }
+
   const fetchNew = async (max: number) => {
+    isTurnOfWaiting = true
     const text = (await run(READ, [consumer, max], blocking)) as string | undefined
     if (text === undefined) return
     const runs = text === "" ? [] : (JSON.parse(text) as Array<Run>)
@@ -197,7 +226,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
       if (run.length === 2) take(run[0], 1, run[1])
       else takeRun(run)
     }
-    if (runs.length > 0 || ended) return
+    if (runs.length > 0 || ended || isWaitingDue()) return
     const args = ["COUNT", max, "BLOCK", options.block, "STREAMS", key, ">"]
     const reply = (await blocking.call("XREADGROUP", "GROUP", group, consumer, ...args)) as ReadonlyArray<
       readonly [key: string, entries: ReadonlyArray<readonly [id: string, fields: Fields]>]
@@ -218,9 +247,12 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     if (ids.length > 0) fetched.push(new Delivery({ serverId, exporterName, snapshots }, 1, new Receipt(self, ids)))
   }
 
+  const isWaitingDue = () => waits && options.now() >= lookAtWaitingAt
+
   const fetch = async (max: number) => {
     try {
       if (ownFrom !== undefined) await fetchOwn(ownFrom, Math.min(max, PAGE_MAX))
+      else if (isTurnOfWaiting && isWaitingDue()) await fetchWaiting(max)
       else if (options.now() >= lookForOthersAt) await fetchOthers(Math.min(max, CLAIM_MAX))
       else await fetchNew(Math.min(max, READ_MAX))
     } catch (error) {
@@ -277,6 +309,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     const others: Array<string | number> = []
     for (const { content, from, receipt, to } of deliveries) {
       if (!(receipt instanceof Receipt)) continue
+      if (receipt.waited) lookAtWaitingAt = Number.NEGATIVE_INFINITY
       if (receipt.rows === undefined) {
         for (let at = from; at < to; at++) {
           const id = receipt.ids[at]!
@@ -311,7 +344,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     if (ids.length > 0) await run(ACKNOWLEDGE, [0, 0, ...ids])
   }
 
-  const release = async (deliveries: ReadonlyArray<Delivery>) => {
+  /** Entries of these, of which the reader has no other rows, are not held any more. */
+  const dropped = (deliveries: ReadonlyArray<Delivery>): ReadonlyArray<string> => {
     const mine: Array<string> = []
     for (const { from, receipt, to } of deliveries) {
       if (!(receipt instanceof Receipt)) continue
@@ -320,14 +354,28 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
       const ids = receipt.rows === undefined ? receipt.ids.slice(from, to) : receipt.ids
       for (const id of ids) if (held.delete(id)) mine.push(id)
     }
-    if (mine.length === 0) return
+    return mine
+  }
+
+  /** Says that these are not held any more; whether there were any. */
+  const giveUp = async (script: Script, deliveries: ReadonlyArray<Delivery>): Promise<boolean> => {
+    const mine = dropped(deliveries)
     try {
-      await run(RELEASE, [consumer, ...mine])
+      for (let at = 0; at < mine.length; at += CLAIM_MAX)
+        await run(script, [consumer, ...mine.slice(at, at + CLAIM_MAX)])
     } catch (error) {
       ownFrom = "-"
       throw error
     }
-    options.onReleased()
+    return mine.length > 0
+  }
+
+  const release = async (deliveries: ReadonlyArray<Delivery>) => {
+    if (await giveUp(RELEASE, deliveries)) options.onReleased()
+  }
+
+  const postpone = async (deliveries: ReadonlyArray<Delivery>) => {
+    if (await giveUp(POSTPONE, deliveries)) waits = true
   }
 
   const lookAgain = (waiting: boolean) => {
@@ -395,6 +443,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     failure: () => failure,
     acknowledge,
     release,
+    postpone,
     lookAgain,
     beat,
     stop,

@@ -8,14 +8,16 @@
  * a later owner has been here. Where the fence is missing or lower (a new owner; a Valkey that failed over to an older copy) it is
  * set by the way.
  *
- * Two kinds of consumers are in the group: those that
- * read, and `RELEASED`, which never reads: it holds what was given back, for whoever asks next.
+ * Three kinds of consumers are in the group: those that read, and two that never do: `RELEASED` holds what was given back, for whoever
+ * asks next, `WAITING` what was postponed.
  */
 import { SCRAPE_ROWS_MAX } from "../StreamEntry.ts"
 import { script } from "./ValkeyServer.ts"
 
 /** Holds what was given back. The parentheses keep it apart from the names of real consumers. */
 const RELEASED = "(released)"
+/** Holds what was postponed. */
+const WAITING = "(waiting)"
 
 /** ARGV[1] is the fence. It is added to rather than set: that needs no right that the scripts do not need anyway. */
 const FENCED = `
@@ -180,17 +182,19 @@ return {acknowledged, floor}
 /**
  * Takes over what was given back and what silent consumers hold, and removes consumers that are silent and hold nothing.
  * ARGV: fence, group, this consumer, at most about so many rows, silent means idle for so many milliseconds.
- * Returns {1 if there is more, entries as {id, times handed out, fields}}; one is taken at a time where they hold several rows, else
- * a hundred. Entries that are gone from the stream are
+ * Returns {1 if there is more, entries as {id, times handed out, fields}, 1 if there is something that was postponed, which stays};
+ * one is taken at a time where they hold several rows, else a hundred. Entries that are gone from the stream are
  * dropped from the group.
  */
 export const TAKE_OVER = script(`${FENCED}${MORE_ROWS}
 local key, group, me, most, silent = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local entries, rows, more, count = {}, 0, 0, 1
+local entries, rows, more, count, waits = {}, 0, 0, 1, 0
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
   local of = {}
   for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
-  if of.name ~= me and (of.name == '${RELEASED}' or of.idle >= silent) then
+  if of.name == '${WAITING}' and of.pending > 0 then
+    waits = 1
+  elseif of.name ~= me and (of.name == '${RELEASED}' or of.name == '${WAITING}' or of.idle >= silent) then
     local left = of.pending
     while left > 0 and rows < most do
       local pending = redis.call('XPENDING', key, group, '-', '+', math.min(most - rows, count), of.name)
@@ -214,7 +218,7 @@ for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
     if left > 0 then more = 1 else redis.call('XGROUP', 'DELCONSUMER', key, group, of.name) end
   end
 end
-return {more, entries}
+return {more, entries, waits}
 `)
 
 /**
@@ -252,6 +256,49 @@ end
 return given
 `)
 
+/** Postpones ids that this consumer holds. ARGV: fence, group, this consumer, ids. Returns how many it postponed. */
+export const POSTPONE = script(`${FENCED}
+local key, group, me = KEYS[1], ARGV[2], ARGV[3]
+local postponed = 0
+for i = 4, #ARGV do
+  if redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
+    redis.call('XCLAIM', key, group, '${WAITING}', 0, ARGV[i], 'RETRYCOUNT', 0, 'JUSTID')
+    postponed = postponed + 1
+  end
+end
+return postponed
+`)
+
+/**
+ * Takes some of what was postponed, in order. ARGV: fence, group, this consumer, from which id on ('-': the first), at most about so
+ * many rows. Returns {from where on to take the next, '' where these are the last, entries as {id, times handed out, fields}}.
+ * Entries that are gone from the stream are dropped from the group.
+ */
+export const TAKE_WAITING = script(`${FENCED}${MORE_ROWS}
+local key, group, me, from, most = KEYS[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local entries, rows, count = {}, 0, 1
+while rows < most do
+  local pending = redis.call('XPENDING', key, group, from, '+', math.min(most - rows, count), '${WAITING}')
+  if #pending == 0 then return {'', entries} end
+  local ids, gone = {}, {}
+  for i, one in ipairs(pending) do
+    ids[i] = one[1]
+    gone[one[1]] = true
+  end
+  from = '(' .. ids[#ids]
+  for _, entry in ipairs(redis.call('XCLAIM', key, group, me, 0, unpack(ids))) do
+    if entry then
+      entries[#entries + 1] = {entry[1], 1, entry[2]}
+      rows = rows + 1 + more_rows(entry[2])
+      count = more_rows(entry[2]) > 0 and 1 or 100
+      gone[entry[1]] = nil
+    end
+  end
+  for id in pairs(gone) do redis.call('XACK', key, group, id) end
+end
+return {from, entries}
+`)
+
 /**
  * Gives back up to 1 000 of all that this consumer holds, and removes the consumer when it holds nothing.
  * ARGV: fence, group, this consumer. Returns 1 if there is more.
@@ -281,30 +328,34 @@ return 1
 `)
 
 /**
- * ARGV: group. Returns {rows, pending rows, bytes or -1, id of the first entry or '', the server's clock in milliseconds}. Where entries
- * hold several rows, the first thousand that are pending are looked at, and others count as one row.
+ * ARGV: group. Returns {rows, pending rows, bytes or -1, id of the first entry or '', the server's clock in milliseconds, rows that
+ * were postponed}. Where entries hold several rows, the first thousand that are pending or postponed are looked at, and others
+ * count as one row.
  */
 export const STATS = script(`${MORE_ROWS}
 local key, group = KEYS[1], ARGV[1]
-local pending = 0
+local pending, waiting = 0, 0
 local summary = redis.pcall('XPENDING', key, group)
 if type(summary[1]) == 'number' then
   pending = summary[1]
   for _, consumer in ipairs(summary[4] or {}) do
-    if consumer[1] == '${RELEASED}' then pending = pending - tonumber(consumer[2]) end
+    local count = tonumber(consumer[2])
+    if consumer[1] == '${WAITING}' then waiting = count end
+    if consumer[1] == '${WAITING}' or consumer[1] == '${RELEASED}' then pending = pending - count end
   end
 end
 local length = redis.call('XLEN', key)
 local more = length > 0 and tonumber(redis.call('GET', KEYS[2]) or 0) or 0
-if more > 0 and pending > 0 then
+if more > 0 and pending + waiting > 0 then
   for _, one in ipairs(redis.call('XPENDING', key, group, '-', '+', 1000)) do
     local entry = one[2] ~= '${RELEASED}' and redis.call('XRANGE', key, one[1], one[1])[1]
-    if entry then pending = pending + more_rows(entry[2]) end
+    local further = entry and more_rows(entry[2]) or 0
+    if one[2] == '${WAITING}' then waiting = waiting + further else pending = pending + further end
   end
 end
 local bytes = redis.pcall('MEMORY', 'USAGE', key)
 if bytes == false then bytes = 0 elseif type(bytes) ~= 'number' then bytes = -1 end
 local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
 local time = redis.call('TIME')
-return {length + more, pending, bytes, first and first[1] or '', time[1] .. string.sub('000000' .. time[2], -6, -4)}
+return {length + more, pending, bytes, first and first[1] or '', time[1] .. string.sub('000000' .. time[2], -6, -4), waiting}
 `)

@@ -113,10 +113,16 @@ export class ValkeySubscription implements Subscription {
     })
 
   readonly release = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, StreamUnavailable> =>
-    attempt("release", () =>
+    this.#giveBack("release", deliveries)
+
+  readonly postpone = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, StreamUnavailable> =>
+    this.#giveBack("postpone", deliveries)
+
+  readonly #giveBack = (how: "release" | "postpone", deliveries: ReadonlyArray<Delivery>) =>
+    attempt(how, () =>
       settle(deliveries, async (consumer, some) => {
         // What another subscription reads is not ours to give back.
-        if (this.#consumers.get(consumer.stream) === consumer) await consumer.release(some)
+        if (this.#consumers.get(consumer.stream) === consumer) await consumer[how](some)
       }).then(([failed]) => {
         if (failed !== undefined) throw failed.error
       })
