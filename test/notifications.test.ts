@@ -362,8 +362,19 @@ layer(live, { timeout: "2 minutes", excludeTestServices: true })("notifications"
         assert.include(json.text, "https://pulse.example/acts/order-2")
         yield* resolve("w-2")
         yield* passed
-        // A program closes what it opened.
+        // A program closes what it opened. People see what became of the order.
         assert.deepStrictEqual([seen.length, seen.at(-1)!.json.incidents[0].kind], [3, "resolved"])
+        const folder = mkdtempSync(join(tmpdir(), "nodepulse-notify-"))
+        yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+        writeFileSync(join(folder, "chat"), `${url}/chat`, { mode: 0o600 })
+        configure(
+          `receivers: [{name: chat, mattermost: {url_file: "${folder}/chat"}}]\nallow: ["127.0.0.1"]\ndefault: {receivers: [chat], group_wait: 0s}\n`
+        )
+        yield* waits("w-3", "order-3")
+        assert.strictEqual(yield* passed, 1)
+        yield* resolve("w-3")
+        wait(60)
+        assert.strictEqual(yield* passed, 0)
       })
   )
 
