@@ -4,8 +4,11 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const ci = process.env.CI === "true"
 
-/** They take a minute and more, and two of them are short to read: they would come last, and be waited for alone. */
-const LONG = ["recipe.test.ts", "docs.test.ts", "conservation.test.ts", "web.test.ts", "agent-trouble.test.ts"]
+/** They take a minute and more, and most of them are short to read: they would come last, and be waited for alone. */
+const LONG = [
+  ...["recipe.test.ts", "docs.test.ts", "conservation.test.ts", "web.test.ts", "agent-trouble.test.ts"],
+  ...["web-views.test.ts", "roles-apart.test.ts", "cluster.test.ts", "flight-recorder.test.ts"]
+]
 
 /** The long ones first, in that order; the others as Vitest has them, which goes by size where it knows no times. */
 class LongFirst extends BaseSequencer {

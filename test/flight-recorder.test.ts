@@ -15,7 +15,7 @@ const suffix = able ? "" : " (left out: it needs Linux)"
 
 const folder = mkdtempSync(join(tmpdir(), "nodepulse-recorder-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const rule = { name: "Runs at all", resource: "processes", metric: "memory", above: 0, severity: "info" }
+const rule = { name: "Runs at all", resource: "processes", metric: "memory", above: 0, over: "30s", severity: "info" }
 writeFileSync(join(folder, "all.yml"), JSON.stringify({ rules: [rule] }))
 
 /** The built-in collectors, scraped each second. */
