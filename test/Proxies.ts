@@ -3,25 +3,19 @@
  * What is missing is said in one line.
  */
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
+import { onPath } from "./OnPath.ts"
 
 export type ProxyKind = "nginx" | "caddy"
 
 const PROGRAMS: Readonly<Record<ProxyKind, { readonly name: string; readonly path: string | undefined }>> = {
-  nginx: { name: "nginx-light", path: found("nginx") },
-  caddy: { name: "caddy", path: found("caddy") }
-}
-
-function found(program: string): string | undefined {
-  return ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"]
-    .map((folder) => join(folder, program))
-    .find((path) => existsSync(path))
+  nginx: { name: "nginx-light", path: onPath("nginx") },
+  caddy: { name: "caddy", path: onPath("caddy") }
 }
 
 for (const [kind, { name, path }] of Object.entries(PROGRAMS)) {

@@ -6,12 +6,13 @@
  * - In the copy, `nodepulse` is the checkout's own command, 127.0.0.1:8080 stands for a free port, NODEPULSE_DATA_DIR for
  *   a folder of its own, and the example exporter of the recipe has a name that no real one has. What a file starts in the background lives until its last block.
  */
-import { execFileSync, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { Effect, Semaphore } from "effect"
 import { describe, expect, inject, test } from "vitest"
 import type {} from "./globalSetup.ts"
+import { onPath } from "./OnPath.ts"
 import { claimPort } from "./Ports.ts"
 import { scratch } from "./Scratch.ts"
 
@@ -40,14 +41,7 @@ const RECIPE_EXAMPLE = "redis"
 
 /** Programs that a block may need and that not every machine has; `.ci/run` installs them. */
 const OPTIONAL = ["promtool", "ansible-playbook", "curl"]
-const isThere = (program: string) => {
-  try {
-    execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" })
-    return true
-  } catch {
-    return false
-  }
-}
+const isThere = (program: string) => onPath(program) !== undefined
 
 interface Run {
   readonly code: number | null

@@ -16,6 +16,7 @@ import { parse } from "yaml"
 import config from "../plugins.config.ts"
 import { ensurePage } from "../scripts/build-web.ts"
 import { rankingFields } from "../src/plugins/TopQuery.ts"
+import { onPath } from "./OnPath.ts"
 import { freePort } from "./Ports.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 
@@ -24,14 +25,7 @@ const node = join(root, "node_modules", "node", "bin", "node")
 const run = promisify(execFile)
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 
-const isThere = (program: string) => {
-  try {
-    execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" })
-    return true
-  } catch {
-    return false
-  }
-}
+const isThere = (program: string) => onPath(program) !== undefined
 const needs = (program: string) => (isThere(program) ? "" : ` (left out: ${program} is not installed)`)
 
 describe("the bundles", () => {

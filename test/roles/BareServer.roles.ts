@@ -549,7 +549,9 @@ allow: [{verbs: [nice], names: [sleep]}]
 
     test("act as its own user, by two rights, once it is written", async () => {
       writeFileSync(root.path("/etc/nodepulse/hands.yml"), HANDS)
-      await root.shell(`nodepulse-hands hands --check && systemctl start nodepulse-hands
+      await root.shell(`nodepulse-hands hands --check && mkdir -p /etc/polkit-1/rules.d &&
+          nodepulse-hands hands --rules polkit >/etc/polkit-1/rules.d/50-nodepulse-hands.rules
+        systemctl start nodepulse-hands
         systemd-run --quiet --unit=sleeper --property=User=games sleep 3600`)
       const status = await root.shell("cat /proc/$(systemctl show -P MainPID nodepulse-hands)/status")
       // CAP_KILL and CAP_SYS_NICE.
@@ -594,6 +596,7 @@ allow: [{verbs: [nice], names: [sleep]}]
         "/etc/nodepulse/agent.token",
         "/var/lib/nodepulse-agent/spool",
         "/etc/nodepulse/hands.yml",
+        "/etc/polkit-1/rules.d/50-nodepulse-hands.rules",
         "/var/lib/nodepulse-hands/journal"
       ]) {
         expect(existsSync(root.path(path)), path).toBe(true)
