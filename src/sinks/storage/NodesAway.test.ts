@@ -91,12 +91,12 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
         assert.deepStrictEqual(yield* insert("on-a", "on-b"), { inserted: 2, duplicates: 0 })
         assert.strictEqual(yield* asked, 0)
         yield* node("b", { answers: false, refuses: "08006" })
-        const wait = ["ServersWait", "rows of 1 servers wait: node b:5432 does not answer"]
+        const wait = ["ServersWait", "rows of 1 server wait: node b:5432 does not answer"]
         const before = moment
         assert.deepStrictEqual(yield* refusalOf("on-a", "on-b"), wait)
         moment = before
         assert.deepStrictEqual(yield* insert("on-a"), { inserted: 1, duplicates: 0 })
-        assert.strictEqual((yield* SnapshotRows).waits?.(), "rows wait of 1 servers, as node b:5432 does not answer")
+        assert.strictEqual((yield* SnapshotRows).waits?.(), "rows wait of 1 server, as node b:5432 does not answer")
 
         // It is not asked with each batch: after 1 second, then 2, then 4.
         assert.deepStrictEqual(yield* refusalOf("on-b"), wait)
@@ -119,8 +119,8 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
         assert.deepStrictEqual(yield* insert("on-a", "on-b"), { inserted: 2, duplicates: 0 })
         assert.isUndefined((yield* SnapshotRows).waits?.())
         assert.deepStrictEqual(said, [
-          "rows of 1 servers wait: node b:5432 does not answer",
-          "rows of 1 servers are stored again, after 17s: node b:5432 answers"
+          "rows of 1 server wait: node b:5432 does not answer",
+          "rows of 1 server are stored again, after 17s: node b:5432 answers"
         ])
         assert.strictEqual(yield* asked, 5)
         yield* insert("on-b")
@@ -136,7 +136,7 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
         const { logger, said } = listening()
         return Effect.gen(function* () {
           yield* node("b", { refuses: code })
-          const wait = ["ServersWait", `rows of 1 servers wait: node b:5432 ${words}`]
+          const wait = ["ServersWait", `rows of 1 server wait: node b:5432 ${words}`]
           assert.deepStrictEqual(yield* refusalOf("on-a", "on-b"), wait)
           for (let n = 0; n < 3; n++) {
             yield* TestClock.adjust("10 seconds")
@@ -146,7 +146,7 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
           assert.strictEqual(said.length, 1)
           yield* TestClock.adjust("40 seconds")
           assert.deepStrictEqual(yield* refusalOf("on-b"), wait)
-          assert.strictEqual(said[1], `rows of 1 servers wait since 1m 10s: node b:5432 ${words}`)
+          assert.strictEqual(said[1], `rows of 1 server wait since 1m 10s: node b:5432 ${words}`)
           yield* node("b", {})
           yield* TestClock.adjust("10 seconds")
           yield* insert("on-b")

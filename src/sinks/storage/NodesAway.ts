@@ -18,7 +18,7 @@ import { Clock, Duration, Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { arrayParameter, becauseOf, sqlState } from "../postgres/Database.ts"
 import { isDistributed } from "./Distribution.ts"
-import { ServersWait } from "./SnapshotRows.ts"
+import { ofServers, ServersWait } from "./SnapshotRows.ts"
 
 export interface NodesAway {
   /** Before servers' rows are stored: what some of them wait for. */
@@ -107,7 +107,7 @@ export const makeNodesAway = (sql: PgClient.PgClient): NodesAway => {
       if (known !== undefined && now - known.saidAt < Duration.toMillis(SAY_AGAIN_AFTER)) continue
       entry.saidAt = now
       yield* Effect.logWarning(
-        `rows of ${servers.size} servers wait${known ? ` since ${ago(known, now)}` : ""}: node ${node} ${reason}`
+        `rows of ${ofServers(servers)} wait${known ? ` since ${ago(known, now)}` : ""}: node ${node} ${reason}`
       )
     }
   })
@@ -165,14 +165,14 @@ export const makeNodesAway = (sql: PgClient.PgClient): NodesAway => {
             over,
             ([node, entry]) =>
               Effect.logInfo(
-                `rows of ${entry.servers.size} servers are stored again, after ${ago(entry, now)}: node ${node} answers`
+                `rows of ${ofServers(entry.servers)} are stored again, after ${ago(entry, now)}: node ${node} answers`
               ),
             { discard: true }
           )
         )
       }),
     told: () => {
-      const parts = [...away].map(([node, { reason, servers }]) => `${servers.size} servers, as node ${node} ${reason}`)
+      const parts = [...away].map(([node, { reason, servers }]) => `${ofServers(servers)}, as node ${node} ${reason}`)
       return parts.length === 0 ? undefined : `rows wait of ${parts.join("; of ")}`
     }
   }

@@ -24,6 +24,9 @@ export class RowsRefused extends Schema.TaggedError<RowsRefused>()("RowsRefused"
   }
 }
 
+/** How many, in words. */
+export const ofServers = ({ size }: ReadonlySet<string>): string => `${size} server${size === 1 ? "" : "s"}`
+
 /**
  * Rows of some of the servers cannot be stored for now, though those of others can. Nothing of the batch was. Not retryable as it is:
  * without them the rest can be stored.
@@ -34,7 +37,7 @@ export class ServersWait extends Data.TaggedError("ServersWait")<{
 }> {
   readonly retryable = false
   override get message(): string {
-    return `rows of ${this.servers.size} servers wait: ${this.reason}`
+    return `rows of ${ofServers(this.servers)} wait: ${this.reason}`
   }
 }
 
