@@ -190,5 +190,5 @@ const blamedBy = (error: SqlError | undefined) => {
   const words = because === "full" ? "has no room left" : because === "read-only" ? "takes no writes" : undefined
   const { cause } = error.reason
   const where = typeof cause === "object" && cause !== null && "where" in cause ? String(cause.where) : ""
-  return (node: string) => (words !== undefined && where.split(/\s+/).includes(node) ? words : undefined)
+  return (node: string) => (where.split(/\s+/).includes(node) ? words : undefined)
 }

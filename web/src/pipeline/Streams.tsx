@@ -24,7 +24,10 @@ export const Streams = ({ streams }: { readonly streams: Answer<"pipeline.snapsh
   const shown = !many || all ? (streams ?? []) : [...streams].sort((a, b) => need(b) - need(a) || a.stream - b.stream)
   return (
     <section className="card flush" aria-label="Streams">
-      <Facts of="streams" facts={streams !== null && streams.length > 1 ? streamFacts(streams) : undefined}>
+      <Facts
+        of="streams"
+        facts={streams !== null && (streams.length > 1 || waitingIn(streams) > 0) ? streamFacts(streams) : undefined}
+      >
         {streams === null && <p className="muted">Neither their storage nor the database tells in time how they do.</p>}
       </Facts>
       {streams !== null && (
@@ -92,16 +95,22 @@ const StreamRow = ({ one }: { readonly one: Stream }) => (
   </tr>
 )
 
+/** Rows that wait for a node of the database. */
+const waitingIn = (streams: ReadonlyArray<Stream>): number =>
+  streams.reduce((sum, { waiting }) => sum + (waiting ?? 0), 0)
+
 const streamFacts = (streams: ReadonlyArray<Stream>): ReadonlyArray<Fact> => {
   const readers = new Set(streams.flatMap(({ owner }) => owner ?? []))
   const unread = streams.filter(isUnread).length
   const silent = streams.filter(({ rows }) => rows === null).length
+  const waiting = waitingIn(streams)
   const oldest = Math.max(0, ...streams.map(({ oldestSeconds }) => oldestSeconds ?? 0))
   return [
     ["Streams", number(streams.length)],
     ["Digests", number(readers.size)],
     ["Rows", number(streams.reduce((sum, { rows }) => sum + (rows ?? 0), 0))],
     ["Oldest entry", oldest === 0 ? "–" : duration(oldest), oldest > OLDEST_MAX_SECONDS],
+    ...(waiting === 0 ? [] : [["Wait for a node", number(waiting), true] as const]),
     ...(unread === 0 ? [] : [["Read by nobody", number(unread), true] as const]),
     ...(silent === 0 ? [] : [["Do not answer", number(silent), true] as const])
   ]
