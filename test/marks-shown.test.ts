@@ -1,6 +1,6 @@
 /** Marks as the page keeps, bundles and tells them, without a browser. */
 import { describe, expect, test } from "vitest"
-import { bundlesOf, bundleText, countsOf, type Mark, taken, whatOf } from "../web/src/marks/Happened.ts"
+import { bundlesOf, bundleText, countsOf, type Mark, taken, whatOf, withAlerts } from "../web/src/marks/Happened.ts"
 
 const T = Date.parse("2025-10-30T12:00:00Z")
 const iso = (seconds: number) => new Date(T + seconds * 1_000).toISOString()
@@ -55,6 +55,13 @@ describe("marks under an axis", () => {
   test("outside of the chart are left out, but for what still lasts in it", () => {
     const marks = [outage(-500, 50), restart(-10), outage(-900, -800), restart(20), restart(900)]
     expect(bundlesOf(marks, T, T + 200_000, place, 5).map(({ place }) => place)).toEqual([0, 20])
+  })
+
+  test("have the alerts among them, but for those that tell of an act", () => {
+    const alert = (resource: string, seconds: number) =>
+      ({ ...{ alert_id: resource, fired_at: iso(seconds), resolved_at: null, rule: "r" }, resource }) as never
+    const all = withAlerts([restart(20)], [alert("node", 10), alert("acts", 12), alert("signatures", 14)])
+    expect(all.map(({ kind }) => kind)).toEqual(["alert", "restart"])
   })
 
   test("say what happened in words", () => {

@@ -2,6 +2,7 @@
  * Marks as they are kept, bundled and told: alerts, restarts, reboots, clocks that were set, exporters that said nothing, notes.
  * Pure.
  */
+import { isOfActs } from "../../../src/alerts/Acts.ts"
 import type { Answer } from "../ask/Api.ts"
 import { duration, moment, window as windowText } from "../parts/Format.ts"
 import { legible } from "../parts/Legible.ts"
@@ -33,11 +34,13 @@ const alertMark = ({ alert_id, fired_at, resolved_at, rule, sentence, severity }
   severity
 })
 
-/** What happened and what fired, in order of time. */
-export const withAlerts = (marks: ReadonlyArray<Mark>, alerts: ReadonlyArray<Alert>): ReadonlyArray<Mark> =>
-  alerts.length === 0
+/** What happened and what fired, in order of time. That somebody acted is a mark already; that it was told is none. */
+export const withAlerts = (marks: ReadonlyArray<Mark>, alerts: ReadonlyArray<Alert>): ReadonlyArray<Mark> => {
+  const fired = alerts.filter(({ resource }) => !isOfActs(resource))
+  return fired.length === 0
     ? marks
-    : [...marks, ...alerts.map(alertMark)].toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+    : [...marks, ...fired.map(alertMark)].toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+}
 
 /** Of a page that stays open for days, the latest ones. */
 const HELD_MAX = 4_000
