@@ -5,6 +5,7 @@
  * A primary that is silent for a second is replaced by its replica, two to three seconds after.
  */
 import { Effect, type Scope } from "effect"
+import { SLOTS, slotOf } from "../src/sinks/stream/valkey/ValkeyClusterMap.ts"
 import { infoOf } from "../src/sinks/stream/valkey/ValkeyInfo.ts"
 import { claimPort } from "./Ports.ts"
 import { makeTestValkey, type TestValkey, type TestValkeyOptions } from "./TestValkey.ts"
@@ -14,6 +15,11 @@ export interface ClusterNode extends TestValkey {
   /** What users of the cluster know it by. */
   readonly name: string
   readonly tlsPort: number | undefined
+}
+
+interface Node extends ClusterNode {
+  /** Where the others of the cluster find it. */
+  readonly bus: number
 }
 
 export interface TestValkeyCluster {
@@ -33,9 +39,17 @@ export interface TestValkeyCluster {
   readonly promote: (replica: ClusterNode) => Effect.Effect<void>
   /** Moves the slot of a key with all that is in it, as `--cluster reshard` does. `between`: while it is half there. */
   readonly moveSlot: (key: string, to: ClusterNode, between?: Effect.Effect<unknown>) => Effect.Effect<void>
+  /** The same for slots, one after the other, from whoever has them. */
+  readonly moveSlots: (
+    slots: ReadonlyArray<number>,
+    to: ClusterNode,
+    between?: Effect.Effect<unknown>
+  ) => Effect.Effect<void>
+  /** A primary more, without slots and without a replica, as `--cluster add-node` does; {@link nodes} has it too. */
+  readonly add: Effect.Effect<ClusterNode, never, Scope.Scope>
+  /** Sends one away that has no slots any more, as `--cluster del-node` does. It goes on as a cluster of its own. */
+  readonly remove: (node: ClusterNode) => Effect.Effect<void>
 }
-
-const SLOTS = 16_384
 
 export interface TestValkeyClusterOptions extends TestValkeyOptions {
   /** Each server has a port for TLS too; its files are among the settings. */
@@ -50,7 +64,7 @@ export const makeTestValkeyCluster = (
       concurrency: "unbounded"
     })
     yield* Effect.promise(() => join(nodes))
-    const cluster = operate(nodes)
+    const cluster = operate(nodes, makeNode(options))
     yield* cluster.whole
     return cluster
   })
@@ -79,7 +93,7 @@ const makeNode = (options: TestValkeyClusterOptions) =>
   })
 
 /** Makes strangers a cluster: the first three get the slots, the others follow one each. */
-const join = async (nodes: ReadonlyArray<ClusterNode & { readonly bus: number }>): Promise<void> => {
+const join = async (nodes: ReadonlyArray<Node>): Promise<void> => {
   const [first] = nodes
   for (const [n, { client }] of nodes.entries()) {
     await client.call("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
@@ -101,7 +115,7 @@ const join = async (nodes: ReadonlyArray<ClusterNode & { readonly bus: number }>
   }
 }
 
-const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
+const operate = (nodes: Array<Node>, makeAnother: Effect.Effect<Node, never, Scope.Scope>): TestValkeyCluster => {
   /** Who has which slots and who follows, by somebody who answers. */
   const view = async (by?: ClusterNode): Promise<ReadonlyArray<Seen>> => {
     const ask = ({ client }: ClusterNode) => within(500, client.call("CLUSTER", "NODES"))
@@ -109,11 +123,8 @@ const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
     return text.trim().split("\n").map(seen)
   }
   const nodeOf = (id: string): ClusterNode => nodes.find((node) => node.id === id)!
-  const slotOf = async (key: string) =>
-    Number(await Promise.any(nodes.map(({ client }) => within(500, client.call("CLUSTER", "KEYSLOT", key)))))
-
   const primaryOf = async (key: string): Promise<ClusterNode> => {
-    const slot = await slotOf(key)
+    const slot = slotOf(key)
     let found: Seen | undefined
     await until(async () => {
       found = (await view()).find((one) => one.isAlive && one.ranges.some(([from, to]) => from <= slot && slot <= to))
@@ -159,20 +170,57 @@ const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
     )
   }
 
-  const moveSlot = async (key: string, to: ClusterNode, between: Effect.Effect<unknown>): Promise<void> => {
-    const slot = await slotOf(key)
-    const from = await primaryOf(key)
+  const moveSlot = async (
+    slot: number,
+    from: ClusterNode,
+    to: ClusterNode,
+    between: Effect.Effect<unknown>
+  ): Promise<void> => {
     await to.client.call("CLUSTER", "SETSLOT", slot, "IMPORTING", from.id)
     await from.client.call("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id)
-    const keys = (await from.client.call("CLUSTER", "GETKEYSINSLOT", slot, 100)) as ReadonlyArray<string>
+    const keys = (await from.client.call("CLUSTER", "GETKEYSINSLOT", slot, 1_000)) as ReadonlyArray<string>
     for (const one of keys) {
-      await from.client.call("MIGRATE", "127.0.0.1", to.tlsPort ?? to.port, one, 0, 5_000)
+      await from.client.call("MIGRATE", "127.0.0.1", to.tlsPort ?? to.port, one, 0, 60_000)
       await Effect.runPromise(between)
     }
-    for (const node of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
-      // Replicas learn it from their primaries.
-      await node.client.call("CLUSTER", "SETSLOT", slot, "NODE", to.id).catch(() => {})
+    const tell = (node: ClusterNode) => node.client.call("CLUSTER", "SETSLOT", slot, "NODE", to.id)
+    await tell(to)
+    // Replicas learn it from their primaries, and refuse: one that has just given its last slot away too.
+    await tell(from).catch(() => {})
+    await Promise.all(nodes.map((node) => (node === to || node === from ? undefined : tell(node).catch(() => {}))))
+  }
+
+  const moveSlots = async (
+    slots: ReadonlyArray<number>,
+    to: ClusterNode,
+    between: Effect.Effect<unknown> = Effect.void
+  ): Promise<void> => {
+    const all = await view()
+    for (const slot of slots) {
+      const from = all.find(({ ranges }) => ranges.some(([first, last]) => first <= slot && slot <= last))!
+      if (from.id !== to.id) await moveSlot(slot, nodeOf(from.id), to, between)
     }
+  }
+
+  const add = async (node: Node): Promise<ClusterNode> => {
+    const [first] = nodes
+    await node.client.call("CLUSTER", "MEET", "127.0.0.1", first!.tlsPort ?? first!.port, first!.bus)
+    nodes.push(node)
+    await until(async () => {
+      const views = await Promise.all(nodes.map((one) => view(one)))
+      const info = infoOf(String(await node.client.call("CLUSTER", "INFO")))
+      return (
+        info("cluster_state") === "ok" &&
+        views.every((one) => one.filter(({ isAlive }) => isAlive).length === nodes.length)
+      )
+    })
+    return node
+  }
+
+  const remove = async (node: ClusterNode): Promise<void> => {
+    nodes.splice(nodes.indexOf(node as Node), 1)
+    for (const { client } of nodes) await client.call("CLUSTER", "FORGET", node.id)
+    await node.client.call("CLUSTER", "RESET", "SOFT")
   }
 
   return {
@@ -200,9 +248,33 @@ const operate = (nodes: ReadonlyArray<ClusterNode>): TestValkeyCluster => {
           await until(isPrimary, 6_000).catch(() => {})
         }
       }),
-    moveSlot: (key, to, between = Effect.void) => Effect.promise(() => moveSlot(key, to, between))
+    moveSlot: (key, to, between) => Effect.promise(() => moveSlots([slotOf(key)], to, between)),
+    moveSlots: (slots, to, between) => Effect.promise(() => moveSlots(slots, to, between)),
+    add: Effect.flatMap(makeAnother, (node) => Effect.promise(() => add(node))),
+    remove: (node) => Effect.promise(() => remove(node))
   }
 }
+
+/**
+ * A primary is added, gets the slots of these keys with all that is in them, gives them back to who has the first now, and is sent away.
+ * `half`: while a slot is half there; `there`: while the new one has all of them.
+ */
+export const reshardThereAndBack = (
+  cluster: TestValkeyCluster,
+  keys: ReadonlyArray<string>,
+  { half = Effect.void, there = Effect.void }: { half?: Effect.Effect<unknown>; there?: Effect.Effect<unknown> } = {}
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    // One beside each: a slot without anything in it moves too.
+    const slots = keys.map(slotOf).flatMap((slot) => [slot, (slot + 1) % SLOTS])
+    const from = yield* cluster.primaryOf(keys[0]!)
+    const added = yield* cluster.add
+    yield* cluster.moveSlots(slots, added, half)
+    yield* there
+    yield* cluster.moveSlots(slots, from, half)
+    yield* cluster.settled()
+    yield* cluster.remove(added)
+  }).pipe(Effect.scoped)
 
 interface Seen {
   readonly id: string

@@ -17,7 +17,7 @@ const BACK_WITHIN_SECONDS = 40
 
 describeValkey("promise 1 on a cluster", () => {
   it.live(
-    `nothing is lost or stored twice when a digest dies, one sleeps through its lease, a primary fails and a slot moves (an entry a ${entryKindOf(seed)}, NODEPULSE_SEED=${seed})`,
+    `nothing is lost or stored twice when a digest dies, one sleeps through its lease, a primary fails, a slot moves and others are resharded (an entry a ${entryKindOf(seed)}, NODEPULSE_SEED=${seed})`,
     () =>
       Effect.gen(function* () {
         const happened: Array<string> = []

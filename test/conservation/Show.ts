@@ -1,6 +1,7 @@
 /**
  * What is done to a cluster and its digests, one after the other, while agents push: a digest is killed, one is frozen in the middle
- * of a transaction for longer than its lease and wakes up, a primary is killed and replaced, a slot moves with the stream in it.
+ * of a transaction for longer than its lease and wakes up, a primary is killed and replaced, a slot moves with the stream in it, a primary is added, gets the slots of two streams, gives them
+ * back and goes.
  *
  * After each it waits until what every server sends from then on is stored, and notes how long that took. Each agent has a stream
  * of its own, so that none can hide behind the others.
@@ -11,6 +12,7 @@ import config from "../../plugins.config.ts"
 import * as Database from "../../src/sinks/postgres/Database.ts"
 import { scrapesTable } from "../../src/sinks/storage/Tables.ts"
 import { keyOf } from "../../src/sinks/stream/valkey/StreamNumber.ts"
+import { reshardThereAndBack } from "../TestValkeyCluster.ts"
 import type { Stage } from "./Conservation.ts"
 import type { Program } from "./Program.ts"
 
@@ -94,6 +96,12 @@ const perform = (stage: Stage, tell: (what: string, seconds: number) => void) =>
     const others = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], cluster.primaryOf)
     yield* cluster.moveSlot(keyOf(3), others.find((node) => node !== from)!, Effect.sleep(100))
     yield* back(begun("a slot has moved with the stream in it"))
+
+    const resharded = begun("slots of two streams go to a new primary, which goes away again")
+    const parts = { half: Effect.sleep(100), there: Effect.sleep(500) }
+    // Nobody stores rows meanwhile, so that there is something in them.
+    yield* whileNobodyStores(reshardThereAndBack(cluster, [keyOf(1), keyOf(2)], parts))
+    yield* back(resharded)
     yield* Fiber.interrupt(sampling)
     note(
       `rows stored in each second: ${samples
@@ -102,6 +110,12 @@ const perform = (stage: Stage, tell: (what: string, seconds: number) => void) =>
         .join(" ")}`
     )
   })
+
+const whileNobodyStores = Effect.fnUntraced(function* (run: Effect.Effect<void>) {
+  const sql = yield* PgClient.PgClient
+  const locked = sql`lock table admiral.${sql.literal(ROWS)} in share row exclusive mode`
+  yield* sql.withTransaction(Effect.andThen(Effect.andThen(locked, Effect.sleep("2 seconds")), run))
+})
 
 /** How many of these have rows that they measured after that moment. */
 const storedSince = (servers: ReadonlyArray<string>, wall: number) =>

@@ -1,6 +1,6 @@
 /**
  * Where the judge has the stream kept, and what may happen to it there: one Valkey behind a connection that can be cut, or a
- * cluster of three primaries with a replica each, whose primaries fail one at a time, and whose slots move.
+ * cluster of three primaries with a replica each, whose primaries fail one at a time, and whose slots move, also to a primary that was just added.
  *
  * In a cluster the next primary fails only when the last one has come back and copied what it missed: the promise is about one
  * failure, and what a promoted primary takes alone is in one place.
@@ -8,7 +8,12 @@
 import { Effect, type Scope, Semaphore } from "effect"
 import { keyOf } from "../../src/sinks/stream/valkey/StreamNumber.ts"
 import { makeTestValkey } from "../TestValkey.ts"
-import { type ClusterNode, makeTestValkeyCluster, type TestValkeyCluster } from "../TestValkeyCluster.ts"
+import {
+  type ClusterNode,
+  makeTestValkeyCluster,
+  reshardThereAndBack,
+  type TestValkeyCluster
+} from "../TestValkeyCluster.ts"
 import type { Chance } from "./Chance.ts"
 import { type Link, makeLink } from "./Link.ts"
 
@@ -98,6 +103,15 @@ export const inCluster = (chance: Chance): Effect.Effect<StreamPlace, never, Sco
         if (to !== undefined) yield* cluster.moveSlot(key, to, Effect.sleep(100))
       })
     )
+    const reshard = one.withPermit(
+      Effect.suspend(() => {
+        if (away !== undefined) return Effect.void
+        const keys = Array.from({ length: STREAMS }, (_, stream) => keyOf(stream)).filter(
+          () => chance.between(0, 1) === 1
+        )
+        return keys.length === 0 ? Effect.void : reshardThereAndBack(cluster, keys, { half: Effect.sleep(100) })
+      })
+    )
     return {
       env: { VALKEY_URL: cluster.url, NODEPULSE_STREAMS: String(STREAMS) },
       streams: STREAMS,
@@ -111,7 +125,10 @@ export const inCluster = (chance: Chance): Effect.Effect<StreamPlace, never, Sco
         pause: leaves(({ pause }) => pause),
         resume: comesBack(({ resume }) => resume)
       },
-      cuts: [["move: a slot with a stream in it", move]],
+      cuts: [
+        ["move: a slot with a stream in it", move],
+        ["reshard: some streams to a new primary and back", reshard]
+      ],
       left: async () => {
         const all = await Promise.all(
           Array.from({ length: STREAMS }, async (_, stream) => {
