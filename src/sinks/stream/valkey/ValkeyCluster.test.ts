@@ -33,6 +33,16 @@ describe("the map of a cluster", () => {
     assert.isUndefined(moved("ERR MOVED 5 h:7000"))
   })
 
+  it("leaves out a server whose address nobody knows, and asks others then", () => {
+    const slots = [
+      [0, 100, ["10.0.0.1", 7_000, "a"], ["", 0, "b"]],
+      [101, 16_383, ["", 0, "c"]]
+    ]
+    const { ranges } = readMap(slots, "cluster_current_epoch:1\r\n", { host: "asked", port: 7_001 })
+    assert.deepStrictEqual(ranges, [{ from: 0, to: 100, primary: "10.0.0.1:7000", replicas: [] }])
+    assert.isUndefined(redirection("MOVED 5 :0", { host: "asked", port: 1 }))
+  })
+
   it("finds the key of every command that the stream uses", () => {
     assert.strictEqual(keyIn("XREADGROUP", ["GROUP", "g", "c", "COUNT", 1, "STREAMS", "key", ">"]), "key")
     assert.strictEqual(keyIn("XGROUP", ["CREATE", "key", "g", "0"]), "key")

@@ -25,7 +25,10 @@ const CONNECTED_WITHIN_MILLIS = 1_000
 const LOOK_EVERY_MILLIS = 500
 
 /** What a server says that has not done what it was asked, and will soon. An error within a script names the script. */
-const NOT_DONE = /^(TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN) (?!.* script: )/
+const NOT_DONE = /^(TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN|MOVED|ASK) (?!.* script: )/
+
+/** What a command fails with whose slot stays between two servers. */
+export const HALF_MOVED = /is half moved/
 
 /** A primary that is asked for something. */
 interface Node {
@@ -106,7 +109,10 @@ export const connectCluster = (
         if (to === undefined && !(error instanceof NotSent) && !NOT_DONE.test(message)) throw error
         firstFailedAt ??= now()
         if (to === undefined && !troubled.has(slot)) troubled.set(slot, firstFailedAt)
-        if (now() - Math.min(firstFailedAt, troubled.get(slot) ?? firstFailedAt) >= silence) throw error
+        if (now() - Math.min(firstFailedAt, troubled.get(slot) ?? firstFailedAt) >= silence) {
+          // Nothing heals what a resharding leaves that was interrupted.
+          throw message.startsWith("TRYAGAIN") ? new Error(`slot ${slot} is half moved: ${message}`) : error
+        }
         askNext = to?.asking === true ? to.name : undefined
         if (to?.asking === false) topology.learn(to.slot, to.name)
         if (to === undefined) await topology.refresh(node?.name)

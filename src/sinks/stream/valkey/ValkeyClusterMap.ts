@@ -3,7 +3,7 @@
  * `ASK` say.
  *
  * Servers are known by `host:port` as they announce themselves; one that announces no host is reached by the host that was
- * asked. Bound: a map has at most {@link SLOTS} ranges.
+ * asked. A server whose address the one that was asked does not know has port 0 there (`noaddr`), and is left out. Bound: a map has at most {@link SLOTS} ranges.
  */
 import { infoOf } from "./ValkeyInfo.ts"
 
@@ -68,14 +68,18 @@ export const readMap = (slots: unknown, info: string, asked: Endpoint): ClusterM
     const [host, port] = node as readonly [string | null, number]
     return nameOf({ host: host === null || host === "" || host === "?" ? asked.host : host, port })
   }
-  const ranges = (slots as ReadonlyArray<ReadonlyArray<unknown>>).slice(0, SLOTS).map(
-    ([from, to, primary, ...replicas]): SlotRange => ({
-      from: Number(from),
-      to: Number(to),
-      primary: name(primary),
-      replicas: replicas.map(name)
-    })
-  )
+  const isKnown = (node: unknown) => (node as readonly [string | null, number])[1] > 0
+  const ranges = (slots as ReadonlyArray<ReadonlyArray<unknown>>)
+    .slice(0, SLOTS)
+    .filter(([, , primary]) => isKnown(primary))
+    .map(
+      ([from, to, primary, ...replicas]): SlotRange => ({
+        from: Number(from),
+        to: Number(to),
+        primary: name(primary),
+        replicas: replicas.filter(isKnown).map(name)
+      })
+    )
   return { ranges, epoch: Number(infoOf(info)("cluster_current_epoch") ?? 0) }
 }
 
@@ -86,13 +90,13 @@ export const rangeOf = ({ ranges }: ClusterMap, slot: number): SlotRange | undef
 export const uncovered = ({ ranges }: ClusterMap): number =>
   SLOTS - ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
 
-/** Where `MOVED 3999 10.0.0.1:6381` and `ASK …` send to; undefined for every other answer. */
+/** Where `MOVED 3999 10.0.0.1:6381` and `ASK …` send to; undefined for every other answer, and where they do not know the address. */
 export const redirection = (
   message: string,
   asked: Endpoint
 ): { readonly slot: number; readonly name: string; readonly asking: boolean } | undefined => {
   const found = /^(MOVED|ASK) (\d+) (.*):(\d+)$/.exec(message)
-  if (found === null) return undefined
+  if (found === null || Number(found[4]) === 0) return undefined
   const [, kind, slot, host, port] = found
   return {
     slot: Number(slot),

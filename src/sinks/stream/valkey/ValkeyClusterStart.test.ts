@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { describeWith, makeAuthority } from "../../../../test/DebianServers.ts"
 import { describeValkey, makeTestValkey } from "../../../../test/TestValkey.ts"
-import { makeTestValkeyCluster } from "../../../../test/TestValkeyCluster.ts"
+import { type ClusterNode, makeTestValkeyCluster } from "../../../../test/TestValkeyCluster.ts"
 import { SnapshotStream } from "../SnapshotStream.ts"
 import { layer } from "./SnapshotStreamValkey.ts"
+import { keyOf, streamOf } from "./StreamNumber.ts"
+import { slotOf } from "./ValkeyClusterMap.ts"
 import { awaitValkey, describeCluster, VALKEY_CLUSTER_RIGHTS } from "./ValkeyStart.ts"
 
 const asUser = (url: string) => url.replace("//", "//nodepulse:secret@")
@@ -60,7 +62,7 @@ describeValkey("the start with a cluster", () => {
       Effect.gen(function* () {
         const cluster = yield* makeTestValkeyCluster()
         const { url } = cluster
-        const look = describeCluster({ url, replicas: 1 })
+        const look = describeCluster({ url, replicas: 1, streams: 4 })
         expect(yield* look).toMatchObject({ saw: "a cluster of 3 primaries with 3 replicas", doubt: undefined })
         const [primary] = cluster.nodes
         const [replica] = yield* cluster.replicasOf(primary!)
@@ -81,6 +83,47 @@ describeValkey("the start with a cluster", () => {
         const alone = yield* makeTestValkey()
         const mistaken = yield* Effect.flip(awaitValkey({ url: alone.url.replace("redis:", "redis-cluster:") }))
         expect(mistaken.message).toContain("write redis:// instead of redis-cluster://")
+      })
+  )
+
+  it.live(
+    "says which streams a resharding left half moved, takes nothing for them alone, and goes on where it is ended",
+    () =>
+      Effect.gen(function* () {
+        const cluster = yield* makeTestValkeyCluster()
+        const { url } = cluster
+        const key = keyOf(3)
+        const slot = slotOf(key)
+        const from = yield* cluster.primaryOf(key)
+        const to = cluster.nodes.slice(0, 3).find((node) => node !== from)!
+        const publish = Effect.gen(function* () {
+          const stream = yield* SnapshotStream
+          const to = (n: number) => Array.from({ length: 99 }, (_, i) => `s${i}`).find((one) => streamOf(one, 4) === n)!
+          const row = (n: number) => [{ serverId: to(n), exporterName: "b", snapshots: ["c"] }]
+          yield* stream.publish(row(0))
+          // The first one waits for the slot until its time is over, and does not say for what.
+          yield* Effect.ignore(stream.publish(row(3)))
+          yield* Effect.sleep("500 millis")
+          return yield* Effect.result(stream.publish(row(3)))
+        }).pipe(Effect.scoped, Effect.provide(layer({ url, streams: 4, timeout: "1 second" }), { local: true }))
+        yield* publish
+        const say = ({ client }: ClusterNode, ...words: ReadonlyArray<string | number>) =>
+          Effect.promise(() => client.call("CLUSTER", "SETSLOT", slot, ...words))
+        yield* say(to, "IMPORTING", from.id)
+        yield* say(from, "MIGRATING", to.id)
+        const look = describeCluster({ url, replicas: 1, streams: 4 })
+        expect(yield* look).toMatchObject({
+          doubt: "the slot of stream 3 is half moved, so nothing is taken for it",
+          remedy: expect.stringContaining("--cluster fix 127.0.0.1:")
+        })
+        yield* awaitValkey({ url, within: "5 seconds" })
+        const refused = yield* publish
+        assert(Result.isFailure(refused))
+        expect(refused.failure.message).toContain(`slot ${slot} is half moved: TRYAGAIN`)
+        yield* say(from, "STABLE")
+        yield* say(to, "STABLE")
+        expect(yield* look).toMatchObject({ doubt: undefined })
+        assert(Result.isSuccess(yield* publish))
       })
   )
 })

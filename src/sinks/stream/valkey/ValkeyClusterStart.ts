@@ -9,14 +9,16 @@ import { Effect, type Scope } from "effect"
 import type { StreamUnavailable } from "../SnapshotStream.ts"
 import { keyOf } from "./StreamNumber.ts"
 import { addressOf, type ValkeyAddress } from "./ValkeyAddress.ts"
-import { type ClusterMap, type Endpoint, endpointOf, readMap, slotOf, uncovered } from "./ValkeyClusterMap.ts"
+import { HALF_MOVED } from "./ValkeyCluster.ts"
+import { type ClusterMap, type Endpoint, endpointOf, readMap, uncovered } from "./ValkeyClusterMap.ts"
 import { attempt, type Connection, open } from "./ValkeyConnection.ts"
+import { script } from "./ValkeyServer.ts"
 
 const SERVERS_MAX = 256
 const AT_ONCE = 8
 const ANSWER_WITHIN_MILLIS = 2_000
-/** Enough streams for one of them to be in every part of a cluster that is not very small. */
-const STREAMS_TRIED = 20_000
+/** A slot that is only just moving is whole again by then. */
+const HALF_MOVED_AFTER_MILLIS = 2_000
 
 interface SeenServer {
   readonly name: string
@@ -43,7 +45,7 @@ export interface SeenCluster {
 }
 
 /** Looks at one server, over a connection to it. */
-type Look = (connection: Connection, key: string) => Promise<FoundServer>
+type Look = (connection: Connection) => Promise<FoundServer>
 
 /** Fails where none of the servers that the address names gives a map. */
 export const lookAtCluster = (
@@ -80,38 +82,51 @@ const mapOf = (address: ValkeyAddress, seed: Endpoint): Effect.Effect<ClusterMap
     })
   }).pipe(Effect.scoped)
 
+/**
+ * Those of the first so many streams whose slot is not wholly anywhere, as an interrupted resharding leaves it: nothing is taken
+ * for them, nor given.
+ */
+export const halfMoved = (
+  address: ValkeyAddress,
+  streams: number
+): Effect.Effect<ReadonlyArray<number>, StreamUnavailable> =>
+  Effect.gen(function* () {
+    const connection = yield* open(address, {
+      name: "nodepulse-look",
+      silence: HALF_MOVED_AFTER_MILLIS,
+      maxBytesInFlight: 1 << 20
+    })
+    const isHalf = (stream: number) =>
+      attempt("look", () => connection.run(NOTHING, keyOf(stream), [])).pipe(
+        Effect.as(false),
+        Effect.catch(({ message }) => Effect.succeed(HALF_MOVED.test(message)))
+      )
+    return yield* Effect.filter(Array.from({ length: streams }).keys(), isHalf, { concurrency: "unbounded" })
+  }).pipe(Effect.scoped)
+
+/** It uses no key: the server looks itself whether it has all of them. */
+const NOTHING = script("return 0")
+
 interface ToLookAt {
   readonly name: string
   readonly follows: string | undefined
-  /** A key that it has; undefined: none was found. */
-  readonly key: string | undefined
 }
 
 const serversOf = (map: ClusterMap): ReadonlyArray<ToLookAt> => {
   const found = new Map<string, ToLookAt>()
   for (const { primary, replicas } of map.ranges) {
-    if (found.has(primary)) continue
-    const ranges = map.ranges.filter((range) => range.primary === primary)
-    const has = (stream: number) => {
-      const slot = slotOf(keyOf(stream))
-      return ranges.some(({ from, to }) => from <= slot && slot <= to)
-    }
-    const stream = Array.from({ length: STREAMS_TRIED }).findIndex((_, stream) => has(stream))
-    const key = stream < 0 ? undefined : keyOf(stream)
-    found.set(primary, { name: primary, follows: undefined, key })
-    for (const name of replicas) found.set(name, { name, follows: primary, key })
+    found.set(primary, { name: primary, follows: undefined })
+    for (const name of replicas) found.set(name, { name, follows: primary })
   }
   return [...found.values()].slice(0, SERVERS_MAX)
 }
 
-const lookAt = (address: ValkeyAddress, { follows, key, name }: ToLookAt, look: Look): Effect.Effect<SeenServer> =>
+const lookAt = (address: ValkeyAddress, { follows, name }: ToLookAt, look: Look): Effect.Effect<SeenServer> =>
   Effect.gen(function* () {
     const connection = yield* toServer(address, endpointOf(name))
     const found = yield* attempt("connect", async () => {
       await connection.ready(ANSWER_WITHIN_MILLIS)
-      // Else it sends everybody to its primary.
-      if (follows !== undefined) await connection.call("READONLY")
-      return key === undefined ? undefined : await look(connection, key)
+      return await look(connection)
     })
     return { name, follows, found, reason: "" }
   }).pipe(

@@ -12,10 +12,9 @@ import { StreamUnavailable } from "../SnapshotStream.ts"
 import { keyOf } from "./StreamNumber.ts"
 import { exposed, readAddress, type ValkeyAddress, type ValkeyUrlInvalid } from "./ValkeyAddress.ts"
 import { type Endpoint, SLOTS } from "./ValkeyClusterMap.ts"
-import { type FoundServer, lackingReplicas, lookAtCluster, type SeenCluster } from "./ValkeyClusterStart.ts"
+import { type FoundServer, halfMoved, lackingReplicas, lookAtCluster, type SeenCluster } from "./ValkeyClusterStart.ts"
 import { attempt, type Connection, open } from "./ValkeyConnection.ts"
 import { infoOf } from "./ValkeyInfo.ts"
-import { script } from "./ValkeyServer.ts"
 
 /** Valkey cannot be used as it is. Not retryable: the message says what to do. */
 export class ValkeyUnfit extends Schema.TaggedError<ValkeyUnfit>()("ValkeyUnfit", {
@@ -33,7 +32,7 @@ export const VALKEY_RIGHTS =
   "~nodepulse:* +xadd +xlen +xrange +xtrim +xdel +xack +xclaim +xpending +xreadgroup +xgroup +xinfo +exists +get +incrby +del +time +memory|usage +eval +evalsha +info +client +config|get +ping +select"
 
 /** What it may do beside, where Valkey is a cluster. */
-const CLUSTER_RIGHTS = "+cluster|slots +cluster|info +asking +readonly +wait"
+const CLUSTER_RIGHTS = "+cluster|slots +cluster|info +asking +wait"
 
 /** The rights in a cluster. `docs/deployment.md` shows them. */
 export const VALKEY_CLUSTER_RIGHTS = `${VALKEY_RIGHTS} ${CLUSTER_RIGHTS}`
@@ -76,6 +75,7 @@ export const awaitValkey = (options: {
 export const describeCluster = (options: {
   readonly url: Redacted.Redacted<string> | string
   readonly replicas: number
+  readonly streams: number
 }): Effect.Effect<
   { readonly saw: string; readonly doubt: string | undefined; readonly remedy: string } | undefined,
   StreamUnavailable | ValkeyUrlInvalid | ValkeyUnfit
@@ -93,7 +93,17 @@ export const describeCluster = (options: {
       uncovered ??
       lackingReplicas(seen, options.replicas) ??
       (away === undefined ? undefined : `${away.name}: ${away.reason}`)
-    return { saw, doubt, remedy: "start what is away; CLUSTER NODES on one of them shows who that is" }
+    if (doubt !== undefined) {
+      return { saw, doubt, remedy: "start what is away; CLUSTER NODES on one of them shows who that is" }
+    }
+    const half = yield* halfMoved(address, options.streams)
+    if (half.length === 0) return { saw, doubt: undefined, remedy: "" }
+    const [{ name }] = seen.servers as [SeenCluster["servers"][number]]
+    return {
+      saw,
+      doubt: `the slot of stream ${half.join(", ")} is half moved, so nothing is taken for it`,
+      remedy: `where no resharding is under way, end the one that was interrupted: valkey-cli --cluster fix ${name}`
+    }
   })
 
 /** Fails with what somebody has to mend on one of the servers that answer. */
@@ -117,7 +127,7 @@ const examineServer = (address: ValkeyAddress, withinMillis: number) =>
       await connection.ready(Math.min(patience, withinMillis)).finally(() => {
         patience = 5_000
       })
-      return await lookAtServer(NEEDED)(connection, keyOf(0))
+      return await lookAtServer(NEEDED)(connection)
     })
     return Effect.flatMap(look, (found) => {
       if (!isInCluster(found)) return beFit(found, GRANT)
@@ -153,11 +163,10 @@ const isInCluster = ({ info }: FoundServer) =>
 
 const lookAtServer =
   (needed: ReadonlyArray<ReadonlyArray<string>>) =>
-  async (connection: Connection, key: string): Promise<FoundServer> => {
+  async (connection: Connection): Promise<FoundServer> => {
     const info = String(await connection.call("INFO", "server"))
-    // A server of a cluster that was asked as if it were alone may have another server's key.
-    const isElsewhere = needed === NEEDED && isInCluster({ info, lacking: [] })
-    const lacking = isElsewhere ? [] : ((await connection.run(rights(needed), key, [])) as ReadonlyArray<string>)
+    // The key is none of the script's: any server tells, whoever has it, also while its slot moves.
+    const lacking = (await connection.call("EVAL", rights(needed), 0, keyOf(0))) as ReadonlyArray<string>
     return { info, lacking }
   }
 
@@ -242,20 +251,19 @@ const NEEDED_OF_CLUSTER = [
   ["CLUSTER", "SLOTS"],
   ["CLUSTER", "INFO"],
   ["ASKING"],
-  ["READONLY"],
   ["WAIT", "1", "1"]
 ] as const
 
 /** Asks the server itself, and runs none of them. */
 const rights = (needed: ReadonlyArray<ReadonlyArray<string>>) =>
-  script(
-    `local lacking = {}\n${needed
-      .map(
-        (command) =>
-          `if not redis.acl_check_cmd(${command.map((part) => (part === "KEY" ? "KEYS[1]" : part === "ROWS" ? "KEYS[2]" : `'${part}'`)).join(", ")}) then lacking[#lacking + 1] = '${nameOf(command)}' end`
-      )
-      .join("\n")}\nreturn lacking`
-  )
+  `local lacking = {}\n${needed
+    .map(
+      (command) =>
+        `if not redis.acl_check_cmd(${command.map((part) => PLACES[part] ?? `'${part}'`).join(", ")}) then lacking[#lacking + 1] = '${nameOf(command)}' end`
+    )
+    .join("\n")}\nreturn lacking`
+
+const PLACES: Readonly<Record<string, string>> = { KEY: "ARGV[1]", ROWS: "ARGV[1] .. ':rows'" }
 
 /** `xgroup|create`, as access lists have it. */
 function nameOf([name, second]: ReadonlyArray<string>): string {
