@@ -18,16 +18,18 @@ const digest = Effect.fnUntraced(function* (name: string) {
   const reading = new Map<number, Lease>()
   const inFlight = new Map<number, number>()
   const empty = new Set<number>()
+  const valkey = { silentMillis: 0 }
   const reader: LeasedReader = {
     begin: (lease) => Effect.sync(() => void reading.set(lease.stream, lease)),
     stop: (stream) => inFlight.get(stream) ?? 0,
     end: (stream) => Effect.sync(() => void reading.delete(stream)),
-    removeEmpty: ({ stream }) => Effect.sync(() => empty.has(stream) && reading.delete(stream))
+    removeEmpty: ({ stream }) => Effect.sync(() => empty.has(stream) && reading.delete(stream)),
+    silentMillis: () => valkey.silentMillis
   }
   const scope = yield* Scope.make()
   yield* Scope.provide(holder.leases.attach(reader), scope)
   const streams = () => [...reading.keys()].sort((a, b) => a - b)
-  return { ...holder, name, reading, inFlight, empty, streams, stop: Scope.close(scope, Exit.void) }
+  return { ...holder, name, reading, inFlight, empty, valkey, streams, stop: Scope.close(scope, Exit.void) }
 })
 
 const fresh = Effect.fnUntraced(function* (streams: number) {
@@ -77,6 +79,35 @@ layer(TestDatabase.layer)("leases", (it) => {
       for (const one of [a, b, a, b]) yield* one.beat
       assert.deepStrictEqual(a.reading, before, "who beats moves nothing")
     })
+  )
+
+  it.effect(
+    "who is cut off from Valkey leaves all to the others and takes its share again, and the last one stays",
+    () =>
+      Effect.gen(function* () {
+        yield* fresh(2)
+        const [a, b] = [yield* digest("a"), yield* digest("b")]
+        for (const one of [a, b, a, b]) yield* one.beat
+        assert.deepStrictEqual([a.streams(), b.streams()], [[0], [1]])
+        a.valkey.silentMillis = 9_900
+        yield* a.beat
+        assert.deepStrictEqual(a.streams(), [0], "it may have been a failover")
+
+        a.valkey.silentMillis = 10_100
+        for (const one of [a, b, a, b]) yield* one.beat
+        assert.deepStrictEqual([a.streams(), b.streams()], [[], [0, 1]])
+        // Valkey is away for all: whoever is left goes on, so that nothing waits when it is back.
+        b.valkey.silentMillis = 60_000
+        for (const one of [b, a, b, a]) yield* one.beat
+        assert.deepStrictEqual([a.streams(), b.streams()], [[], [0, 1]])
+
+        a.valkey.silentMillis = 0
+        for (const one of [a, b, a, b]) yield* one.beat
+        assert.deepStrictEqual([a.streams(), b.streams()], [[0, 1], []])
+        b.valkey.silentMillis = 0
+        for (const one of [b, a, b, a]) yield* one.beat
+        assert.deepStrictEqual([a.streams().length, b.streams().length], [1, 1])
+      })
   )
 
   it.effect("two that start at once share without one waiting for the other", () =>

@@ -8,6 +8,9 @@
  *   would be stored, and where they would be acknowledged.
  * - Giving up: it reads no more of the stream, waits until what is in flight is settled (at most `settleWithin`), gives back
  *   the rest, and frees the lease. A stop does the same with all at once.
+ * - Who is cut off from Valkey alone leaves everything to the others: for so long that Valkey was not heard of (`cutOffAfter`) while
+ *   another digest lives, it frees what it has and does not count as living. Where Valkey is away for all, one digest stays with all
+ *   of it, and reads on at once when it is back.
  * - Valkey that has seen a higher fence than the database (a backup of the database that was restored): its owner by the
  *   database takes one beyond.
  * - A stream that nobody publishes to and that is empty is retired by whoever has it.
@@ -27,6 +30,8 @@ export interface LeaseOptions {
   readonly lease?: Duration.Input
   /** How often it renews and looks around. Defaults to a quarter of the lease. */
   readonly beat?: Duration.Input
+  /** How long Valkey may be silent before its streams are left to others. Defaults to 10 seconds. */
+  readonly cutOffAfter?: Duration.Input
   /** How long giving up a stream waits for what is in flight. Defaults to 5 seconds. */
   readonly settleWithin?: Duration.Input
 }
@@ -54,6 +59,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
     /** A connection that went silent holds up no more than this, and costs no lease. */
     const beatWithin = Duration.times(lease, 0.5)
     const settleMillis = Duration.toMillis(Duration.fromInputUnsafe(options.settleWithin ?? "5 seconds"))
+    const cutOffMillis = Duration.toMillis(Duration.fromInputUnsafe(options.cutOffAfter ?? "10 seconds"))
     const table = makeLeaseTable(yield* PgClient.PgClient, name, lease)
     const oneAtATime = Semaphore.makeUnsafe(1)
     const awake = Latch.makeUnsafe(false)
@@ -64,6 +70,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
     const outfenced = new Map<number, number>()
     let reader: LeasedReader | undefined
     let away = false
+    let isStandingBack = false
     /** When the database answered last; undefined: never yet. Monotonic milliseconds, as below. */
     let answeredAt: number | undefined
     let takesFrom = Number.NEGATIVE_INFINITY
@@ -133,7 +140,25 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
       }
     })
 
+    /** Whether all is left to others, since Valkey does not answer this digest. */
+    const standsBack = Effect.gen(function* () {
+      const isCutOff = (reader?.silentMillis() ?? 0) > cutOffMillis
+      const before = isStandingBack
+      isStandingBack = isCutOff && (yield* table.others).length > 0
+      if (isStandingBack) {
+        yield* Effect.forEach([...held.keys()], end, { discard: true, concurrency: "unbounded" })
+        yield* table.leave
+      }
+      if (before !== isStandingBack && (isStandingBack || !isCutOff)) {
+        yield* isStandingBack
+          ? Effect.logWarning("Valkey does not answer this digest: its streams are left to the others")
+          : Effect.logInfo("Valkey answers this digest again: it takes its share of the streams")
+      }
+      return isStandingBack
+    })
+
     const once = Effect.gen(function* () {
+      if (yield* standsBack) return
       const { digests, streams } = yield* table.beat
       yield* reconcile(streams)
       yield* raise

@@ -23,6 +23,8 @@ export interface LeaseTable {
     { readonly digests: ReadonlyArray<string>; readonly streams: ReadonlyArray<SeenStream> },
     DatabaseUnavailable
   >
+  /** Other digests that live. */
+  readonly others: Effect.Effect<ReadonlyArray<string>, DatabaseUnavailable>
   /** Takes those that are free still. Each gets a higher fence. */
   readonly take: (streams: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Lease>, DatabaseUnavailable>
   /** A fence beyond this one, where this digest still has the stream. */
@@ -107,14 +109,17 @@ const leasesOf = (rows: ReadonlyArray<LeaseRow>): ReadonlyArray<Lease> =>
 export const makeLeaseTable = (sql: PgClient.PgClient, me: string, lease: Duration.Duration): LeaseTable => {
   const run = (statement: string, ...parameters: ReadonlyArray<unknown>) =>
     Effect.asVoid(sql.unsafe(statement, parameters))
+  const alive = Effect.map(sql.unsafe<{ readonly name: string }>(ALIVE, [millis(lease)]), (digests) =>
+    digests.map(({ name }) => name)
+  )
   const beat = Effect.gen(function* () {
     yield* run(BEAT, me, millis(lease), millis(FORGOTTEN_AFTER))
-    const digests = yield* sql.unsafe<{ readonly name: string }>(ALIVE, [millis(lease)])
+    const digests = yield* alive
     const streams = yield* sql.unsafe<
       LeaseRow & { readonly owner: string | null; readonly free: boolean; readonly unused: boolean }
     >(SEEN, [millis(UNUSED_AFTER)])
     return {
-      digests: digests.map(({ name }) => name),
+      digests,
       streams: streams.map(({ fence, free, owner, stream, unused }) => ({
         stream,
         owner,
@@ -127,6 +132,7 @@ export const makeLeaseTable = (sql: PgClient.PgClient, me: string, lease: Durati
 
   return {
     beat: beat.pipe(answering("renew leases")),
+    others: Effect.map(alive, (digests) => digests.filter((name) => name !== me)).pipe(answering("look who lives")),
     take: (streams) =>
       Effect.map(sql.unsafe<LeaseRow>(TAKE, [numbers(streams), me, millis(lease)]), leasesOf).pipe(
         answering("take streams")

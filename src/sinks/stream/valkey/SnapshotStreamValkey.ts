@@ -128,6 +128,24 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
   // A moment for the first connection, so that what comes next does not find it under way. Where it fails, so will they.
   yield* Effect.ignore(attempt("connect", () => commands.ready(timeout)))
 
+  let heardAt = now()
+  let isListening = false
+  /** Whether any server of the streams answers at all. */
+  const listen = () => {
+    if (isListening) return
+    isListening = true
+    Promise.any(numbers.map((stream) => commands.call("XLEN", keyOfStream(stream))))
+      .then(
+        () => {
+          heardAt = now()
+        },
+        () => {}
+      )
+      .finally(() => {
+        isListening = false
+      })
+  }
+
   /** Runs something that answers at once. */
   const command = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, StreamUnavailable> =>
     Effect.timeoutOrElse(attempt(operation, run), {
@@ -237,6 +255,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
         subscriptions.add(subscription)
         return setInterval(() => {
           for (const { beat } of subscription.consumers) beat()
+          listen()
         }, claimAfter / 5)
       }),
       (heartbeat) =>
@@ -304,7 +323,8 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
       begin,
       stop: (stream) => open.get(stream)?.consumer.stop() ?? 0,
       end,
-      removeEmpty
+      removeEmpty,
+      silentMillis: () => now() - heardAt
     } satisfies LeasedReader as LeasedReader
   })
 
