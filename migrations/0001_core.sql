@@ -102,6 +102,14 @@ create table admiral.digests (
 );
 comment on table admiral.digests is 'The digests, and when each was last heard of.';
 
+create table admiral.processes (
+  name text collate "C" primary key,
+  roles text not null,
+  fingerprints jsonb not null,
+  seen_at timestamptz not null default now()
+);
+comment on table admiral.processes is 'The processes, and hashes of what has to be the same on all of them.';
+
 create table admiral.audit (
   id bigint generated always as identity primary key,
   at timestamptz not null default now(),

@@ -6,6 +6,7 @@
  */
 import { Clock, Effect } from "effect"
 import { Gauge } from "prom-client"
+import { type Agreement, COMPARED } from "./Agreement.ts"
 import type { Alerts } from "./alerts/Alerts.ts"
 import type { Notifications } from "./alerts/delivery/Notifications.ts"
 import type { PipelineView } from "./engine/Pipeline.ts"
@@ -113,6 +114,25 @@ export const registerReplica = ({ view }: ReadReplica["Service"]): Effect.Effect
         const { asOf, isUsed = false } = view() ?? {}
         used.set(isUsed ? 1 : 0)
         lag.set(asOf === undefined ? Number.NaN : Math.max(0, now / 1_000 - asOf / 1e6))
+      })
+    )
+  })
+
+/** Whether processes differ in what has to be the same. */
+export const registerAgreement = ({ view }: Agreement): Effect.Effect<void, never, SelfMetrics> =>
+  Effect.gen(function* () {
+    const { beforeScrape, registry } = yield* SelfMetrics
+    const differ = new Gauge({
+      name: "nodepulse_processes_differ",
+      help: "1 where processes have different rules, exporters or packing, which have to be the same, else 0.",
+      labelNames: ["what"],
+      registers: [registry]
+    })
+    yield* beforeScrape(
+      "agreement",
+      Effect.sync(() => {
+        const now = view()
+        for (const what of COMPARED) differ.set({ what }, now.some((one) => one.what === what) ? 1 : 0)
       })
     )
   })

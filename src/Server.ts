@@ -28,10 +28,12 @@
  * database goes. Past the supervisor's limit the program ends with the error, rather than run half dead.
  */
 import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
 import { Effect, Exit, Layer, Option, Scope } from "effect"
 import { HttpServer } from "effect/http"
 import { makeAgent } from "../agent/Agent.ts"
 import { type AgentConfigShape, withDefaults } from "../agent/config/AgentConfig.ts"
+import { makeAgreement } from "./Agreement.ts"
 import * as AgentsPostgres from "./access/AgentsPostgres.ts"
 import * as AuditPostgres from "./access/AuditPostgres.ts"
 import * as NotesPostgres from "./access/NotesPostgres.ts"
@@ -279,6 +281,8 @@ const tree = (options: ServerOptions) =>
 
     const children: Array<Supervisor.Child<never>> = [...before]
     if (opening !== undefined) children.push({ name: "streams", run: opening, stopWithin: "1 second" })
+    const agreement = yield* agreeing(options.roles)
+    children.push({ name: "agreement", run: agreement.run, stopWithin: "2 seconds" })
     const view = () => root?.view() ?? { name: "nodepulse", children: [] }
     let root: Supervisor.Supervisor<never> | undefined
 
@@ -294,6 +298,7 @@ const tree = (options: ServerOptions) =>
       yield* PipelineMetrics.registerAlerts(yield* Alerts)
       yield* PipelineMetrics.registerNotifications(yield* Notifications)
       yield* PipelineMetrics.registerReplica(yield* ReadReplica)
+      yield* PipelineMetrics.registerAgreement(agreement)
       yield* PipelineMetrics.register({ pipelines: () => (digest === undefined ? [] : [digest.view()]), root: view })
       if (options.roles.has("api"))
         children.push({ name: "replica", run: (yield* ReadReplica).run, stopWithin: "1 second" })
@@ -309,6 +314,14 @@ const tree = (options: ServerOptions) =>
     root = Supervisor.make({ name: "nodepulse", children, ...POLICY })
     yield* root.run
   }).pipe(Effect.scoped)
+
+/** Whether this process has what the others have. */
+const agreeing = Effect.fnUntraced(function* (roles: ReadonlySet<Role>) {
+  const { packAfter } = yield* Settings
+  const { exporters } = yield* Registry
+  const [sql, rules] = [yield* PgClient.PgClient, yield* RuleLayers]
+  return makeAgreement({ sql, roles: [...roles], exporters, rules, packAfter })
+})
 
 /** Asks the rules, and tells people and Alertmanagers what fires. */
 const alerting = Effect.gen(function* () {

@@ -3,6 +3,7 @@
  * text, and the types of its parameters. `statements.test.ts` keeps their texts, `distributed.test.ts` asks where they go.
  */
 import config from "../plugins.config.ts"
+import { agreementStatements } from "../src/Agreement.ts"
 import { actingStatements } from "../src/acting/ActingStatements.ts"
 import { actAlertStatements } from "../src/alerts/Acts.ts"
 import { alertStatements } from "../src/alerts/AlertRows.ts"
@@ -130,6 +131,7 @@ export const statements: ReadonlyArray<readonly [name: string, sql: string, type
   ...named("rules", storedRuleStatements),
   ...named("silences", silenceStatements),
   ...named("recordings", recordingStatements),
+  ...named("agreement", agreementStatements),
   ...named("leases", leaseStatements),
   ...named("fence", fenceStatements),
   ...named("acting", { ...actingStatements, ...actAlertStatements }),

@@ -9,6 +9,7 @@ import { resolve } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Clock, type Config, Duration, Effect, Layer, Option, type Redacted, References, Result } from "effect"
 import { exchange } from "../../agent/scrape/HttpExchange.ts"
+import { differencesOf, differenceText, heardOf } from "../Agreement.ts"
 import { type AgentState, conflictOf } from "../access/AgentHolder.ts"
 import { Agents } from "../access/Agents.ts"
 import * as AgentsPostgres from "../access/AgentsPostgres.ts"
@@ -53,7 +54,7 @@ export const diagnoseServer = (isExpected: boolean) =>
       ...(yield* checkDataFolder(unit, settings.success)),
       ...(yield* checkDatabase(unit, settings.success)),
       ...(yield* checkReplica(settings.success)),
-      yield* checkStream(valkeyUrl, settings.success.stream?.replicas),
+      yield* checkStream(valkeyUrl, settings.success.stream),
       yield* checkRunning(settings.success, isExpected || unit !== undefined || Option.isSome(databaseUrl))
     ]
   })
@@ -189,7 +190,9 @@ const lookInside = Effect.gen(function* () {
     ? new Set((yield* sql<{ readonly name: string }>`select name from admiral.migrations`).map(({ name }) => name))
     : new Set<string>()
   findings.push(...(yield* checkMigrations(applied)))
-  if (row!.made) findings.push(...(yield* checkDistribution), ...(yield* checkAgents(now)))
+  if (row!.made) {
+    findings.push(...(yield* checkDistribution), ...(yield* checkAgreement(sql)), ...(yield* checkAgents(now)))
+  }
   return findings
 })
 
@@ -241,6 +244,20 @@ const checkMigrations = Effect.fnUntraced(function* (applied: ReadonlySet<string
       : doubtful("migrations", `not applied yet: ${missing.join(", ")}`, "nodepulse migrate, or start the server")
   ]
 })
+
+/** Whether the processes that run have the same rules, exporters and packing. */
+const checkAgreement = (sql: PgClient.PgClient) =>
+  Effect.map(
+    heardOf(sql),
+    (processes): ReadonlyArray<Finding> =>
+      differencesOf(processes).map((one) => {
+        const { remedy, saw } = differenceText(one)
+        return doubtful("processes", printable(saw), remedy)
+      })
+  ).pipe(
+    // Its table comes with a migration that may not be applied yet.
+    Effect.catch(() => Effect.succeed<ReadonlyArray<Finding>>([]))
+  )
 
 /** Whether two machines report with one token, which exporters agents refuse, and which agents hold back. */
 const checkAgents = (now: number) =>
@@ -315,14 +332,17 @@ const reasonOf = (error: unknown): string => {
   return inner instanceof Error && inner.message !== "" ? inner.message : "does not answer"
 }
 
-const checkStream = (url: SettingsShape["valkeyUrl"], replicas: number | undefined): Effect.Effect<Finding> =>
+const checkStream = (url: SettingsShape["valkeyUrl"], stream: SettingsShape["stream"]): Effect.Effect<Finding> =>
   Option.isNone(url)
     ? Effect.succeed(fine("stream", "in process: a push is answered once its rows are in PostgreSQL"))
-    : checkValkey(url.value, replicas)
+    : checkValkey(url.value, stream)
 
-const checkValkey = (url: Redacted.Redacted<string>, replicas: number | undefined): Effect.Effect<Finding> =>
+const checkValkey = (
+  url: Redacted.Redacted<string>,
+  { replicas = 1, streams = 1 }: NonNullable<SettingsShape["stream"]> = {}
+): Effect.Effect<Finding> =>
   Effect.gen(function* () {
-    const cluster = yield* describeCluster({ url, replicas: replicas ?? 1 })
+    const cluster = yield* describeCluster({ url, replicas, streams })
     if (cluster?.doubt !== undefined) return doubtful("stream", `${cluster.saw}: ${cluster.doubt}`, cluster.remedy)
     const stream = yield* SnapshotStream
     const { bound, length } = yield* stream.stats

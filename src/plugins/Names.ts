@@ -38,7 +38,7 @@ export const CORE_TABLES: ReadonlyArray<string> = [
     "migrations"
   ],
   ...["packing_queue", "packed_days", "packed_number", "sessions", "sign_in_links", "audit", "notes", "stream_keys"],
-  ...["streams", "digests"],
+  ...["streams", "digests", "processes"],
   ...[
     "groupings",
     "alerts",

@@ -1,0 +1,1 @@
+delete from admiral.processes where name = $1::text;
