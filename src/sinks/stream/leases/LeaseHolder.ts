@@ -20,6 +20,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { Clock, Duration, Effect, Latch, Semaphore } from "effect"
 import type { Lease, LeasedReader, StreamLeases } from "../SnapshotStream.ts"
+import { STREAMS_MAX } from "../valkey/StreamNumber.ts"
 import { makeLeaseTable, type SeenStream } from "./LeaseTable.ts"
 import { shareOf } from "./Shares.ts"
 
@@ -146,7 +147,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
       const before = isStandingBack
       isStandingBack = isCutOff && (yield* table.others).length > 0
       if (isStandingBack) {
-        yield* Effect.forEach([...held.keys()], end, { discard: true, concurrency: "unbounded" })
+        yield* Effect.forEach([...held.keys()], end, { discard: true, concurrency: STREAMS_MAX })
         yield* table.leave
       }
       if (before !== isStandingBack && (isStandingBack || !isCutOff)) {

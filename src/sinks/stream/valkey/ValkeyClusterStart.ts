@@ -7,7 +7,7 @@
  */
 import { Effect, type Scope } from "effect"
 import type { StreamUnavailable } from "../SnapshotStream.ts"
-import { keyOf } from "./StreamNumber.ts"
+import { keyOf, STREAMS_MAX } from "./StreamNumber.ts"
 import { addressOf, type ValkeyAddress } from "./ValkeyAddress.ts"
 import { HALF_MOVED } from "./ValkeyCluster.ts"
 import { type ClusterMap, type Endpoint, endpointOf, readMap, uncovered } from "./ValkeyClusterMap.ts"
@@ -101,7 +101,7 @@ export const halfMoved = (
         Effect.as(false),
         Effect.catch(({ message }) => Effect.succeed(HALF_MOVED.test(message)))
       )
-    return yield* Effect.filter(Array.from({ length: streams }).keys(), isHalf, { concurrency: "unbounded" })
+    return yield* Effect.filter(Array.from({ length: streams }).keys(), isHalf, { concurrency: STREAMS_MAX })
   }).pipe(Effect.scoped)
 
 /** It uses no key: the server looks itself whether it has all of them. */
