@@ -309,6 +309,13 @@ describe("an incident", () => {
     )
   })
 
+  it("is not even opened for an order that was signed before anybody looked", () => {
+    const signed = alertAt({ rule: "Act", resource: "signatures", from: 0, to: 1 }, 0, 2)
+    const none = { silentRules: new Set<string>(), silent: new Map(), isSilenced: () => false }
+    const facts = { now: EPOCH + 2_000, routes: [route()], incidents: [], alerts: [signed], ...none }
+    assert.deepStrictEqual(plan(facts), { changed: [], passedOver: [signed] })
+  })
+
   it("of an order that was signed holds up nothing of what became of it, and of the next one in the same words", () => {
     const act = { rule: "Act", group: "restart x" }
     const fires = [
