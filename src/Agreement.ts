@@ -11,7 +11,6 @@
  * looked at; one that was not heard of for {@link LIVING} does not count.
  */
 import { createHash } from "node:crypto"
-import { hostname } from "node:os"
 import { type PgClient, PgTypes } from "@effect/sql-pg"
 import { Duration, Effect } from "effect"
 import type { RuleLayers } from "./alerts/RuleLayers.ts"
@@ -123,16 +122,15 @@ export interface Agreement {
 
 export const makeAgreement = (options: {
   readonly sql: PgClient.PgClient
-  /** Unique; begins with the host's name. */
-  readonly name?: string
+  /** No other process has it, also where containers share a host's name and each is process 1: it would hide what the other has. */
+  readonly name: string
   readonly roles: ReadonlyArray<string>
   readonly exporters: ReadonlyArray<Exporter>
   readonly rules: RuleLayers["Service"]
   /** How long a day is over when it is packed. */
   readonly packAfter: Duration.Duration | undefined
 }): Agreement => {
-  const { exporters, packAfter, roles, rules, sql } = options
-  const name = options.name ?? `${hostname()}.${process.pid}`
+  const { exporters, name, packAfter, roles, rules, sql } = options
   const isDigest = roles.includes("digest")
   let differences: ReadonlyArray<Difference> = []
   /** Of the look before, and what the log has. */

@@ -281,7 +281,7 @@ const tree = (options: ServerOptions) =>
 
     const children: Array<Supervisor.Child<never>> = [...before]
     if (opening !== undefined) children.push({ name: "streams", run: opening, stopWithin: "1 second" })
-    const agreement = yield* agreeing(options.roles)
+    const agreement = yield* agreeing(consumer, options.roles)
     children.push({ name: "agreement", run: agreement.run, stopWithin: "2 seconds" })
     const view = () => root?.view() ?? { name: "nodepulse", children: [] }
     let root: Supervisor.Supervisor<never> | undefined
@@ -316,11 +316,11 @@ const tree = (options: ServerOptions) =>
   }).pipe(Effect.scoped)
 
 /** Whether this process has what the others have. */
-const agreeing = Effect.fnUntraced(function* (roles: ReadonlySet<Role>) {
+const agreeing = Effect.fnUntraced(function* (name: string, roles: ReadonlySet<Role>) {
   const { packAfter } = yield* Settings
   const { exporters } = yield* Registry
   const [sql, rules] = [yield* PgClient.PgClient, yield* RuleLayers]
-  return makeAgreement({ sql, roles: [...roles], exporters, rules, packAfter })
+  return makeAgreement({ sql, name, roles: [...roles], exporters, rules, packAfter })
 })
 
 /** Asks the rules, and tells people and Alertmanagers what fires. */
