@@ -771,6 +771,22 @@ const entriesOfBothKinds = (
         assert.deepStrictEqual(rowsOf(yield* stream.stats), { length: 0, pending: 0 })
       })
     )
+
+    for (const how of ["release", "postpone"] as const)
+      promise(
+        `hands out again what it was told to ${how} of a scrape before the rest of it was settled`,
+        1_000,
+        Effect.gen(function* () {
+          const stream = yield* SnapshotStream
+          yield* publish([entryOf(0, "scrape")])
+          const consumer = yield* stream.subscribe("a")
+          const [scrape] = yield* readRows(consumer, ROWS)
+          yield* consumer[how]([scrape!.slice(0, 1)])
+          yield* consumer.acknowledge([scrape!.slice(1, ROWS)])
+          yield* consumer.acknowledge(yield* readUntil(consumer, ({ from }) => from === 0))
+          assert.deepStrictEqual(rowsOf(yield* stream.stats), { length: 0, pending: 0 })
+        })
+      )
   })
 }
 

@@ -307,6 +307,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     const mine: Array<string> = []
     /** With the rows beyond one that they hold, in turn. */
     const others: Array<string | number> = []
+    /** Of these, rows were given back while the reader still had others. */
+    const returned: Array<string> = []
     for (const { content, from, receipt, to } of deliveries) {
       if (!(receipt instanceof Receipt)) continue
       if (receipt.waited) lookAtWaitingAt = Number.NEGATIVE_INFINITY
@@ -318,11 +320,14 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
         }
       } else {
         receipt.rows.settle(from, to)
+        const [id = ""] = receipt.ids
+        if (receipt.rows.isReturned && held.delete(id)) returned.push(id)
         if (!receipt.rows.isDone) continue
-        held.delete(receipt.ids[0]!)
-        others.push(receipt.ids[0]!, rowsIn(content) - 1)
+        held.delete(id)
+        others.push(id, rowsIn(content) - 1)
       }
     }
+    await giveUp(RELEASE, returned)
     if (mine.length + others.length === 0) return
     const overdue = deferred.over(mine.length)
     try {
@@ -357,26 +362,22 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     return mine
   }
 
-  /** Says that these are not held any more; whether there were any. */
-  const giveUp = async (script: Script, deliveries: ReadonlyArray<Delivery>): Promise<boolean> => {
-    const mine = dropped(deliveries)
+  /** Says that these are not held any more. */
+  const giveUp = async (script: Script, ids: ReadonlyArray<string>) => {
+    if (ids.length === 0) return
     try {
-      for (let at = 0; at < mine.length; at += CLAIM_MAX)
-        await run(script, [consumer, ...mine.slice(at, at + CLAIM_MAX)])
+      for (let at = 0; at < ids.length; at += CLAIM_MAX) await run(script, [consumer, ...ids.slice(at, at + CLAIM_MAX)])
     } catch (error) {
       ownFrom = "-"
       throw error
     }
-    return mine.length > 0
+    if (script === RELEASE) options.onReleased()
+    else waits = true
   }
 
-  const release = async (deliveries: ReadonlyArray<Delivery>) => {
-    if (await giveUp(RELEASE, deliveries)) options.onReleased()
-  }
+  const release = (deliveries: ReadonlyArray<Delivery>) => giveUp(RELEASE, dropped(deliveries))
 
-  const postpone = async (deliveries: ReadonlyArray<Delivery>) => {
-    if (await giveUp(POSTPONE, deliveries)) waits = true
-  }
+  const postpone = (deliveries: ReadonlyArray<Delivery>) => giveUp(POSTPONE, dropped(deliveries))
 
   const lookAgain = (waiting: boolean) => {
     lookForOthersAt = Number.NEGATIVE_INFINITY
