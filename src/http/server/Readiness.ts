@@ -40,7 +40,7 @@ export class Readiness extends Context.Service<Readiness, { readonly checks: Eff
         const health = yield* WriteHealth
         // Rows that wait for a node of the database while others are stored are no reason to be taken away.
         const rows = Option.getOrUndefined(yield* Effect.serviceOption(SnapshotRows))
-        const writes = Effect.map(health.check, () => rows?.waits?.())
+        const writes = Effect.andThen(health.check, rows?.waits ?? Effect.succeed(undefined))
         const all = { database: servers.list, stream: Effect.map(stream.stats, noteOnStreams), writes, ...more }
         const run = Effect.forEach(Object.entries(all), ([name, effect]) => check(name, effect), {
           concurrency: Object.keys(all).length

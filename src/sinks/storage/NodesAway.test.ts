@@ -65,6 +65,7 @@ const insert = (...servers: ReadonlyArray<string>) =>
       servers.map((serverId) => suiteRow({ serverId, timestamp: moment++ * 1_000_000 }))
     )
   )
+const waits = Effect.flatMap(SnapshotRows, (rows) => rows.waits!)
 const refusalOf = (...servers: ReadonlyArray<string>) =>
   Effect.map(Effect.flip(insert(...servers)), (error) => [error._tag, error.message])
 
@@ -96,7 +97,7 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
         assert.deepStrictEqual(yield* refusalOf("on-a", "on-b"), wait)
         moment = before
         assert.deepStrictEqual(yield* insert("on-a"), { inserted: 1, duplicates: 0 })
-        assert.strictEqual((yield* SnapshotRows).waits?.(), "rows wait of 1 server, as node b:5432 does not answer")
+        assert.strictEqual(yield* waits, "rows wait of 1 server, as node b:5432 does not answer")
 
         // It is not asked with each batch: after 1 second, then 2, then 4.
         assert.deepStrictEqual(yield* refusalOf("on-b"), wait)
@@ -117,7 +118,7 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
         assert.deepStrictEqual(yield* refusalOf("on-b"), wait)
         yield* TestClock.adjust("10 seconds")
         assert.deepStrictEqual(yield* insert("on-a", "on-b"), { inserted: 2, duplicates: 0 })
-        assert.isUndefined((yield* SnapshotRows).waits?.())
+        assert.isUndefined(yield* waits)
         assert.deepStrictEqual(said, [
           "rows of 1 server wait: node b:5432 does not answer",
           "rows of 1 server are stored again, after 17s: node b:5432 answers"
@@ -165,7 +166,7 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
         ] as const) {
           yield* node("b", { refuses: code })
           assert.strictEqual((yield* refusalOf("on-b"))[0], tag, code)
-          assert.isUndefined((yield* SnapshotRows).waits?.())
+          assert.isUndefined(yield* waits)
         }
         yield* node("b", {})
         // Of a node that none of them is on.
@@ -175,7 +176,36 @@ describe.skipIf(isLeftOut)("where a node of the database is away", () => {
         yield* node("a", {})
         assert.deepStrictEqual(yield* insert("on-a"), { inserted: 1, duplicates: 0 })
         assert.strictEqual((yield* refusalOf("on-b"))[0], "ServersWait")
+        yield* node("b", {})
+        yield* TestClock.adjust("10 seconds")
+        yield* insert("on-b")
       })
+    )
+
+    it.effect(
+      "it is told for a minute after rows were last refused, and a node without servers is none of them",
+      () => {
+        const { logger, said } = listening()
+        return Effect.gen(function* () {
+          const sql = yield* PgClient.PgClient
+          yield* sql`insert into played (node, answers) values ('c', false)`
+          yield* node("b", { answers: false, refuses: "08006" })
+          yield* refusalOf("on-b")
+          assert.strictEqual(yield* waits, "rows wait of 1 server, as node b:5432 does not answer")
+          // Nobody stores anything any more: whether the node is back is not known.
+          yield* node("b", {})
+          yield* TestClock.adjust("59 seconds")
+          assert.isString(yield* waits)
+          yield* TestClock.adjust("2 seconds")
+          assert.isUndefined(yield* waits)
+          assert.deepStrictEqual(yield* insert("on-b"), { inserted: 1, duplicates: 0 })
+          assert.deepStrictEqual(said, [
+            "rows of 1 server wait: node b:5432 does not answer",
+            "rows of 1 server are stored again, after 1m 1s: node b:5432 answers"
+          ])
+          yield* sql`delete from played where node = 'c'`
+        }).pipe(Effect.provide(logger))
+      }
     )
   })
 })

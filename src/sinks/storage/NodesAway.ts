@@ -30,8 +30,8 @@ export interface NodesAway {
   ) => Effect.Effect<ServersWait | undefined>
   /** After it succeeded. */
   readonly stored: (servers: ReadonlyArray<string>) => Effect.Effect<void>
-  /** What waits, and for what; undefined where nothing does. */
-  readonly told: () => string | undefined
+  /** What waits, and for what; undefined where nothing does, and where nobody has asked to store any for a minute. */
+  readonly told: Effect.Effect<string | undefined>
 }
 
 /** How long a node may take to answer that it is there. */
@@ -87,11 +87,11 @@ export const makeNodesAway = (sql: PgClient.PgClient): NodesAway => {
     if (reasons.size === 0) return new Map() as Found
     const names = arrayParameter([...reasons.keys()], PgTypes.OID.text)
     const rows = yield* sql.unsafe<{ readonly server: string; readonly node: string }>(SERVERS, [names])
-    const servers = Map.groupBy(rows, ({ node }) => node)
+    // Of a node that has no server's rows nothing waits.
     return new Map(
-      [...reasons].map(([node, reason]) => [
+      [...Map.groupBy(rows, ({ node }) => node)].map(([node, its]) => [
         node,
-        { reason, servers: new Set((servers.get(node) ?? []).map(({ server }) => server)) }
+        { reason: reasons.get(node)!, servers: new Set(its.map(({ server }) => server)) }
       ])
     ) as Found
   })
@@ -171,10 +171,12 @@ export const makeNodesAway = (sql: PgClient.PgClient): NodesAway => {
           )
         )
       }),
-    told: () => {
-      const parts = [...away].map(([node, { reason, servers }]) => `${ofServers(servers)}, as node ${node} ${reason}`)
+    told: Effect.map(monotonicMillis, (now) => {
+      // A process that stores now and then what a person asks for does not learn that a node is back.
+      const known = [...away].filter(([, { lookAt }]) => now - lookAt < Duration.toMillis(SAY_AGAIN_AFTER))
+      const parts = known.map(([node, { reason, servers }]) => `${ofServers(servers)}, as node ${node} ${reason}`)
       return parts.length === 0 ? undefined : `rows wait of ${parts.join("; of ")}`
-    }
+    })
   }
 }
 

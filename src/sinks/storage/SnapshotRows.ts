@@ -70,6 +70,6 @@ export class SnapshotRows extends Context.Service<
       leases?: ReadonlyArray<Lease>
     ) => Effect.Effect<Inserted, DatabaseUnavailable | RowsRefused | LeaseLost | ServersWait>
     /** What rows of some servers wait for, in words; undefined where none do. */
-    readonly waits?: () => string | undefined
+    readonly waits?: Effect.Effect<string | undefined>
   }
 >()("nodepulse/sinks/SnapshotRows") {}
