@@ -160,8 +160,8 @@ export interface Subscription {
   readonly release: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, StreamUnavailable>
   /**
    * Cannot be done with these for now: the same as `release`, but they wait in the stream, and hold up nothing else. A few of all that
-   * wait come again every {@link LOOK_AT_WAITING_EVERY}; where some of them are acknowledged, the others follow. How often rows were
-   * handed out is counted anew.
+   * wait come again every {@link LOOK_AT_WAITING_EVERY}; where some of them, or others of their servers, are acknowledged, more of
+   * them follow at once. How often rows were handed out is counted anew.
    */
   readonly postpone: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, StreamUnavailable>
 }

@@ -94,6 +94,8 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
   const returned = new Fifo<Waiting>()
   /** Postponed. */
   const postponed = new Fifo<Waiting>()
+  /** Servers of which something was postponed since all of it was last handed out. */
+  const waitingServers = new Set<string>()
   /** Monotonic milliseconds: when some of those are tried again. */
   let lookAtPostponedAt = 0
   const readers = new Set<() => void>()
@@ -142,11 +144,12 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
     return taken
   }
 
-  /** Hands out again what was postponed: some, or all once rows that had been were acknowledged. */
+  /** Hands out again what was postponed: some, or all once rows that had been, or others of their servers, were acknowledged. */
   const lookAtPostponed = (now: number) => {
     if (postponed.isEmpty || now < lookAtPostponedAt) return
     const isFlowing = lookAtPostponedAt === Number.NEGATIVE_INFINITY
     lookAtPostponedAt = now + Duration.toMillis(LOOK_AT_WAITING_EVERY)
+    if (isFlowing) waitingServers.clear()
     for (let rows = 0; !postponed.isEmpty && (isFlowing || rows < WAITING_TRIED_MAX); ) {
       const next = postponed.shift()!
       rows += next.to - next.from
@@ -184,6 +187,7 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
     for (const { from, receipt, to } of deliveries) {
       if (!(receipt instanceof Item)) continue
       receipt.waited = true
+      waitingServers.add(receipt.content.serverId)
       for (let row = from; row < to; row++) {
         if (receipt.holders[row] !== holder.number) continue
         receipt.deliveries[row] = 0
@@ -220,7 +224,7 @@ const make = (bound: number, entry: EntryKind): SnapshotStream["Service"] => {
 
   const settle = ({ from, receipt, to }: Delivery) => {
     if (!(receipt instanceof Item)) return
-    if (receipt.waited) lookAtPostponedAt = Number.NEGATIVE_INFINITY
+    if (receipt.waited || waitingServers.has(receipt.content.serverId)) lookAtPostponedAt = Number.NEGATIVE_INFINITY
     let settled = 0
     for (let row = from; row < to; row++) {
       const holder = receipt.holders[row]!

@@ -278,8 +278,8 @@ const suiteOf = (
     const halfPostponed = Effect.fnUntraced(function* (consumer: Subscription) {
       yield* publish(entries(COUNT))
       const held = yield* readAll(consumer, COUNT)
-      yield* consumer.postpone(partsOf(held.filter((_, n) => n % 2 === 0)))
       yield* consumer.acknowledge(partsOf(held.filter((_, n) => n % 2 === 1)))
+      yield* consumer.postpone(partsOf(held.filter((_, n) => n % 2 === 0)))
     })
 
     promise(
@@ -356,6 +356,30 @@ const suiteOf = (
         assertStats(yield* stream.stats, { length: 0, pending: 0 })
       }),
       { bound: 10_000 }
+    )
+
+    promise(
+      "what waits behind much that cannot be done yet follows when something new of its server was acknowledged",
+      Effect.gen(function* () {
+        if (several) return
+        const consumer = yield* (yield* SnapshotStream).subscribe("a")
+        const of = (server: string, number: number) => contentWith(kind, server, "process_exporter", `[${number}]`)
+        yield* publish([...Array.from({ length: 600 }, (_, n) => of("away", n)), of("back", 600)])
+        yield* consumer.postpone(yield* readRows(consumer, 601 * rows))
+        /** How many of those that wait come next, once this was acknowledged, and wait again. */
+        const afterNew = Effect.fnUntraced(function* (server: string, number: number) {
+          yield* publish([of(server, number)])
+          const isNew = ({ content }: Delivery) => numberOf(content) === number
+          const read = yield* readUntil(consumer, (delivery) => isNew(delivery) && delivery.to === rows)
+          yield* consumer.postpone(read.filter((delivery) => !isNew(delivery)))
+          yield* consumer.acknowledge(read.filter(isNew))
+          const next = yield* consumer.read(1_000)
+          yield* consumer.postpone(next)
+          return next.reduce((sum, { length }) => sum + length, 0)
+        })
+        assert.isAtMost(yield* afterNew("other", 700), WAITING_TRIED_MAX + ROWS)
+        assert.isAbove(yield* afterNew("back", 701), WAITING_TRIED_MAX + ROWS)
+      })
     )
   })
 

@@ -11,8 +11,9 @@
  *    fenced off: what they hold comes at once.
  * 3. What is new.
  *
- * What was postponed comes between, in pages, each followed by something new: a small one every {@link LOOK_AT_WAITING_EVERY}, and one
- * after the other once a row of one was acknowledged. So nothing of it is kept in memory, and whoever has the stream next goes on.
+ * What was postponed comes between, in pages, each followed by something new: a small one every {@link LOOK_AT_WAITING_EVERY}, and a
+ * large one at once when a row of one was acknowledged, or a new one of a server of which rows wait: they may be behind many of a
+ * node that is still away. So none of it is kept in memory but the servers' ids, and whoever has the stream next goes on.
  *
  * With a lease, what it asks of Valkey carries the lease's fence, and is refused once Valkey has seen a higher one: it then hands
  * out nothing more, and its acknowledgements change nothing. The read that waits on the server carries none: what a consumer that is
@@ -144,6 +145,8 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
   let waitingFrom = "-"
   let lookAtWaitingAt = 0
   let isTurnOfWaiting = true
+  /** Servers of which something was postponed since all that waits was last looked at. */
+  const waitingServers = new Set<string>()
   let step: Promise<void> | undefined
   let failure: Error | undefined
   let ended = false
@@ -213,6 +216,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     const [from, entries] = taken
     for (const [id, deliveries, fields] of entries) take(id, deliveries, fields, true)
     waitingFrom = from === "" ? "-" : from
+    if (from === "") waitingServers.clear()
   }
 
   const fetchNew = async (max: number) => {
@@ -311,7 +315,7 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
     const returned: Array<string> = []
     for (const { content, from, receipt, to } of deliveries) {
       if (!(receipt instanceof Receipt)) continue
-      if (receipt.waited) lookAtWaitingAt = Number.NEGATIVE_INFINITY
+      if (receipt.waited || waitingServers.has(content.serverId)) lookAtWaitingAt = Number.NEGATIVE_INFINITY
       if (receipt.rows === undefined) {
         for (let at = from; at < to; at++) {
           const id = receipt.ids[at]!
@@ -377,7 +381,10 @@ export const makeConsumer = (options: ConsumerOptions): Consumer => {
 
   const release = (deliveries: ReadonlyArray<Delivery>) => giveUp(RELEASE, dropped(deliveries))
 
-  const postpone = (deliveries: ReadonlyArray<Delivery>) => giveUp(POSTPONE, dropped(deliveries))
+  const postpone = (deliveries: ReadonlyArray<Delivery>) => {
+    for (const { content } of deliveries) waitingServers.add(content.serverId)
+    return giveUp(POSTPONE, dropped(deliveries))
+  }
 
   const lookAgain = (waiting: boolean) => {
     lookForOthersAt = Number.NEGATIVE_INFINITY
