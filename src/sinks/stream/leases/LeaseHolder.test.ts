@@ -110,6 +110,25 @@ layer(TestDatabase.layer)("leases", (it) => {
       })
   )
 
+  it.effect("where two are cut off at once and each leaves all to the other, the first to look again takes all", () =>
+    Effect.gen(function* () {
+      yield* fresh(2)
+      const sql = yield* PgClient.PgClient
+      const [a, b] = [yield* digest("a"), yield* digest("b")]
+      for (const one of [a, b, a, b]) yield* one.beat
+      for (const { valkey } of [a, b]) valkey.silentMillis = 10_100
+      yield* a.beat
+      // The other looked before that one had left.
+      yield* sql`insert into admiral.digests (name) values ('a')`
+      yield* b.beat
+      yield* sql`delete from admiral.digests where name = 'a'`
+      assert.deepStrictEqual(yield* owners, [null, null])
+      yield* b.beat
+      for (const one of [a, b, a, b]) yield* one.beat
+      assert.deepStrictEqual([a.streams(), b.streams()], [[], [0, 1]])
+    })
+  )
+
   it.effect("two that start at once share without one waiting for the other", () =>
     Effect.gen(function* () {
       yield* fresh(16)
