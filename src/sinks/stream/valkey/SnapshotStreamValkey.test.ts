@@ -372,6 +372,30 @@ describeEachValkey("the stream in Valkey", (server) => {
       })
     )
 
+    promise("gets what is new between pages of what waits, however fast those follow each other", {}, {}, () =>
+      Effect.gen(function* () {
+        const stream = yield* SnapshotStream
+        const consumer = yield* stream.subscribe("a")
+        yield* stream.publish(entries(5_000))
+        for (let left = 5_000; left > 0; ) {
+          const read = yield* consumer.read(5_000)
+          yield* consumer.postpone(read)
+          for (const { length } of read) left -= length
+        }
+        const isNew = ({ content }: Delivery) => numberOf(content) === 5_000
+        yield* consumer.acknowledge(yield* consumer.read(1_000))
+        yield* stream.publish([entry(5_000)])
+        let waited = 0
+        for (let came = false; !came; ) {
+          const read = yield* consumer.read(1_000)
+          yield* consumer.acknowledge(read)
+          came = read.some(isNew)
+          for (const { length } of read) waited += length
+        }
+        assert.isAtMost(waited, 2_001)
+      })
+    )
+
     it.effect("has a name that no other has", () =>
       Effect.gen(function* () {
         const names = new Set(yield* Effect.replicateEffect(uniqueConsumer, 50))
