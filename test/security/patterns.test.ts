@@ -72,7 +72,7 @@ describe("no pattern on text from outside is more than linear", () => {
       "src/commands/DoctorAgent.ts",
       "src/plugins/node-exporter/Devices.ts",
       "src/protocol/PrintableText.ts",
-      "src/sinks/stream/valkey/ValkeyReplicas.ts"
+      "src/sinks/stream/valkey/ValkeyInfo.ts"
     ])
   })
 
