@@ -27,7 +27,7 @@ export const rulesOf = (...texts: ReadonlyArray<string>): ReadonlyArray<Rule> =>
   Result.getOrThrow(readRules(`rules:\n${texts.map((text, n) => `  - {name: r${n}, ${text}}`).join("\n")}`, exporters))
 
 /** By a clock that shows so many seconds since `EPOCH`, and the five that a scrape may take until it is stored. */
-const by = <A, E, R>(t: number, self: Effect.Effect<A, E, R>) =>
+export const by = <A, E, R>(t: number, self: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Clock.Clock, (clock) =>
     Effect.provideService(self, Clock.Clock, {
       ...clock,

@@ -1,10 +1,15 @@
-/** Alerts where luck is out: a clock that was wrong for a while, rules that are changed while they fire, servers that die meanwhile. */
+/**
+ * Alerts where luck is out: a clock that was wrong for a while, rules that are changed while they fire, servers that die meanwhile, a
+ * machine that is too slow for its rules.
+ */
+import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { Alerts } from "../src/alerts/Alerts.ts"
 import * as AlertsPostgres from "../src/alerts/AlertsPostgres.ts"
-import { anew, book, busy, evaluated, live, rulesOf } from "./AlertsWorld.ts"
-import { EPOCH, SECOND, store } from "./TruthRows.ts"
+import { anew, book, busy, by, evaluated, live, rulesOf } from "./AlertsWorld.ts"
+import { EPOCH, exporters, SECOND, store } from "./TruthRows.ts"
 import { times } from "./TruthVector.ts"
 
 const since = (at: number) => (at * 1_000 - EPOCH) / SECOND
@@ -49,6 +54,50 @@ layer(live, { timeout: "2 minutes" })("alerts", (it) => {
       assert.match(found[1]!, /^r0 ahead\/worker 1[2-3]\d\d-$/)
       assert.match(found[2]!, /^r1 ahead\/worker 3[0-1]\d\d-$/)
     })
+  )
+
+  it.effect("are left to a pass that takes long, and go on by another process once that one is gone", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* anew(rulesOf("resource: processes, server: slow, metric: cpu, above: 50, for: 1m"), 0)
+      yield* store(busy("slow", times(0, 600), () => 90))
+      const other = Context.get(yield* Layer.build(Layer.fresh(AlertsPostgres.layer)), Alerts)
+      const isPassing = Effect.map(
+        sql<{ readonly is: boolean }>`select passing_until > now() as is from admiral.alert_progress`,
+        ([row]) => row!.is === true
+      )
+      // Nothing can be read meanwhile, so the pass lasts.
+      const [isHeld, isOver] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const table = `admiral."${exporters.find(({ top }) => top !== undefined)!.table.name}_scrapes"`
+      const lock = yield* Effect.forkChild(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql.unsafe(`lock table ${table} in access exclusive mode`)
+            yield* Deferred.succeed(isHeld, undefined)
+            yield* Deferred.await(isOver)
+          })
+        )
+      )
+      yield* Deferred.await(isHeld)
+      const pass = yield* Effect.forkChild(evaluated(600))
+      const beaten = Effect.gen(function* () {
+        yield* TestClock.adjust("10 seconds")
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+        return yield* isPassing
+      })
+      yield* Effect.repeat(beaten, { until: (is) => is })
+      assert.strictEqual((yield* by(600, other.pass)).moments, 0)
+      yield* sql`update admiral.alert_progress set passing_until = now() - interval '1 second'`
+      yield* Effect.repeat(beaten, { until: (is) => is })
+
+      yield* Fiber.interrupt(pass)
+      yield* Deferred.succeed(isOver, undefined)
+      yield* Fiber.join(lock)
+      assert.strictEqual((yield* by(600, other.pass)).moments, 0)
+      yield* sql`update admiral.alert_progress set passing_until = now() - interval '1 second'`
+      assert.strictEqual((yield* by(600, other.pass)).moments, 40)
+      assert.deepStrictEqual(yield* told, ["r0 slow/worker 128-"])
+    }).pipe(Effect.scoped)
   )
 
   it.effect("of groups that a changed rule is not about any more are over", () =>

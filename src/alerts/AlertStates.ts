@@ -47,6 +47,11 @@ export interface Progress {
   readonly holder: string | null
 }
 
+/** The same as it is stored. `isPassing`: the holder has said lately that it is still asking. */
+export interface StoredProgress extends Progress {
+  readonly isPassing: boolean
+}
+
 /** What is written of a pass. */
 interface Written {
   /** What is stored if nobody else has asked in between; undefined: nobody ever has. */
@@ -60,9 +65,11 @@ interface Written {
 }
 
 const IDLE_WITHIN = "15s"
+/** A pass that said longer ago that it goes on does not: its process is gone, or stands still. By the database's clock. */
+const PASSING_FOR = "30 seconds"
 
 export const makeAlertStates = Effect.map(PgClient.PgClient, (sql) => ({
-  progress: Effect.map(sql.unsafe<Progress>(PROGRESS), ([progress]) => progress),
+  progress: Effect.map(sql.unsafe<StoredProgress>(PROGRESS), ([progress]) => progress),
 
   all: sql.unsafe<StoredState>(STATES),
 
@@ -92,6 +99,10 @@ export const makeAlertStates = Effect.map(PgClient.PgClient, (sql) => ({
     yield* sql.unsafe(CLOSE_OTHERS, [until])
     return true
   }, sql.withTransaction),
+
+  /** Says that a pass that goes on from there takes long, and is not over. */
+  goesOn: ({ holder, until }: Progress) =>
+    Effect.asVoid(sql.unsafe(PASSING, [PgTypes.text(holder), PgTypes.float8(until * 1_000)])),
 
   /** There are no rules: nothing fires, and who asks the next ones begins at their moment. Writes where there is something. */
   rest: Effect.fnUntraced(function* (now: number) {
@@ -159,13 +170,18 @@ const roundsOf = (turns: ReadonlyArray<StoredTurn>): ReadonlyArray<ReadonlyArray
   return rounds
 }
 
-const PROGRESS = `select ${micros("progress.asked_until")} / 1000 as until, progress.holder from admiral.alert_progress as progress`
+const PROGRESS = `select ${micros("progress.asked_until")} / 1000 as until, progress.holder,
+  coalesce(progress.passing_until between now() and now() + interval '${PASSING_FOR}', false) as "isPassing"
+from admiral.alert_progress as progress`
 
 const BEGIN = `insert into admiral.alert_progress (asked_until, holder) values (${moment("$1::float8")}, $2::text)
 on conflict (single) do nothing returning 1`
 
 const GO_ON = `update admiral.alert_progress set asked_until = ${moment("$1::float8")}, holder = $2::text
 where asked_until = ${moment("$3::float8")} returning 1`
+
+const PASSING = `update admiral.alert_progress set holder = $1::text, passing_until = now() + interval '${PASSING_FOR}'
+where asked_until = ${moment("$2::float8")}`
 
 /** What was found by a clock that was ahead was found now. */
 const SET_BACK = `update admiral.alerts as alert
@@ -213,6 +229,7 @@ export const alertStateStatements = {
   PROGRESS,
   BEGIN,
   GO_ON,
+  PASSING,
   SET_BACK,
   STATES,
   FIRE,

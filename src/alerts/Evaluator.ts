@@ -3,7 +3,8 @@
  * transaction (`AlertStates.ts`).
  *
  * One process of the installation goes on asking, as long as it does so in time: the others leave it to that one, until it has missed
- * moments for {@link LEASE_MILLIS}. It keeps what it has read of each server (`WatchMemory.ts`) and reads what is new. Another one begins from rows
+ * moments for {@link LEASE_MILLIS} and does not say any more that it is at it. A pass that takes long says so every {@link BEAT_EVERY}: on a
+ * machine that has too much to do a second one, which begins from rows, would only make it longer. It keeps what it has read of each server (`WatchMemory.ts`) and reads what is new. Another one begins from rows
  * and stored states, and finds the same. Both may try at a time, since a process can stand still for as long as it likes: then one of them
  * writes, and the other forgets what it has.
  *
@@ -11,7 +12,7 @@
  * (`Arrivals.ts`); and each once an hour.
  */
 import { randomUUID } from "node:crypto"
-import { Array as Arr, Clock, Effect, Exit, Semaphore } from "effect"
+import { Array as Arr, Clock, Duration, Effect, Exit, Semaphore } from "effect"
 import { staleMicros } from "../query/Increases.ts"
 import type { Window } from "../query/Rankings.ts"
 import { INACTIVE } from "./AlertState.ts"
@@ -20,6 +21,7 @@ import {
   keyOf,
   makeAlertStates,
   type Progress,
+  type StoredProgress,
   type StoredState,
   type StoredTurn,
   stateOf,
@@ -56,6 +58,7 @@ const ANEW_SLICE = 10
 export const SETTLE_MILLIS = 5_000
 /** Who has not asked for so long has lost its turn. */
 const LEASE_MILLIS = 3 * EVERY_MILLIS
+const BEAT_EVERY = Duration.seconds(10)
 /** In how many passes each server is read anew once: what else changes what rows say, such as cores that become known late, counts then. */
 const ANEW_PASSES = 240
 /** In how many passes nobody asked on from a moment that is yet to come, until it is taken for that of a clock that was ahead. */
@@ -262,6 +265,14 @@ export const makeEvaluator = Effect.gen(function* () {
     return found
   })
 
+  /** Says again and again that the pass goes on. What is the matter with the database it will find itself. */
+  const beats = (progress: Progress | undefined): Effect.Effect<never> =>
+    progress === undefined
+      ? Effect.never
+      : Effect.forever(
+          Effect.andThen(Effect.sleep(BEAT_EVERY), Effect.ignore(states.goesOn({ until: progress.until, holder })))
+        )
+
   /** Asks at the moments until one that nobody has asked yet, and writes what was found. */
   const goOn = Effect.fnUntraced(function* (rules: ReadonlyArray<Rule>, progress: Progress | undefined, upto: number) {
     const began = yield* Clock.monotonicTimeNanos
@@ -274,7 +285,8 @@ export const makeEvaluator = Effect.gen(function* () {
       [...memory.stored.values()].map((state) => notAfter(state, from)),
       ({ server_id }) => server_id
     )
-    const found = yield* ask(rules, { from: from * 1_000, to: upto * 1_000, asked: asked * 1_000, before })
+    const span = { from: from * 1_000, to: upto * 1_000, asked: asked * 1_000, before }
+    const found = yield* Effect.raceFirst(ask(rules, span), beats(progress))
     const turns = found.flatMap(({ turns }) => turns)
     const stored = new Map(found.flatMap(({ states }) => states.map((state) => [keyOf(state), state] as const)))
     const next = { until: upto, holder }
@@ -323,8 +335,10 @@ export const makeEvaluator = Effect.gen(function* () {
     return stranded.passes > STRANDED_PASSES
   }
 
-  const isOfAnother = (progress: Progress, upto: number) =>
-    progress.holder !== null && progress.holder !== holder && upto - progress.until < LEASE_MILLIS
+  const isOfAnother = (progress: StoredProgress, upto: number) =>
+    progress.holder !== null &&
+    progress.holder !== holder &&
+    (progress.isPassing || upto - progress.until < LEASE_MILLIS)
 
   return { pass, latest: Effect.sync(() => latest), release: states.release(holder) }
 })

@@ -340,10 +340,12 @@ comment on column admiral.alerts.acknowledged_by is 'As the audit calls whoever 
 create table admiral.alert_progress (
   single boolean primary key default true check (single),
   asked_until timestamptz not null,
-  holder text
+  holder text,
+  passing_until timestamptz
 );
 comment on table admiral.alert_progress is 'Until when the rules were asked: one row, where there are rules.';
 comment on column admiral.alert_progress.holder is 'The process that asked them, and goes on to as long as it does so in time.';
+comment on column admiral.alert_progress.passing_until is 'Until when the holder counts as asking, where one pass takes long.';
 
 create table admiral.incidents (
   id bigint generated always as identity primary key,
