@@ -6,8 +6,9 @@
  * back does not hold a batch back. A wait that has run out flushes whatever the clock says: a clock that is rounded a hair
  * short of the due time would else be asked again and again without a pause.
  */
-import { Clock, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import type { Mailbox } from "./Mailbox.ts"
+import { monotonicMillis } from "./Monotonic.ts"
 import type { Stage } from "./Stage.ts"
 
 /** How messages of a batch are counted, where one may stand for several (`Message.ts`). */
@@ -79,8 +80,6 @@ export class Batch<M> {
     return this.#length
   }
 }
-
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 /** The batcher stage: takes messages of one key, hands on full and due batches, and the last one when its mailbox ends. */
 export const run = <M>(

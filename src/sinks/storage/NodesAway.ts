@@ -14,8 +14,9 @@
  * Bounds: the ids of the servers whose nodes are away.
  */
 import { type PgClient, PgTypes } from "@effect/sql-pg"
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { monotonicMillis } from "../../engine/Monotonic.ts"
 import { arrayParameter, becauseOf, sqlState } from "../postgres/Database.ts"
 import { isDistributed } from "./Distribution.ts"
 import { ofServers, ServersWait } from "./SnapshotRows.ts"
@@ -179,8 +180,6 @@ export const makeNodesAway = (sql: PgClient.PgClient): NodesAway => {
     })
   }
 }
-
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 const ago = ({ since }: Away, now: number): string =>
   Duration.format(Duration.seconds(Math.round((now - since) / 1_000)))

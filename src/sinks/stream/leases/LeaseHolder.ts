@@ -18,7 +18,8 @@
  * It is at rest while nobody reads (`attach`).
  */
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Duration, Effect, Latch, Semaphore } from "effect"
+import { Duration, Effect, Latch, Semaphore } from "effect"
+import { monotonicMillis } from "../../../engine/Monotonic.ts"
 import type { Lease, LeasedReader, StreamLeases } from "../SnapshotStream.ts"
 import { STREAMS_MAX } from "../valkey/StreamNumber.ts"
 import { makeLeaseTable, type SeenStream } from "./LeaseTable.ts"
@@ -50,7 +51,6 @@ export interface LeaseHolder {
 /** While a stream is given up: how often to look whether it is settled. */
 const SETTLED_EVERY = Duration.millis(100)
 const LEAVE_WITHIN = Duration.seconds(2)
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolder, never, PgClient.PgClient> =>
   Effect.gen(function* () {
