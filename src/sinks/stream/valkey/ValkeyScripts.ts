@@ -243,31 +243,25 @@ for id in pairs(deliveries) do redis.call('XACK', key, group, id) end
 return entries
 `)
 
-/** Gives back ids that this consumer holds. ARGV: fence, group, this consumer, ids. Returns how many it gave back. */
-export const RELEASE = script(`${FENCED}
+/** Hands ids that this consumer holds to one that never reads. ARGV: fence, group, this consumer, ids. Returns how many it handed over. */
+const handing = (to: string, options: string) =>
+  script(`${FENCED}
 local key, group, me = KEYS[1], ARGV[2], ARGV[3]
-local given = 0
+local handed = 0
 for i = 4, #ARGV do
   if redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
-    redis.call('XCLAIM', key, group, '${RELEASED}', 0, ARGV[i], 'JUSTID')
-    given = given + 1
+    redis.call('XCLAIM', key, group, '${to}', 0, ARGV[i], ${options})
+    handed = handed + 1
   end
 end
-return given
+return handed
 `)
 
-/** Postpones ids that this consumer holds. ARGV: fence, group, this consumer, ids. Returns how many it postponed. */
-export const POSTPONE = script(`${FENCED}
-local key, group, me = KEYS[1], ARGV[2], ARGV[3]
-local postponed = 0
-for i = 4, #ARGV do
-  if redis.call('XPENDING', key, group, ARGV[i], ARGV[i], 1, me)[1] then
-    redis.call('XCLAIM', key, group, '${WAITING}', 0, ARGV[i], 'RETRYCOUNT', 0, 'JUSTID')
-    postponed = postponed + 1
-  end
-end
-return postponed
-`)
+/** Gives ids back. */
+export const RELEASE = handing(RELEASED, "'JUSTID'")
+
+/** Postpones ids; how often they were handed out is counted anew. */
+export const POSTPONE = handing(WAITING, "'RETRYCOUNT', 0, 'JUSTID'")
 
 /**
  * Takes some of what was postponed, in order. ARGV: fence, group, this consumer, from which id on ('-': the first), at most about so
