@@ -42,6 +42,32 @@ end
 `
 
 /**
+ * Claims what is pending, adds it to entries as {id, times handed out, fields}, and drops what is gone from the stream from the group.
+ * Returns how many rows that were, and how many entries to ask for next: one where they hold several rows, else a hundred; nil where
+ * nothing was there.
+ */
+const CLAIM = `${MORE_ROWS}
+local function claim(pending, entries)
+  local key, group, me = KEYS[1], ARGV[2], ARGV[3]
+  local ids, deliveries, rows, count = {}, {}, 0, nil
+  for i, one in ipairs(pending) do
+    ids[i] = one[1]
+    deliveries[one[1]] = one[4]
+  end
+  for _, entry in ipairs(redis.call('XCLAIM', key, group, me, 0, unpack(ids))) do
+    if entry then
+      entries[#entries + 1] = {entry[1], deliveries[entry[1]] + 1, entry[2]}
+      rows = rows + 1 + more_rows(entry[2])
+      count = more_rows(entry[2]) > 0 and 1 or 100
+      deliveries[entry[1]] = nil
+    end
+  end
+  for id in pairs(deliveries) do redis.call('XACK', key, group, id) end
+  return rows, count
+end
+`
+
+/**
  * Publishes all entries or none.
  * ARGV: most rows, most bytes, most rows that may be there already, number of rows, then runs of: server_id,
  * exporter_name, count, snapshot × count; or, with a count of 0, the rows of a scrape, and the scrape.
@@ -186,7 +212,7 @@ return {acknowledged, floor}
  * one is taken at a time where they hold several rows, else a hundred. Entries that are gone from the stream are
  * dropped from the group.
  */
-export const TAKE_OVER = script(`${FENCED}${MORE_ROWS}
+export const TAKE_OVER = script(`${FENCED}${CLAIM}
 local key, group, me, most, silent = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local entries, rows, more, count, waits = {}, 0, 0, 1, 0
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
@@ -199,21 +225,9 @@ for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
     while left > 0 and rows < most do
       local pending = redis.call('XPENDING', key, group, '-', '+', math.min(most - rows, count), of.name)
       if #pending == 0 then break end
-      local ids, deliveries = {}, {}
-      for i, one in ipairs(pending) do
-        ids[i] = one[1]
-        deliveries[one[1]] = one[4]
-      end
-      left = left - #ids
-      for _, entry in ipairs(redis.call('XCLAIM', key, group, me, 0, unpack(ids))) do
-        if entry then
-          entries[#entries + 1] = {entry[1], deliveries[entry[1]] + 1, entry[2]}
-          rows = rows + 1 + more_rows(entry[2])
-          count = more_rows(entry[2]) > 0 and 1 or 100
-          deliveries[entry[1]] = nil
-        end
-      end
-      for id in pairs(deliveries) do redis.call('XACK', key, group, id) end
+      left = left - #pending
+      local claimed, following = claim(pending, entries)
+      rows, count = rows + claimed, following or count
     end
     if left > 0 then more = 1 else redis.call('XGROUP', 'DELCONSUMER', key, group, of.name) end
   end
@@ -268,27 +282,15 @@ export const POSTPONE = handing(WAITING, "'RETRYCOUNT', 0, 'JUSTID'")
  * many rows. Returns {from where on to take the next, '' where these are the last, entries as {id, times handed out, fields}}.
  * Entries that are gone from the stream are dropped from the group.
  */
-export const TAKE_WAITING = script(`${FENCED}${MORE_ROWS}
-local key, group, me, from, most = KEYS[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+export const TAKE_WAITING = script(`${FENCED}${CLAIM}
+local key, group, from, most = KEYS[1], ARGV[2], ARGV[4], tonumber(ARGV[5])
 local entries, rows, count = {}, 0, 1
 while rows < most do
   local pending = redis.call('XPENDING', key, group, from, '+', math.min(most - rows, count), '${WAITING}')
   if #pending == 0 then return {'', entries} end
-  local ids, gone = {}, {}
-  for i, one in ipairs(pending) do
-    ids[i] = one[1]
-    gone[one[1]] = true
-  end
-  from = '(' .. ids[#ids]
-  for _, entry in ipairs(redis.call('XCLAIM', key, group, me, 0, unpack(ids))) do
-    if entry then
-      entries[#entries + 1] = {entry[1], 1, entry[2]}
-      rows = rows + 1 + more_rows(entry[2])
-      count = more_rows(entry[2]) > 0 and 1 or 100
-      gone[entry[1]] = nil
-    end
-  end
-  for id in pairs(gone) do redis.call('XACK', key, group, id) end
+  from = '(' .. pending[#pending][1]
+  local claimed, following = claim(pending, entries)
+  rows, count = rows + claimed, following or count
 end
 return {from, entries}
 `)
