@@ -70,7 +70,7 @@ export interface Report {
   readonly verdict: Verdict
   /** Seconds after the last disturbance until every row answered before it was in PostgreSQL; null: not within 60. */
   readonly settledAfter: number | null
-  /** Seconds that a fresh snapshot took from its POST to PostgreSQL; null: not within 5. */
+  /** Seconds that a fresh snapshot took from its first POST to PostgreSQL; null: not within 5. */
   readonly freshAfter: number | null
   readonly deadLetters: number
   readonly streamLeft: { readonly length: number; readonly pending: number }
@@ -194,7 +194,9 @@ export const run = (options: Options): Effect.Effect<Report> =>
     const moment = new Date(Date.now()).toISOString()
     const fresh = { timestamp: moment, name: "fresh", num_procs: 1, cpu_seconds_total: 0.5, memory_bytes: 1 }
     const posted = performance.now()
-    yield* post(`${door.url}/metrics/prometheus`, { [processExporter]: [fresh] }, judge.token)
+    // Again while it is refused, as an agent would: ingest may be about to connect to a stream that has just come back.
+    const push = post(`${door.url}/metrics/prometheus`, { [processExporter]: [fresh] }, judge.token)
+    yield* untilItWorks(() => push, FRESH_WITHIN)
     const freshAfter = yield* within(FRESH_WITHIN, posted, () => Effect.map(rowsOf(judge.id), (rows) => rows > 0)).pipe(
       Effect.provide(Database.layer({ url: postgres.url, maxConnections: 1 }), { local: true })
     )
