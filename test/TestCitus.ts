@@ -14,6 +14,7 @@ import { freePort } from "./Ports.ts"
 export interface CitusNode {
   /** As Citus calls it. */
   readonly name: string
+  readonly pgdata: string
   /** Ends it as a power cut would. */
   readonly kill: Effect.Effect<void>
   readonly start: Effect.Effect<void>
@@ -22,6 +23,7 @@ export interface CitusNode {
 export interface TestCitus {
   /** Of a database on the coordinator whose rows can be distributed. */
   readonly url: Redacted.Redacted<string>
+  readonly coordinator: CitusNode
   readonly workers: ReadonlyArray<CitusNode>
 }
 
@@ -85,7 +87,7 @@ const makeNode: Effect.Effect<Node, never, Scope.Scope> = Effect.gen(function* (
       ]
       run(bin("psql"), [...where, ...statements.flatMap((statement) => ["-c", statement])])
     })
-  return { name: `127.0.0.1:${port}`, port, kill, start, sql }
+  return { name: `127.0.0.1:${port}`, pgdata, port, kill, start, sql }
 })
 
 /** Starts one, with a few shards a node. */
@@ -102,5 +104,5 @@ export const makeCitus: Effect.Effect<TestCitus, never, Scope.Scope> = Effect.ge
     `select citus_set_coordinator_host('127.0.0.1', ${coordinator.port})`,
     ...workers.map(({ port }) => `select citus_add_node('127.0.0.1', ${port})`)
   )
-  return { url: Redacted.make(`postgres://postgres@127.0.0.1:${coordinator.port}/${DATABASE}`), workers }
+  return { url: Redacted.make(`postgres://postgres@127.0.0.1:${coordinator.port}/${DATABASE}`), coordinator, workers }
 })

@@ -3,7 +3,7 @@
  * or restarted in between, and nothing is in it that was not sent.
  *
  * Everything is what an operator runs, each in a process of its own: agents with their spools on disk, ingest, two digests (in a
- * cluster two and three), Valkey with its log synced before it answers, PostgreSQL. Only the exporters are simulated, so that every
+ * cluster two and three), Valkey with its log synced before it answers, PostgreSQL or Citus. Only the exporters are simulated, so that every
  * row has a value that no other has. While they work, a seeded chooser disturbs one of them every 2 to 10 seconds, or what
  * `disturb` does happens. Then:
  * - within 60 seconds every row that was answered with 2xx is in PostgreSQL, once, with its values, and nothing else is;
@@ -25,6 +25,7 @@ import { freePort } from "../Ports.ts"
 import { keyOf, makeBooks, type SentRow, type StoredRow, type Verdict } from "./Books.ts"
 import { type Chance, makeChance } from "./Chance.ts"
 import { type Door, makeDoor } from "./Door.ts"
+import { makeFragileCitus } from "./FragileCitus.ts"
 import { type FragilePostgres, makeFragilePostgres } from "./FragilePostgres.ts"
 import { type Link, makeLink } from "./Link.ts"
 import { makeProgram, type Program } from "./Program.ts"
@@ -38,6 +39,8 @@ export interface Options {
   readonly agents: number
   /** The streams are in a cluster, and each has an agent of its own; otherwise the one stream is in one Valkey. */
   readonly cluster?: boolean
+  /** The rows are distributed over two workers of Citus; otherwise they are in one PostgreSQL. */
+  readonly distributed?: boolean
   /** What happens, instead of what is chosen at random for `seconds`. */
   readonly disturb?: (stage: Stage) => Effect.Effect<void>
   /** How many groups of processes each server has. Defaults to 5. */
@@ -96,10 +99,9 @@ export const run = (options: Options): Effect.Effect<Report> =>
     const chance = makeChance(options.seed)
     const folder = yield* workFolder(options.keepLogs === true)
     const place = yield* (options.cluster === true ? inCluster : inOneValkey)(chance)
-    const postgres = yield* makeFragilePostgres(folder)
+    const postgres = yield* options.distributed === true ? makeFragileCitus(chance) : makeFragilePostgres(folder)
     const databaseUrl = new URL(Redacted.value(postgres.url))
-    const socket = `${decodeURIComponent(databaseUrl.hostname)}/.s.PGSQL.${databaseUrl.port}`
-    const toPostgres = yield* makeLink({ path: socket })
+    const toPostgres = yield* makeLink(addressOf(databaseUrl))
     databaseUrl.hostname = "127.0.0.1"
     databaseUrl.port = String(toPostgres.port)
     const exporters = yield* makeSimulatedExporters(options.groups)
@@ -281,7 +283,7 @@ const disturbAtRandom = (chance: Chance, forSeconds: number) => (stage: Stage) =
       programVictim(chance.oneOf(agents)),
       place.victim,
       {
-        name: "postgres",
+        name: postgres.name,
         kill: Effect.sync(postgres.kill),
         restart: Effect.sync(postgres.restart),
         pause: Effect.sync(postgres.pause),
@@ -343,6 +345,12 @@ const programVictim = (program: Program): Victim => ({
   pause: Effect.sync(program.pause),
   resume: Effect.sync(program.resume)
 })
+
+/** Where that database listens: a port, or a socket in a folder. */
+const addressOf = ({ hostname, port }: URL): { readonly port: number } | { readonly path: string } => {
+  const host = decodeURIComponent(hostname)
+  return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { port: Number(port) }
+}
 
 const [hostExporter, processExporter, ...others] = config.exporters.map(({ name }) => name) as [string, string]
 

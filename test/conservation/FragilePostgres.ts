@@ -2,13 +2,14 @@
  * A real PostgreSQL with everything that keeps data safe switched on, to be killed and frozen: the server, or one of its
  * connections.
  */
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Deferred, Effect, type Redacted, Schedule, type Scope } from "effect"
 import { make } from "../../src/sinks/postgres/embedded/EmbeddedPostgres.ts"
+import { processesOf, signal } from "./ServerProcesses.ts"
 
 export interface FragilePostgres {
+  /** As it is called where it is told what was done to whom. */
+  readonly name: string
   readonly url: Redacted.Redacted<string>
   /** `kill -9` of all its processes at once; `restart` brings it back. */
   readonly kill: () => void
@@ -42,58 +43,21 @@ export const makeFragilePostgres = (folder: string): Effect.Effect<FragilePostgr
       )
     )
     let paused: ReadonlyArray<number> = []
-
-    const postmaster = (): number | undefined => {
-      try {
-        const pid = Number(readFileSync(join(postgres.pgdata, "postmaster.pid"), "utf8").split("\n")[0])
-        // A file that is just being written is empty, and 0 would be our own process group.
-        return pid > 1 ? pid : undefined
-      } catch {
-        return undefined
-      }
-    }
-    const children = (): ReadonlyArray<number> => {
-      const parent = postmaster()
-      if (parent === undefined) return []
-      return execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
-        .split("\n")
-        .map((line) => line.trim().split(/\s+/).map(Number))
-        .flatMap(([pid, ppid]) => (ppid === parent && pid !== undefined ? [pid] : []))
-    }
-    const all = (): ReadonlyArray<number> => {
-      const parent = postmaster()
-      return parent === undefined ? [] : [parent, ...children()]
-    }
-    const signal = (pids: ReadonlyArray<number>, name: NodeJS.Signals) => {
-      for (const pid of pids) {
-        try {
-          process.kill(pid, name)
-        } catch {
-          // It is gone already.
-        }
-      }
-    }
+    const processes = processesOf(postgres.pgdata)
     yield* Effect.addFinalizer(() => Effect.sync(() => signal(paused, "SIGCONT")))
     const goAway = (name: NodeJS.Signals, pids: ReadonlyArray<number>) => {
       away = Deferred.makeUnsafe<void>()
       signal(pids, name)
     }
     return {
+      name: "postgres",
       url: postgres.url,
-      kill: () => goAway("SIGKILL", all()),
-      stop: () => goAway("SIGINT", all().slice(0, 1)),
-      killOneConnection: () => {
-        // Connections come after the helpers of PostgreSQL: the highest process is one, where there is any.
-        signal(
-          children()
-            .toSorted((a, b) => b - a)
-            .slice(0, 1),
-          "SIGKILL"
-        )
-      },
+      kill: () => goAway("SIGKILL", processes.all()),
+      stop: () => goAway("SIGINT", processes.all().slice(0, 1)),
+      killOneConnection: () => signal(processes.oneConnection(), "SIGKILL"),
       restart: () => void Deferred.doneUnsafe(away, Effect.void),
       pause: () => {
-        paused = all()
+        paused = processes.all()
         signal(paused, "SIGSTOP")
       },
       resume: () => {
