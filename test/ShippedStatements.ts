@@ -84,6 +84,20 @@ const scrapeStatements = (exporter: Exporter, of: (name: string) => string) => {
       reads.withPrevious(false, 1, columns),
       ["int4[]", "timestamptz", ...span]
     ],
+    ...(arrays
+      ? ([
+          [
+            of("scrapes-of-a-group-of-one-server"),
+            reads.withPrevious(true, 1, columns, labels[0]),
+            ["int4", "timestamptz", ...span, "int4"]
+          ],
+          [
+            of("scrapes-of-a-group-of-several-servers"),
+            reads.withPrevious(false, 1, columns, labels[0]),
+            ["int4[]", "timestamptz", ...span, "int4"]
+          ]
+        ] as const)
+      : []),
     [of("scrapes-latest-of-one-server"), reads.latest("one", columns), [...span, "int4", "int4"]],
     [of("scrapes-latest-of-several-servers"), reads.latest("several", columns), [...span, "int4", "int4[]"]],
     [of("scrapes-latest-of-all-servers"), reads.latest("all", columns), [...span, "int4"]],

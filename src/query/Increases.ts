@@ -11,7 +11,7 @@ import { Duration } from "effect"
 import { isMoment } from "../plugins/Column.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { NumberSlab } from "../sinks/storage/NumberSlab.ts"
-import { rowsIn, type Scrape, sinceAt } from "../sinks/storage/Scrape.ts"
+import { type RowFilter, rowsIn, type Scrape, sinceAt } from "../sinks/storage/Scrape.ts"
 import type { Cores } from "./HostSteps.ts"
 
 /** No CPU counter grows faster than the host's cores allow, give or take the jitter of two scrapes. */
@@ -66,12 +66,6 @@ export interface Measuring {
   readonly isFirst: ((at: number, series: number | string) => boolean) | undefined
   /** The rows that count: those with this value of a label. By default all do. */
   readonly only?: RowFilter | undefined
-}
-
-/** One value of a label, by its id; that of a value that nobody has is none. */
-export interface RowFilter {
-  readonly label: string
-  readonly id: number
 }
 
 /** The rule for one exporter and some of its columns. */

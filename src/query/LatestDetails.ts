@@ -9,10 +9,10 @@ import { Effect } from "effect"
 import { answerFields, otherLabels } from "../plugins/Catalog.ts"
 import { isMoment } from "../plugins/Column.ts"
 import type { Exporter } from "../plugins/Exporter.ts"
+import type { RowFilter } from "../sinks/storage/Scrape.ts"
 import { rowsIn, type Scrape } from "../sinks/storage/Scrape.ts"
 import type { Scrapes } from "../sinks/storage/Scrapes.ts"
 import { compareBytes } from "./ByteOrder.ts"
-import type { RowFilter } from "./Increases.ts"
 import type { RankedRow, Window } from "./Rankings.ts"
 
 /** So many values of a label are named. */

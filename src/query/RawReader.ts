@@ -12,7 +12,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Exporter } from "../plugins/Exporter.ts"
 import { micros, moment } from "../sinks/postgres/Moments.ts"
 import { float8s, int4s } from "../sinks/storage/ArrayCodec.ts"
-import type { Scrape } from "../sinks/storage/Scrape.ts"
+import type { RowFilter, Scrape } from "../sinks/storage/Scrape.ts"
 import { Scrapes, type Span } from "../sinks/storage/Scrapes.ts"
 import { scrapesTable } from "../sinks/storage/Tables.ts"
 import {
@@ -33,7 +33,6 @@ import {
   type Measures,
   type Measuring,
   makeMeasurer,
-  type RowFilter,
   seriesKey,
   staleMicros
 } from "./Increases.ts"
@@ -48,11 +47,15 @@ export interface RawSpan {
 }
 
 export interface RawReader {
-  /** The scrapes of each span, which do not overlap, by server; those without any are left out. */
+  /**
+   * The scrapes of each span, which do not overlap, by server; those without any are left out. The rows that `only` names count, by
+   * default all; of rows that `wanted` does not name nobody knows whether they are there.
+   */
   readonly read: (
     servers: ReadonlyArray<number>,
     spans: ReadonlyArray<Span>,
-    only?: RowFilter
+    only?: RowFilter,
+    wanted?: RowFilter
   ) => Effect.Effect<ReadonlyArray<ReadonlyMap<number, RawSpan>>, SqlError>
 }
 
@@ -115,11 +118,15 @@ export const makeRawReader = (
      * The scrapes of each span and those before that change what they measure. Mostly that is one; only where a series is
      * missing in it, or a clock was set, the rest of the look-back is read as well.
      */
-    const ownScrapes = Effect.fnUntraced(function* (servers: ReadonlyArray<number>, spans: ReadonlyArray<Span>) {
+    const ownScrapes = Effect.fnUntraced(function* (
+      servers: ReadonlyArray<number>,
+      spans: ReadonlyArray<Span>,
+      wanted: RowFilter | undefined
+    ) {
       if (measurer.looksBackAlways || ownCores !== undefined) {
-        return yield* scrapes.between(exporter.name, servers, spans.map(lookingBack(lookback)), columns)
+        return yield* scrapes.between(exporter.name, servers, spans.map(lookingBack(lookback)), columns, wanted)
       }
-      const near = yield* scrapes.withPrevious(exporter.name, servers, measurer.lookback, spans, columns)
+      const near = yield* scrapes.withPrevious(exporter.name, servers, measurer.lookback, spans, columns, wanted)
       return yield* Effect.forEach(spans, ({ after }, n) => {
         const found = near[n]!
         const further = servers.filter((server) => {
@@ -128,7 +135,7 @@ export const makeRawReader = (
         })
         if (further.length === 0) return Effect.succeed(found)
         const before = { after: after - measurer.lookback, upto: after }
-        return Effect.map(scrapes.between(exporter.name, further, [before], columns), ([older]) => {
+        return Effect.map(scrapes.between(exporter.name, further, [before], columns, wanted), ([older]) => {
           const whole = new Map(found)
           for (const server of further) {
             const own = found.get(server)!
@@ -185,12 +192,13 @@ export const makeRawReader = (
     const read = Effect.fnUntraced(function* (
       servers: ReadonlyArray<number>,
       spans: ReadonlyArray<Span>,
-      only?: RowFilter
+      only?: RowFilter,
+      wanted = only
     ) {
       if (servers.length === 0 || spans.length === 0) return spans.map(() => new Map<number, RawSpan>())
       const [own, firsts, seen, hosts] = yield* Effect.all(
         [
-          ownScrapes(servers, spans),
+          ownScrapes(servers, spans, wanted),
           exporter.table.beginsAtZero ? scrapes.firsts(exporter.name, servers, spans) : NO_FIRSTS,
           // By their keys alone: what the exporter covered counts wherever a step of the host lies.
           other?.steps === undefined ? NONE : times(servers, spans),

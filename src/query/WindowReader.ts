@@ -16,11 +16,12 @@ import { type Buckets, type LevelSpan, makeBuckets } from "../sinks/rollups/Buck
 import { LEVELS } from "../sinks/rollups/RollupTables.ts"
 import { int4s } from "../sinks/storage/ArrayCodec.ts"
 import { withWindow } from "../sinks/storage/RowsAllowed.ts"
+import type { RowFilter } from "../sinks/storage/Scrape.ts"
 import { Scrapes } from "../sinks/storage/Scrapes.ts"
 import type { Summary } from "./Aggregate.ts"
 import type { Regrouping } from "./grouping/Regrouping.ts"
 import type { HostStep } from "./HostSteps.ts"
-import { lookbackOf, type Measured, type Measures, type RowFilter } from "./Increases.ts"
+import { lookbackOf, type Measured, type Measures } from "./Increases.ts"
 import type { Window } from "./Rankings.ts"
 import { makeRawReader, type RawSpan } from "./RawReader.ts"
 import {
@@ -95,6 +96,8 @@ export const makeWindowReader = (
     const buckets = yield* makeBuckets(exporter)
     const lookback = lookbackOf(exporter)
     const retention = Duration.toMillis(exporter.table.retention) * 1_000
+    const rowsOfGroup = (id: number | undefined): RowFilter | undefined =>
+      id === undefined || exporter.top === undefined ? undefined : { label: exporter.top.per, id }
 
     /** The plan of each server's window: most have the same. */
     const plansOf = Effect.fnUntraced(function* (
@@ -138,7 +141,8 @@ export const makeWindowReader = (
           raw.read(
             servers,
             spans.filter(({ level }) => level === undefined),
-            only
+            only,
+            only ?? (regrouping === undefined ? rowsOfGroup(group) : undefined)
           ),
           buckets.read(
             servers,

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { seededRandom } from "../../../test/Seeded.ts"
 import { areSame, CELLS_MAX, packChunks, unpacker } from "./PackedChunk.ts"
+import type { Scrape } from "./Scrape.ts"
 import { beginningsOf } from "./ScrapeBatch.ts"
-import type { Scrape } from "./Scrapes.ts"
 
 const MINUTE = 60_000_000
 

@@ -15,8 +15,9 @@
  * Guarantee: what is unpacked equals what was packed, to the last bit (NULL is NaN); rows of a scrape come in the order of
  * the series. Bounds: a chunk has {@link CELLS_MAX} cells, or one scrape.
  */
+
+import type { Scrape } from "./Scrape.ts"
 import { beginningsOf, type Series, seriesAt } from "./ScrapeBatch.ts"
-import type { Scrape } from "./Scrapes.ts"
 
 export interface PackedChunk {
   /** The moments of its scrapes, in order; epoch microseconds. */

@@ -15,8 +15,8 @@ import { float8s, int4s, moment, moments, readInts, readMoment, readNumbers } fr
 import { NumberSlab } from "./NumberSlab.ts"
 import { isSameChunk, type PackedChunk, type Unpacker, unpacker } from "./PackedChunk.ts"
 import { countRows } from "./RowsAllowed.ts"
+import type { Scrape } from "./Scrape.ts"
 import { columnsOf, quoted, readScrape, type StoredColumns } from "./ScrapeColumns.ts"
-import type { Scrape } from "./Scrapes.ts"
 import { packedTable } from "./Tables.ts"
 
 export interface PackedTable {

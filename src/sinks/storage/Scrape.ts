@@ -24,3 +24,9 @@ export const rowsIn = ({ labels }: Scrape): number => labels[0]?.length ?? 1
 /** When the counters of a row began; NaN where unknown. */
 export const sinceAt = ({ since, sinceOf }: Scrape, row: number): number =>
   sinceOf === undefined ? since : sinceOf[row]!
+
+/** One value of a label, by its id; that of a value that nobody has is none. */
+export interface RowFilter {
+  readonly label: string
+  readonly id: number
+}

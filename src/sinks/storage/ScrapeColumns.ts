@@ -4,7 +4,7 @@
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { readInts, readMoment, readNumbers } from "./ArrayCodec.ts"
 import { NumberSlab } from "./NumberSlab.ts"
-import type { Scrape } from "./Scrapes.ts"
+import type { Scrape } from "./Scrape.ts"
 
 export const quoted = (name: string): string => `"${name}"`
 
@@ -31,9 +31,17 @@ export interface StoredColumns {
   readonly [column: string]: Uint8Array | number | null
 }
 
-/** What a statement selects of `scrape` so that {@link readScrape} understands it. */
-export const selectedColumns = (labels: ReadonlyArray<string>, numbers: ReadonlyArray<string>): string =>
-  [
+/**
+ * What a statement selects of `scrape` so that {@link readScrape} understands it: all of its rows, or those from `found.first` to
+ * `found.last` ({@link joinedRows}).
+ */
+export const selectedColumns = (
+  labels: ReadonlyArray<string>,
+  numbers: ReadonlyArray<string>,
+  some = false
+): string => {
+  const rows = some ? "[found.first:found.last]" : ""
+  return [
     `timestamptz_send(scrape."timestamp") as at`,
     "timestamptz_send(scrape.counters_since) as since",
     "timestamptz_send(scrape.packed_in) as packed_in",
@@ -42,11 +50,22 @@ export const selectedColumns = (labels: ReadonlyArray<string>, numbers: Readonly
           `array_send(array[${numbers.map((name) => `scrape.${quoted(name)}::float8`).join(", ")}]::float8[]) as numbers`
         ]
       : [
-          "array_send(scrape.counters_since_of) as since_of",
-          ...labels.map((name, n) => `array_send(scrape.${quoted(name)}) as ${labelKey(n)}`),
-          ...numbers.map((name, n) => `array_send(scrape.${quoted(name)}) as ${numberKey(n)}`)
+          `array_send(scrape.counters_since_of${rows}) as since_of`,
+          ...labels.map((name, n) => `array_send(scrape.${quoted(name)}${rows}) as ${labelKey(n)}`),
+          ...numbers.map((name, n) => `array_send(scrape.${quoted(name)}${rows}) as ${numberKey(n)}`)
         ])
   ].join(", ")
+}
+
+/**
+ * Joins to `scrape` where the rows with a value of a label are in it: from the first to the last, and whatever lies between.
+ * Where there are none, `first` is after `last`. Bound: the id of the value.
+ */
+export const joinedRows = (label: string, parameter: string): string => `
+cross join lateral (
+  select coalesce(min(place), 1) as first, coalesce(max(place), 0) as last
+  from unnest(array_positions(scrape.${quoted(label)}, ${parameter}::integer)) as place
+) as found`
 
 /** Made once: rows are read by the million. */
 const keysOf = (letter: string) => {

@@ -1,8 +1,9 @@
 /**
  * A scrape that came in pieces: rows of series that it lacks are added at its end, and everything else stays as it is. Pure.
  */
+
+import type { Scrape } from "./Scrape.ts"
 import { beginningsOf, type FlatRows, type Series, seriesAt } from "./ScrapeBatch.ts"
-import type { Scrape } from "./Scrapes.ts"
 
 export interface Merged {
   readonly scrape: Scrape

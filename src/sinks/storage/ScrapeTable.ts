@@ -10,9 +10,9 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Exporter } from "../../plugins/Exporter.ts"
 import { float8s, int4s, int8s, moment, moments, readMoment } from "./ArrayCodec.ts"
 import { makePackedTable, type StoredScrape } from "./PackedTable.ts"
+import type { Scrape } from "./Scrape.ts"
 import type { BatchedScrape, Beginnings, FlatRows } from "./ScrapeBatch.ts"
 import { columnsOf, quoted, selectedColumns } from "./ScrapeColumns.ts"
-import type { Scrape } from "./Scrapes.ts"
 import { scrapesTable } from "./Tables.ts"
 
 export interface ScrapeTable {

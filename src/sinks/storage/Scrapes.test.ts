@@ -8,6 +8,7 @@ import { Registry } from "../../plugins/Registry.ts"
 import type { Snapshot } from "../../plugins/Snapshot.ts"
 import type { LeaseLost } from "../stream/leases/Fence.ts"
 import type { DatabaseUnavailable } from "./DatabaseUnavailable.ts"
+import type { Scrape } from "./Scrape.ts"
 import { Scrapes } from "./Scrapes.ts"
 import { type RowsRefused, type ServersWait, SnapshotRows } from "./SnapshotRows.ts"
 import * as SnapshotRowsPostgres from "./SnapshotRowsPostgres.ts"
@@ -130,6 +131,62 @@ layer(parts)("stored scrapes", (it) => {
             ]
           }))
         )
+      }
+    })
+  )
+
+  it.effect("with the rows of one value of a label at least, which need not be in all of them", () =>
+    Effect.gen(function* () {
+      const servers = [yield* register("some rows"), yield* register("some rows elsewhere")]
+      const row = (serverId: string, second: number, name: string, user: string, since = 5) =>
+        suiteRow({
+          serverId,
+          timestamp: second * SECOND,
+          countersSince: since,
+          name,
+          user,
+          numbers: [second, 1, 1, null, null]
+        })
+      yield* insert([
+        ...["a", "b", "c", "d"].map((name) => row("some rows", 15, name, "root")),
+        row("some rows", 30, "a", "root"),
+        // Their beginnings differ.
+        ...["root", "www", "mail"].map((user, n) => row("some rows", 45, "c", user, n)),
+        row("some rows", 45, "d", "root", 9),
+        ...["c", "d"].map((name) => row("some rows elsewhere", 45, name, "www"))
+      ])
+      const scrapes = yield* Scrapes
+      const ids = yield* scrapes.idsOf(["c", "www"])
+      const span = { after: 0, upto: 60 * SECOND }
+      const columns = ["temperature", "whole", "exact"]
+      for (const [place, label, value] of [
+        [0, "name", "c"],
+        [1, "user", "www"]
+      ] as const) {
+        const id = ids.get(value)!
+        const rowsOf = (found: ReadonlyMap<number, ReadonlyArray<Scrape>>, server: number) =>
+          (found.get(server) ?? []).map(({ at, labels, since, sinceOf, values }) => ({
+            at,
+            since,
+            rows: Array.from(labels[place]!, (other, n) => [
+              other,
+              sinceOf?.[n],
+              ...values.map((column) => column[n])
+            ]).filter(([other]) => other === id)
+          }))
+        for (const asked of [servers.slice(0, 1), servers]) {
+          const [[all], [some], [previous]] = yield* Effect.all([
+            scrapes.between("suite_exporter", asked, [span], columns),
+            scrapes.between("suite_exporter", asked, [span], columns, { label, id }),
+            scrapes.withPrevious("suite_exporter", asked, SECOND, [span], columns, { label, id })
+          ])
+          for (const server of asked) {
+            expect(rowsOf(some!, server)).toEqual(rowsOf(all!, server))
+            expect(rowsOf(previous!, server)).toEqual(rowsOf(all!, server))
+          }
+          const counts = some!.get(servers[0]!)!.map(({ labels }) => labels[0]!.length)
+          expect(counts).toEqual(label === "name" ? [1, 0, 3] : [0, 0, 1])
+        }
       }
     })
   )

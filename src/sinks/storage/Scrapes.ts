@@ -13,22 +13,9 @@ import { arrayParameter } from "../postgres/Database.ts"
 import { makeRecentMap } from "../postgres/RecentMap.ts"
 import { int4s, moment, moments, readMoment } from "./ArrayCodec.ts"
 import { makePackedTable, type PackedTable, type StoredScrape } from "./PackedTable.ts"
-import { columnsOf, quoted, selectedColumns } from "./ScrapeColumns.ts"
+import type { RowFilter, Scrape } from "./Scrape.ts"
+import { columnsOf, joinedRows, quoted, selectedColumns } from "./ScrapeColumns.ts"
 import { firstSeenTable, rowsApartView, scrapesTable } from "./Tables.ts"
-
-/** One stored scrape of one server by one exporter, as columns. */
-export interface Scrape {
-  /** Epoch microseconds. */
-  readonly at: number
-  /** When the counters of all its rows began, epoch microseconds; NaN where unknown, or where `sinceOf` is given. */
-  readonly since: number
-  /** Per row, where they differ; NaN where unknown. */
-  readonly sinceOf: Float64Array | undefined
-  /** Ids per label column, in the order of the declaration; none for an exporter without labels, which has one row. */
-  readonly labels: ReadonlyArray<Int32Array>
-  /** Per column that was asked for, in that order; NaN is NULL. */
-  readonly values: ReadonlyArray<Float64Array>
-}
 
 /** The first row of a series since its counters began. */
 export interface First {
@@ -50,20 +37,22 @@ type ScrapesOfSpans = ReadonlyArray<ReadonlyMap<number, ReadonlyArray<Scrape>>>
 export class Scrapes extends Context.Service<
   Scrapes,
   {
-    /** The scrapes in each span. */
+    /** The scrapes in each span, with all rows; at least with those of `only`, where it is given. */
     readonly between: (
       exporter: string,
       servers: ReadonlyArray<number>,
       spans: ReadonlyArray<Span>,
-      columns: ReadonlyArray<string>
+      columns: ReadonlyArray<string>,
+      only?: RowFilter
     ) => Effect.Effect<ScrapesOfSpans, SqlError>
-    /** The scrapes in each span, and the one before it, where that is less than `lookback` microseconds before the span. */
+    /** The same, and the one before each span, where that is less than `lookback` microseconds before it. */
     readonly withPrevious: (
       exporter: string,
       servers: ReadonlyArray<number>,
       lookback: number,
       spans: ReadonlyArray<Span>,
-      columns: ReadonlyArray<string>
+      columns: ReadonlyArray<string>,
+      only?: RowFilter
     ) => Effect.Effect<ScrapesOfSpans, SqlError>
     /** The latest `count` scrapes in (after, upto] of each server (of all where `servers` is undefined), in order of time. */
     readonly latest: (
@@ -140,6 +129,7 @@ const make = Effect.gen(function* () {
     servers: ReadonlyArray<number>,
     spans: ReadonlyArray<Span>,
     columns: ReadonlyArray<string>,
+    only: RowFilter | undefined,
     kind: "between" | "withPrevious",
     bounds: (span: Span) => ReadonlyArray<number>
   ) => {
@@ -150,8 +140,12 @@ const make = Effect.gen(function* () {
       Effect.forEach(Arr.chunksOf(spans, SPANS_MAX), (few) =>
         byServer(
           reader,
-          reader[kind](servers.length === 1, few.length, columns),
-          [which, ...few.flatMap((span) => bounds(span).map(moment))],
+          reader[kind](servers.length === 1, few.length, columns, only?.label),
+          [
+            which,
+            ...few.flatMap((span) => bounds(span).map(moment)),
+            ...(only === undefined ? [] : [PgTypes.int4(only.id)])
+          ],
           columns,
           few.length
         )
@@ -179,10 +173,14 @@ const make = Effect.gen(function* () {
   })
 
   return Scrapes.of({
-    between: (exporter, servers, spans, columns) =>
-      ofSpans(exporter, servers, spans, columns, "between", ({ after, upto }) => [after, upto]),
-    withPrevious: (exporter, servers, lookback, spans, columns) =>
-      ofSpans(exporter, servers, spans, columns, "withPrevious", ({ after, upto }) => [after - lookback, after, upto]),
+    between: (exporter, servers, spans, columns, only) =>
+      ofSpans(exporter, servers, spans, columns, only, "between", ({ after, upto }) => [after, upto]),
+    withPrevious: (exporter, servers, lookback, spans, columns, only) =>
+      ofSpans(exporter, servers, spans, columns, only, "withPrevious", ({ after, upto }) => [
+        after - lookback,
+        after,
+        upto
+      ]),
     latest: (exporter, servers, count, after, upto, columns) => {
       if (servers?.length === 0) return Effect.succeed(new Map())
       const reader = readerOf(exporter)
@@ -243,10 +241,13 @@ interface Reader {
   readonly numbers: ReadonlyArray<string>
   readonly packed: PackedTable
   readonly beginsAtZero: boolean
-  /** Bound: the server or servers; of each span after, up to. */
-  readonly between: (one: boolean, spans: number, columns: ReadonlyArray<string>) => string
-  /** Bound: the server or servers; of each span the moment that the scrape before is not older than, after, up to. */
-  readonly withPrevious: (one: boolean, spans: number, columns: ReadonlyArray<string>) => string
+  /** Bound: the server or servers; of each span after, up to; the id of the label's value, where there is one. */
+  readonly between: (one: boolean, spans: number, columns: ReadonlyArray<string>, label?: string) => string
+  /**
+   * Bound: the server or servers; of each span the moment that the scrape before is not older than, after, up to; the id of the
+   * label's value, where there is one.
+   */
+  readonly withPrevious: (one: boolean, spans: number, columns: ReadonlyArray<string>, label?: string) => string
   /** Bound: after, up to, how many, then the server or servers unless they are all. */
   readonly latest: (which: "one" | "several" | "all", columns: ReadonlyArray<string>) => string
   /** Bound: the server or servers; the left and the right ends of the spans. */
@@ -264,10 +265,10 @@ export const scrapesStatements = (exporter: Exporter): Omit<Reader, "packed"> =>
   const { labels, numbers } = columnsOf(exporter)
   const known = new Set(numbers.map(({ name }) => name))
   const table = `admiral.${quoted(scrapesTable(exporter.table.name))}`
-  const selected = (columns: ReadonlyArray<string>) => {
+  const selected = (columns: ReadonlyArray<string>, some = false) => {
     const unknown = columns.find((column) => !known.has(column))
     if (unknown !== undefined) throw new Error(`${exporter.name} has no number column "${unknown}"`)
-    return selectedColumns(labels, columns)
+    return selectedColumns(labels, columns, some)
   }
   const within = (after: string, upto: string) => `scrape."timestamp" > ${after} and scrape."timestamp" <= ${upto}`
   const several = (
@@ -275,13 +276,14 @@ export const scrapesStatements = (exporter: Exporter): Omit<Reader, "packed"> =>
     columns: ReadonlyArray<string>,
     range: string,
     order: string,
-    span = 0
+    span = 0,
+    rows = ""
   ) =>
     `select ${span} as span, server.id as server_id, scrape.*
 from admiral.server_ids as server
 cross join lateral (
-  select ${selected(columns)}
-  from ${table} as scrape
+  select ${selected(columns, rows !== "")}
+  from ${table} as scrape${rows}
   where scrape.server_id = server.id and ${range}
   ${order}
 ) as scrape${
@@ -295,16 +297,25 @@ where server.id = any(${servers}::integer[])`
     one: boolean,
     spans: number,
     columns: ReadonlyArray<string>,
+    label: string | undefined,
     range: (server: string, first: number) => string,
     bounds: number
   ) => {
+    const rows = label === undefined ? "" : joinedRows(label, `$${2 + spans * bounds}`)
     const parts = Array.from({ length: spans }, (_, span) =>
       one
-        ? `(select ${span} as span, scrape.server_id, ${selected(columns)}
-from ${table} as scrape
+        ? `(select ${span} as span, scrape.server_id, ${selected(columns, rows !== "")}
+from ${table} as scrape${rows}
 where scrape.server_id = $1 and ${range("$1", 2 + span * bounds)}
 order by scrape."timestamp")`
-        : several("$1", columns, range("server.id", 2 + span * bounds), 'order by scrape."timestamp" offset 0', span)
+        : several(
+            "$1",
+            columns,
+            range("server.id", 2 + span * bounds),
+            'order by scrape."timestamp" offset 0',
+            span,
+            rows
+          )
     )
     // A distributed PostgreSQL takes a union apart unless it is a part of something.
     return one || spans === 1
@@ -322,8 +333,9 @@ order by scrape."timestamp")`
     labels,
     numbers: numbers.map(({ name }) => name),
     beginsAtZero: exporter.table.beginsAtZero,
-    withPrevious: (one, spans, columns) => ofSpans(one, spans, columns, fromPrevious, 3),
-    between: (one, spans, columns) => ofSpans(one, spans, columns, (_, n) => within(`$${n}`, `$${n + 1}`), 2),
+    withPrevious: (one, spans, columns, label) => ofSpans(one, spans, columns, label, fromPrevious, 3),
+    between: (one, spans, columns, label) =>
+      ofSpans(one, spans, columns, label, (_, n) => within(`$${n}`, `$${n + 1}`), 2),
     latest: (which, columns) => {
       const order = 'order by scrape."timestamp" desc limit $3'
       return which === "one"
