@@ -1,5 +1,6 @@
 with alive as (
-  insert into admiral.digests (name) values ($1::text) on conflict (name) do update set seen_at = now()
+  insert into admiral.digests (name, unreachable) values ($1::text, $4::int4[])
+  on conflict (name) do update set seen_at = now(), unreachable = excluded.unreachable
 ), forgotten as (
   delete from admiral.digests where seen_at < now() - $3::float8 * interval '1 millisecond'
 ), mine as (

@@ -180,9 +180,11 @@ comment on column admiral.streams.used_at is 'When an ingest last said that it p
 
 create table admiral.digests (
   name text collate "C" primary key,
-  seen_at timestamptz not null default now()
+  seen_at timestamptz not null default now(),
+  unreachable integer[] not null default '{}'
 );
 comment on table admiral.digests is 'The digests, and when each was last heard of.';
+comment on column admiral.digests.unreachable is 'Streams whose server does not answer it.';
 
 create table admiral.processes (
   name text collate "C" primary key,

@@ -127,8 +127,8 @@ export interface LeasedReader {
   readonly end: (stream: number) => Effect.Effect<void>
   /** Ends it and removes it from the stream's storage, where it is empty. Says whether it did. */
   readonly removeEmpty: (lease: Lease) => Effect.Effect<boolean>
-  /** Milliseconds since the stream's storage, any of its servers, was last heard to answer. */
-  readonly silentMillis: () => number
+  /** Streams whose server was not heard to answer for so many milliseconds. */
+  readonly silentFor: (millis: number) => ReadonlyArray<number>
 }
 
 /** Says which streams may be read. */

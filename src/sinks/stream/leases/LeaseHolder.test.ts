@@ -4,7 +4,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as TestDatabase from "../../../../test/TestDatabase.ts"
 import { outsideTransaction } from "../../postgres/Database.ts"
@@ -18,18 +18,24 @@ const digest = Effect.fnUntraced(function* (name: string) {
   const reading = new Map<number, Lease>()
   const inFlight = new Map<number, number>()
   const empty = new Set<number>()
-  const valkey = { silentMillis: 0 }
+  /** For how many milliseconds the servers of which streams were not heard. */
+  const silent = new Map<number, number>()
   const reader: LeasedReader = {
     begin: (lease) => Effect.sync(() => void reading.set(lease.stream, lease)),
     stop: (stream) => inFlight.get(stream) ?? 0,
     end: (stream) => Effect.sync(() => void reading.delete(stream)),
     removeEmpty: ({ stream }) => Effect.sync(() => empty.has(stream) && reading.delete(stream)),
-    silentMillis: () => valkey.silentMillis
+    silentFor: (millis) => [...silent].flatMap(([stream, since]) => (since > millis ? [stream] : []))
   }
   const scope = yield* Scope.make()
   yield* Scope.provide(holder.leases.attach(reader), scope)
   const streams = () => [...reading.keys()].sort((a, b) => a - b)
-  return { ...holder, name, reading, inFlight, empty, valkey, streams, stop: Scope.close(scope, Exit.void) }
+  const said: Array<string> = []
+  const beat = Effect.provide(
+    holder.beat,
+    Logger.layer([Logger.make(({ message }) => void said.push(String(message)))])
+  )
+  return { ...holder, beat, said, name, reading, inFlight, empty, silent, streams, stop: Scope.close(scope, Exit.void) }
 })
 
 const fresh = Effect.fnUntraced(function* (streams: number) {
@@ -81,51 +87,89 @@ layer(TestDatabase.layer)("leases", (it) => {
     })
   )
 
+  it.effect("a server that does not answer one digest has its streams read by another, which gives up as many", () =>
+    Effect.gen(function* () {
+      yield* fresh(4)
+      const [a, b] = [yield* digest("a"), yield* digest("b")]
+      const beats = Effect.gen(function* () {
+        for (let round = 0; round < 4; round++) for (const one of [a, b]) yield* one.beat
+        return [a.streams(), b.streams()]
+      })
+      const share = [
+        [0, 1],
+        [2, 3]
+      ]
+      assert.deepStrictEqual(yield* beats, share)
+      a.silent.set(0, 9_900)
+      assert.deepStrictEqual(yield* beats, share, "it may have been a failover")
+
+      a.silent.set(0, 10_100)
+      // Nothing of it can be acknowledged, so nothing is waited for.
+      a.inFlight.set(0, 7)
+      const cut = [
+        [1, 3],
+        [0, 2]
+      ]
+      assert.deepStrictEqual(yield* beats, cut)
+      // Now it answers nobody: whoever has it goes on, so that nothing waits when it is back.
+      b.silent.set(0, 60_000)
+      assert.deepStrictEqual(yield* beats, cut)
+      const left = "Valkey does not answer this digest for what is left to the others, stream 0"
+      assert.deepStrictEqual([a.said, b.said], [[left], []])
+      a.silent.clear()
+      assert.deepStrictEqual(yield* beats, [
+        [0, 1],
+        [2, 3]
+      ])
+      b.silent.clear()
+      assert.deepStrictEqual(yield* beats, [
+        [0, 1],
+        [2, 3]
+      ])
+      const again = "Valkey answers this digest again for what was left to the others, stream 0"
+      const both = [left, again]
+      assert.deepStrictEqual([a.said, b.said], [both, both])
+    })
+  )
+
   it.effect(
     "who is cut off from Valkey leaves all to the others and takes its share again, and the last one stays",
     () =>
       Effect.gen(function* () {
         yield* fresh(2)
         const [a, b] = [yield* digest("a"), yield* digest("b")]
-        for (const one of [a, b, a, b]) yield* one.beat
-        assert.deepStrictEqual([a.streams(), b.streams()], [[0], [1]])
-        a.valkey.silentMillis = 9_900
-        yield* a.beat
-        assert.deepStrictEqual(a.streams(), [0], "it may have been a failover")
-
-        a.valkey.silentMillis = 10_100
-        for (const one of [a, b, a, b]) yield* one.beat
-        assert.deepStrictEqual([a.streams(), b.streams()], [[], [0, 1]])
-        // Valkey is away for all: whoever is left goes on, so that nothing waits when it is back.
-        b.valkey.silentMillis = 60_000
-        for (const one of [b, a, b, a]) yield* one.beat
-        assert.deepStrictEqual([a.streams(), b.streams()], [[], [0, 1]])
-
-        a.valkey.silentMillis = 0
-        for (const one of [a, b, a, b]) yield* one.beat
-        assert.deepStrictEqual([a.streams(), b.streams()], [[0, 1], []])
-        b.valkey.silentMillis = 0
-        for (const one of [b, a, b, a]) yield* one.beat
-        assert.deepStrictEqual([a.streams().length, b.streams().length], [1, 1])
+        const cutOff = (one: typeof a) => [0, 1].forEach((stream) => void one.silent.set(stream, 10_100))
+        const beats = Effect.gen(function* () {
+          for (let round = 0; round < 3; round++) for (const one of [a, b]) yield* one.beat
+          return [a.streams(), b.streams()]
+        })
+        assert.deepStrictEqual(yield* beats, [[0], [1]])
+        cutOff(a)
+        assert.deepStrictEqual(yield* beats, [[], [0, 1]])
+        cutOff(b)
+        assert.deepStrictEqual(yield* beats, [[], [0, 1]])
+        a.silent.clear()
+        assert.deepStrictEqual(yield* beats, [[0, 1], []])
+        b.silent.clear()
+        assert.deepStrictEqual(
+          (yield* beats).map(({ length }) => length),
+          [1, 1]
+        )
       })
   )
 
-  it.effect("where two are cut off at once and each leaves all to the other, the first to look again takes all", () =>
+  it.effect("where all are cut off at once nothing moves", () =>
     Effect.gen(function* () {
       yield* fresh(2)
-      const sql = yield* PgClient.PgClient
       const [a, b] = [yield* digest("a"), yield* digest("b")]
       for (const one of [a, b, a, b]) yield* one.beat
-      for (const { valkey } of [a, b]) valkey.silentMillis = 10_100
-      yield* a.beat
-      // The other looked before that one had left.
-      yield* sql`insert into admiral.digests (name) values ('a')`
-      yield* b.beat
-      yield* sql`delete from admiral.digests where name = 'a'`
-      assert.deepStrictEqual(yield* owners, [null, null])
-      yield* b.beat
-      for (const one of [a, b, a, b]) yield* one.beat
-      assert.deepStrictEqual([a.streams(), b.streams()], [[], [0, 1]])
+      for (const { silent } of [a, b]) for (const stream of [0, 1]) silent.set(stream, 10_100)
+      // The one that looks first gives up what the other still seems to hear.
+      for (const one of [b, a, b, a, b]) yield* one.beat
+      const before = yield* owners
+      assert.notInclude(before, null)
+      for (let round = 0; round < 5; round++) for (const one of [a, b]) yield* one.beat
+      assert.deepStrictEqual(yield* owners, before)
     })
   )
 

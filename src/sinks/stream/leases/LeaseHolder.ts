@@ -8,9 +8,8 @@
  *   would be stored, and where they would be acknowledged.
  * - Giving up: it reads no more of the stream, waits until what is in flight is settled (at most `settleWithin`), gives back
  *   the rest, and frees the lease. A stop does the same with all at once.
- * - Who is cut off from Valkey alone leaves everything to the others: for so long that Valkey was not heard of (`cutOffAfter`) while
- *   another digest lives, it frees what it has and does not count as living. Where Valkey is away for all, one digest stays with all
- *   of it, and reads on at once when it is back.
+ * - A digest whose connection to a server of the streams is cut (`cutOffAfter`), while that server answers another digest, leaves the
+ *   streams of that server to the others, and takes its share of the rest. A server that answers nobody moves nothing.
  * - Valkey that has seen a higher fence than the database (a backup of the database that was restored): its owner by the
  *   database takes one beyond.
  * - A stream that nobody publishes to and that is empty is retired by whoever has it.
@@ -23,7 +22,7 @@ import { monotonicMillis } from "../../../engine/Monotonic.ts"
 import type { Lease, LeasedReader, StreamLeases } from "../SnapshotStream.ts"
 import { STREAMS_MAX } from "../valkey/StreamNumber.ts"
 import { makeLeaseTable, type SeenStream } from "./LeaseTable.ts"
-import { shareOf } from "./Shares.ts"
+import { isOthers, type LivingDigest, shareOf } from "./Shares.ts"
 
 export interface LeaseOptions {
   /** Of this digest: no other has it. */
@@ -32,7 +31,7 @@ export interface LeaseOptions {
   readonly lease?: Duration.Input
   /** How often it renews and looks around. Defaults to a quarter of the lease. */
   readonly beat?: Duration.Input
-  /** How long Valkey may be silent before its streams are left to others. Defaults to 10 seconds. */
+  /** How long a stream's server may be silent before the stream is left to others. Defaults to 10 seconds. */
   readonly cutOffAfter?: Duration.Input
   /** How long giving up a stream waits for what is in flight. Defaults to 5 seconds. */
   readonly settleWithin?: Duration.Input
@@ -67,11 +66,14 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
     const held = new Map<number, Lease>()
     /** What is being given up, until when it may take. */
     const leaving = new Map<number, number>()
+    /** What is read no more, and is not free in the database yet. */
+    const ended = new Set<number>()
     /** The higher fences that Valkey has seen. */
     const outfenced = new Map<number, number>()
     let reader: LeasedReader | undefined
     let away = false
-    let isStandingBack = false
+    /** Streams that are left to others, since their servers do not answer this digest. */
+    let leftToOthers: ReadonlyArray<number> = []
     /** When the database answered last; undefined: never yet. Monotonic milliseconds, as below. */
     let answeredAt: number | undefined
     let takesFrom = Number.NEGATIVE_INFINITY
@@ -90,7 +92,8 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
         held.delete(stream)
         leaving.delete(stream)
         outfenced.delete(stream)
-        return reader?.end(stream) ?? Effect.void
+        // Whole, or its connection would stay.
+        return Effect.uninterruptible(reader?.end(stream) ?? Effect.void)
       })
 
     /** Makes what is held what the database says. */
@@ -106,7 +109,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
       }
       // The answer to taking it was lost.
       for (const { fence, owner, stream } of streams) {
-        if (owner === name && !held.has(stream)) yield* begin({ stream, fence })
+        if (owner === name && !held.has(stream) && !ended.has(stream)) yield* begin({ stream, fence })
       }
     })
 
@@ -121,13 +124,14 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
     /** Ends what is settled, or has had its time. */
     const finishLeaving = Effect.gen(function* () {
       const now = yield* monotonicMillis
-      const ended: Array<number> = []
-      for (const [stream, until] of [...leaving]) {
-        if ((reader?.stop(stream) ?? 0) > 0 && now < until) continue
-        yield* end(stream)
-        ended.push(stream)
-      }
-      if (ended.length > 0) yield* table.free(ended)
+      const ends = [...leaving].flatMap(([stream, until]) =>
+        (reader?.stop(stream) ?? 0) > 0 && now < until ? [] : [stream]
+      )
+      // What takes too long to end is freed by the next beat.
+      for (const stream of ends) ended.add(stream)
+      yield* Effect.forEach(ends, end, { discard: true, concurrency: STREAMS_MAX })
+      if (ended.size > 0) yield* table.free([...ended])
+      ended.clear()
     })
 
     const retire = Effect.fnUntraced(function* (streams: ReadonlyArray<SeenStream>) {
@@ -141,36 +145,38 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
       }
     })
 
-    /** Whether all is left to others, since Valkey does not answer this digest. */
-    const standsBack = Effect.gen(function* () {
-      const isCutOff = (reader?.silentMillis() ?? 0) > cutOffMillis
-      const before = isStandingBack
-      isStandingBack = isCutOff && (yield* table.others).length > 0
-      if (isStandingBack) {
-        yield* Effect.forEach([...held.keys()], end, { discard: true, concurrency: STREAMS_MAX })
-        yield* table.leave
-      }
-      if (before !== isStandingBack && (isStandingBack || !isCutOff)) {
-        yield* isStandingBack
-          ? Effect.logWarning("Valkey does not answer this digest: its streams are left to the others")
-          : Effect.logInfo("Valkey answers this digest again: it takes its share of the streams")
-      }
-      return isStandingBack
+    /** Tells what is left to others when it changes. Where a server answers nobody any more, what was told still holds. */
+    const tellWhatIsLeft = Effect.fnUntraced(function* (
+      unreachable: ReadonlySet<number>,
+      digests: ReadonlyArray<LivingDigest>
+    ) {
+      const left = [...unreachable].filter((stream) => isOthers(stream, { name, unreachable }, digests))
+      if (left.length === 0 && leftToOthers.some((stream) => unreachable.has(stream))) return
+      const [before, now] = [leftToOthers.join(", "), left.join(", ")]
+      leftToOthers = left
+      if (now === before) return
+      yield* now === ""
+        ? Effect.logInfo(`Valkey answers this digest again for what was left to the others, stream ${before}`)
+        : Effect.logWarning(`Valkey does not answer this digest for what is left to the others, stream ${now}`)
     })
 
     const once = Effect.gen(function* () {
-      if (yield* standsBack) return
-      const { digests, streams } = yield* table.beat
+      const unreachable = new Set(reader?.silentFor(cutOffMillis))
+      const { digests, streams } = yield* table.beat([...unreachable])
       yield* reconcile(streams)
       yield* raise
+      yield* tellWhatIsLeft(unreachable, digests)
       const share = shareOf(name, digests, streams)
       const now = yield* monotonicMillis
       if (answeredAt !== undefined && now - answeredAt > Duration.toMillis(lease)) {
         takesFrom = now + 2 * Duration.toMillis(beat)
       }
       answeredAt = now
-      const until = now + settleMillis
-      for (const stream of share.giveUp) if (!leaving.has(stream)) leaving.set(stream, until)
+      for (const stream of share.giveUp) {
+        // What is in flight of a stream that cannot be reached cannot be acknowledged: nothing to wait for.
+        const until = unreachable.has(stream) ? now : (leaving.get(stream) ?? now + settleMillis)
+        leaving.set(stream, until)
+      }
       if (share.take.length > 0 && now >= takesFrom) {
         for (const taken of yield* table.take(share.take)) yield* begin(taken)
       }
@@ -226,6 +232,7 @@ export const makeLeaseHolder = (options: LeaseOptions): Effect.Effect<LeaseHolde
               reader = undefined
               held.clear()
               leaving.clear()
+              ended.clear()
               outfenced.clear()
               return Effect.timeout(table.leave, LEAVE_WITHIN).pipe(
                 Effect.catch((error) => Effect.logWarning(`leases are not freed, and will expire: ${error.message}`))

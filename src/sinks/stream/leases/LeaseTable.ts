@@ -9,7 +9,7 @@ import { Duration, Effect } from "effect"
 import { answering, arrayParameter } from "../../postgres/Database.ts"
 import type { DatabaseUnavailable } from "../../storage/DatabaseUnavailable.ts"
 import type { Lease } from "../SnapshotStream.ts"
-import type { StreamRow } from "./Shares.ts"
+import type { LivingDigest, StreamRow } from "./Shares.ts"
 
 export interface SeenStream extends StreamRow {
   readonly fence: number
@@ -18,13 +18,13 @@ export interface SeenStream extends StreamRow {
 }
 
 export interface LeaseTable {
-  /** Says that this digest lives, renews what it has, and looks around. */
-  readonly beat: Effect.Effect<
-    { readonly digests: ReadonlyArray<string>; readonly streams: ReadonlyArray<SeenStream> },
+  /** Says that this digest lives and which streams' servers do not answer it, renews what it has, and looks around. */
+  readonly beat: (
+    unreachable: ReadonlyArray<number>
+  ) => Effect.Effect<
+    { readonly digests: ReadonlyArray<LivingDigest>; readonly streams: ReadonlyArray<SeenStream> },
     DatabaseUnavailable
   >
-  /** Other digests that live. */
-  readonly others: Effect.Effect<ReadonlyArray<string>, DatabaseUnavailable>
   /** Takes those that are free still. Each gets a higher fence. */
   readonly take: (streams: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<Lease>, DatabaseUnavailable>
   /** A fence beyond this one, where this digest still has the stream. */
@@ -41,9 +41,13 @@ const UNUSED_AFTER = Duration.hours(1)
 /** Digests that were not heard of for so long are forgotten. */
 const FORGOTTEN_AFTER = Duration.hours(1)
 
-/** `$1`: this digest; `$2`: milliseconds of a lease; `$3`: those after which a silent digest is forgotten. */
+/**
+ * `$1`: this digest; `$2`: milliseconds of a lease; `$3`: those after which a silent digest is forgotten; `$4`: streams that it
+ * cannot reach.
+ */
 const BEAT = `with alive as (
-  insert into admiral.digests (name) values ($1::text) on conflict (name) do update set seen_at = now()
+  insert into admiral.digests (name, unreachable) values ($1::text, $4::int4[])
+  on conflict (name) do update set seen_at = now(), unreachable = excluded.unreachable
 ), forgotten as (
   delete from admiral.digests where seen_at < now() - $3::float8 * interval '1 millisecond'
 ), mine as (
@@ -53,7 +57,7 @@ update admiral.streams s set leased_until = now() + $2::float8 * interval '1 mil
 from mine where s.stream = mine.stream`
 
 /** `$1`: milliseconds of a lease. */
-const ALIVE = `select name from admiral.digests where seen_at > now() - $1::float8 * interval '1 millisecond' order by name`
+const ALIVE = `select name, unreachable from admiral.digests where seen_at > now() - $1::float8 * interval '1 millisecond' order by name`
 
 /** `$1`: milliseconds after which a stream is unused. */
 const SEEN = `select stream, owner, fence::text, owner is null or leased_until < now() as free,
@@ -109,17 +113,16 @@ const leasesOf = (rows: ReadonlyArray<LeaseRow>): ReadonlyArray<Lease> =>
 export const makeLeaseTable = (sql: PgClient.PgClient, me: string, lease: Duration.Duration): LeaseTable => {
   const run = (statement: string, ...parameters: ReadonlyArray<unknown>) =>
     Effect.asVoid(sql.unsafe(statement, parameters))
-  const alive = Effect.map(sql.unsafe<{ readonly name: string }>(ALIVE, [millis(lease)]), (digests) =>
-    digests.map(({ name }) => name)
-  )
-  const beat = Effect.gen(function* () {
-    yield* run(BEAT, me, millis(lease), millis(FORGOTTEN_AFTER))
-    const digests = yield* alive
+  const beat = Effect.fnUntraced(function* (unreachable: ReadonlyArray<number>) {
+    yield* run(BEAT, me, millis(lease), millis(FORGOTTEN_AFTER), numbers(unreachable))
+    const digests = yield* sql.unsafe<{ readonly name: string; readonly unreachable: ReadonlyArray<number> }>(ALIVE, [
+      millis(lease)
+    ])
     const streams = yield* sql.unsafe<
       LeaseRow & { readonly owner: string | null; readonly free: boolean; readonly unused: boolean }
     >(SEEN, [millis(UNUSED_AFTER)])
     return {
-      digests,
+      digests: digests.map((digest) => ({ name: digest.name, unreachable: new Set(digest.unreachable) })),
       streams: streams.map(({ fence, free, owner, stream, unused }) => ({
         stream,
         owner,
@@ -131,8 +134,7 @@ export const makeLeaseTable = (sql: PgClient.PgClient, me: string, lease: Durati
   })
 
   return {
-    beat: beat.pipe(answering("renew leases")),
-    others: Effect.map(alive, (digests) => digests.filter((name) => name !== me)).pipe(answering("look who lives")),
+    beat: (unreachable) => beat(unreachable).pipe(answering("renew leases")),
     take: (streams) =>
       Effect.map(sql.unsafe<LeaseRow>(TAKE, [numbers(streams), me, millis(lease)]), leasesOf).pipe(
         answering("take streams")

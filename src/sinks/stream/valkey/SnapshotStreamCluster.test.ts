@@ -3,7 +3,7 @@ import { afterAll, assert, beforeAll, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Schedule, Scope } from "effect"
 import { describeValkey } from "../../../../test/TestValkey.ts"
 import { makeTestValkeyCluster } from "../../../../test/TestValkeyCluster.ts"
-import { type Delivery, SnapshotStream } from "../SnapshotStream.ts"
+import { type Delivery, type LeasedReader, SnapshotStream } from "../SnapshotStream.ts"
 import { suite } from "../SnapshotStreamSuite.ts"
 import { layer } from "./SnapshotStreamValkey.ts"
 import { keyOf, streamOf } from "./StreamNumber.ts"
@@ -39,6 +39,14 @@ describeValkey("the stream in a cluster", () => {
         const stream = yield* SnapshotStream
         for (const server of [dead!, alive]) yield* stream.publish(row(server, "first"))
         const subscription = yield* stream.subscribe("one")
+        let listener: LeasedReader | undefined
+        const attach = (given: LeasedReader) =>
+          Effect.sync(() => {
+            listener = given
+          })
+        yield* stream.subscribe("another", { attach, outfenced: () => {}, lost: () => {} })
+        /** Longer than it takes to ask again. */
+        const unheard = Effect.sync(() => listener!.silentFor(4_000).join())
         const readFrom = (server: string, until: number) => {
           const all: Array<Delivery> = []
           return subscription.read(100).pipe(
@@ -50,6 +58,9 @@ describeValkey("the stream in a cluster", () => {
         }
         const read: Array<Delivery> = []
         while (read.length < 2) read.push(...(yield* subscription.read(100)))
+        const ofVictim = yield* Effect.filter([0, 1, 2, 3], (n) =>
+          Effect.map(cluster.primaryOf(keyOf(n)), (node) => node === victim)
+        )
         const away = [...(yield* cluster.replicasOf(victim)), victim]
         for (const node of away) yield* node.kill
 
@@ -61,7 +72,15 @@ describeValkey("the stream in a cluster", () => {
         yield* subscription.acknowledge(yield* readFrom(alive, 1))
         assert.strictEqual((yield* Effect.flip(stream.publish(row(dead!, "refused"))))._tag, "StreamUnavailable")
 
+        const hears = (expected: ReadonlyArray<number>) =>
+          unheard.pipe(
+            Effect.repeat({ until: (is) => is === expected.join(), schedule: Schedule.spaced(100) }),
+            Effect.timeout("60 seconds")
+          )
+        yield* hears(ofVictim)
+
         for (const node of away) yield* node.start
+        yield* hears([])
         const again = yield* readFrom(dead!, 1)
         assert.isAbove(again[0]!.deliveries, 1)
         yield* Effect.retry(subscription.acknowledge(again), { schedule: Schedule.spaced(100), times: 50 })

@@ -128,22 +128,24 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
   // A moment for the first connection, so that what comes next does not find it under way. Where it fails, so will they.
   yield* Effect.ignore(attempt("connect", () => commands.ready(timeout)))
 
-  let heardAt = now()
-  let isListening = false
-  /** Whether any server of the streams answers at all. */
+  const startedAt = now()
+  /** Those that it publishes to or reads. */
+  const known = new Set(numbers)
+  const heardAt = new Map<number, number>()
+  const asked = new Set<number>()
+  /** Whether the server of each stream answers, in its own time: one that does not holds up no other. */
   const listen = () => {
-    if (isListening) return
-    isListening = true
-    Promise.any(numbers.map((stream) => commands.call("XLEN", keyOfStream(stream))))
-      .then(
-        () => {
-          heardAt = now()
-        },
-        () => {}
-      )
-      .finally(() => {
-        isListening = false
-      })
+    for (const stream of known) {
+      if (asked.has(stream)) continue
+      asked.add(stream)
+      commands
+        .call("XLEN", keyOfStream(stream))
+        .then(
+          () => void heardAt.set(stream, now()),
+          () => {}
+        )
+        .finally(() => asked.delete(stream))
+    }
   }
 
   /** Runs something that answers at once. */
@@ -216,6 +218,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
     stream: number,
     leased?: { readonly lease: Lease; readonly leases: StreamLeases }
   ) {
+    known.add(stream)
     const blocking = yield* open(address, {
       name: `nodepulse:${connectionName(name)}`,
       silence: block + timeout,
@@ -324,7 +327,7 @@ const make = Effect.fnUntraced(function* (options: ValkeyOptions) {
       stop: (stream) => open.get(stream)?.consumer.stop() ?? 0,
       end,
       removeEmpty,
-      silentMillis: () => now() - heardAt
+      silentFor: (millis) => [...known].filter((stream) => now() - (heardAt.get(stream) ?? startedAt) > millis)
     } satisfies LeasedReader as LeasedReader
   })
 
