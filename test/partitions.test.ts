@@ -5,14 +5,14 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Schedule } from "effect"
+import { Context, Effect, Layer, type Redacted, Schedule } from "effect"
 import * as Database from "../src/sinks/postgres/Database.ts"
 import { makeLeaseHolder } from "../src/sinks/stream/leases/LeaseHolder.ts"
 import { openStreams } from "../src/sinks/stream/leases/LeaseTable.ts"
 import { SnapshotStream } from "../src/sinks/stream/SnapshotStream.ts"
 import { layer } from "../src/sinks/stream/valkey/SnapshotStreamValkey.ts"
 import { streamOf } from "../src/sinks/stream/valkey/StreamNumber.ts"
-import { makeLink } from "./conservation/Link.ts"
+import { linkToDatabase, makeLink } from "./conservation/Link.ts"
 import * as TestDatabase from "./TestDatabase.ts"
 import { describeValkey, makeTestValkey } from "./TestValkey.ts"
 
@@ -57,18 +57,6 @@ const until = (isTrue: () => boolean) =>
     Effect.repeat({ until: (is) => is, schedule: Schedule.spaced(50) }),
     Effect.timeout("60 seconds")
   )
-
-/** A link to a PostgreSQL that listens in a folder or at a port. */
-const linkToDatabase = Effect.fnUntraced(function* (url: Redacted.Redacted<string>) {
-  const to = new URL(Redacted.value(url))
-  const folder = decodeURIComponent(to.hostname)
-  const link = yield* makeLink(
-    folder.startsWith("/") ? { path: `${folder}/.s.PGSQL.${to.port}` } : { port: Number(to.port) }
-  )
-  to.hostname = "127.0.0.1"
-  to.port = String(link.port)
-  return { link, url: Redacted.make(to.href) }
-})
 
 describeValkey("a digest that is cut off", () => {
   for (const from of ["Valkey", "PostgreSQL"] as const) {

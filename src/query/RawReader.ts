@@ -49,7 +49,7 @@ export interface RawSpan {
 export interface RawReader {
   /**
    * The scrapes of each span, which do not overlap, by server; those without any are left out. The rows that `only` names count, by
-   * default all; of rows that `wanted` does not name nobody knows whether they are there.
+   * default all; rows that `wanted` does not name may be missing.
    */
   readonly read: (
     servers: ReadonlyArray<number>,

@@ -27,7 +27,7 @@ import { type Chance, makeChance } from "./Chance.ts"
 import { type Door, makeDoor } from "./Door.ts"
 import { makeFragileCitus } from "./FragileCitus.ts"
 import { type FragilePostgres, makeFragilePostgres } from "./FragilePostgres.ts"
-import { type Link, makeLink } from "./Link.ts"
+import { type Link, linkToDatabase } from "./Link.ts"
 import { makeProgram, type Program } from "./Program.ts"
 import { makeSimulatedExporters, uniqueValue } from "./SimulatedExporters.ts"
 import { held, inCluster, inOneValkey, type StreamPlace, type Victim } from "./StreamPlaces.ts"
@@ -100,10 +100,7 @@ export const run = (options: Options): Effect.Effect<Report> =>
     const folder = yield* workFolder(options.keepLogs === true)
     const place = yield* (options.cluster === true ? inCluster : inOneValkey)(chance)
     const postgres = yield* options.distributed === true ? makeFragileCitus(chance) : makeFragilePostgres(folder)
-    const databaseUrl = new URL(Redacted.value(postgres.url))
-    const toPostgres = yield* makeLink(addressOf(databaseUrl))
-    databaseUrl.hostname = "127.0.0.1"
-    databaseUrl.port = String(toPostgres.port)
+    const { link: toPostgres, url: databaseUrl } = yield* linkToDatabase(postgres.url)
     const exporters = yield* makeSimulatedExporters(options.groups)
     const books = makeBooks(uniqueValue)
     const ingestPorts = yield* Effect.forEach(Array.from({ length: place.ingests }), () => freePort)
@@ -116,7 +113,7 @@ export const run = (options: Options): Effect.Effect<Report> =>
         folder,
         args: ["server", "--role", kind],
         env: {
-          DATABASE_URL: databaseUrl.href,
+          DATABASE_URL: Redacted.value(databaseUrl),
           ...place.env,
           NODEPULSE_ADMIN_TOKEN: ADMIN_TOKEN,
           NODEPULSE_DATA_DIR: join(folder, name),
@@ -345,12 +342,6 @@ const programVictim = (program: Program): Victim => ({
   pause: Effect.sync(program.pause),
   resume: Effect.sync(program.resume)
 })
-
-/** Where that database listens: a port, or a socket in a folder. */
-const addressOf = ({ hostname, port }: URL): { readonly port: number } | { readonly path: string } => {
-  const host = decodeURIComponent(hostname)
-  return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { port: Number(port) }
-}
 
 const [hostExporter, processExporter, ...others] = config.exporters.map(({ name }) => name) as [string, string]
 

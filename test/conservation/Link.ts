@@ -3,7 +3,7 @@
  * connections, or holds them up as a network does that loses everything.
  */
 import { connect, createServer, type Socket } from "node:net"
-import { Effect, type Scope } from "effect"
+import { Effect, Redacted, type Scope } from "effect"
 
 export interface Link {
   readonly port: number
@@ -81,3 +81,15 @@ export const makeLink = (
     }),
     (link) => Effect.sync(link.close)
   )
+
+/** A link to a PostgreSQL that listens in a folder or at a port, and the address that leads through it. */
+export const linkToDatabase = Effect.fnUntraced(function* (url: Redacted.Redacted<string>) {
+  const to = new URL(Redacted.value(url))
+  const folder = decodeURIComponent(to.hostname)
+  const link = yield* makeLink(
+    folder.startsWith("/") ? { path: `${folder}/.s.PGSQL.${to.port}` } : { port: Number(to.port) }
+  )
+  to.hostname = "127.0.0.1"
+  to.port = String(link.port)
+  return { link, url: Redacted.make(to.href) }
+})
